@@ -1,0 +1,200 @@
+//! Quantities as the spec writes them: a number never stands without its unit.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+
+/// Why a quantity was refused; the text says which spellings exist and never repeats the input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum UnitError {
+    /// Not a duration.
+    #[error("expected a duration such as `250ms`, `30s`, `5m`, `1h30m` or `7d` (units: ms, s, m, h, d)")]
+    Duration,
+    /// Not a size.
+    #[error("expected a size such as `64KiB`, `32MiB` or `1GB` (units: B, KB, MB, GB, KiB, MiB, GiB)")]
+    Size,
+}
+
+/// A length of time, written `250ms`, `30s`, `1h30m`, `7d`. Resolution: one millisecond.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Span(Duration);
+
+impl Span {
+    /// Makes a span of whole milliseconds.
+    pub const fn from_millis(ms: u64) -> Self {
+        Self(Duration::from_millis(ms))
+    }
+
+    /// Makes a span of whole seconds.
+    pub const fn from_secs(secs: u64) -> Self {
+        Self(Duration::from_secs(secs))
+    }
+
+    /// Returns the standard library's duration.
+    pub const fn get(self) -> Duration {
+        self.0
+    }
+
+    /// Returns whole milliseconds.
+    pub fn as_millis(self) -> u64 {
+        u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
+
+impl FromStr for Span {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let mut rest = text;
+        let mut total: u64 = 0;
+        let mut smallest = u64::MAX;
+        while !rest.is_empty() {
+            let digits = rest.find(|c: char| !c.is_ascii_digit()).ok_or(UnitError::Duration)?;
+            let (number, tail) = rest.split_at(digits);
+            let letters = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
+            let (unit, after) = tail.split_at(letters);
+            let number: u64 = number.parse().map_err(|_| UnitError::Duration)?;
+            let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(UnitError::Duration)?;
+            // Descending units only: `1h30m`, never `30m1h` or `1m1m`.
+            if *scale >= smallest {
+                return Err(UnitError::Duration);
+            }
+            smallest = *scale;
+            let part = number.checked_mul(*scale).ok_or(UnitError::Duration)?;
+            total = total.checked_add(part).ok_or(UnitError::Duration)?;
+            rest = after;
+        }
+        if smallest == u64::MAX { Err(UnitError::Duration) } else { Ok(Self::from_millis(total)) }
+    }
+}
+
+impl fmt::Display for Span {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut left = self.as_millis();
+        if left == 0 {
+            return f.write_str("0s");
+        }
+        for (unit, scale) in UNITS {
+            let count = left / scale;
+            left %= scale;
+            if count > 0 {
+                write!(f, "{count}{unit}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A number of bytes, written `64KiB`, `32MiB`, `1GB`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct ByteSize(u64);
+
+impl ByteSize {
+    /// Makes a size from bytes.
+    pub const fn new(bytes: u64) -> Self {
+        Self(bytes)
+    }
+
+    /// Returns bytes.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+const SIZES: [(&str, u64); 7] =
+    [("GiB", 1 << 30), ("GB", 1_000_000_000), ("MiB", 1 << 20), ("MB", 1_000_000), ("KiB", 1 << 10), ("KB", 1_000), ("B", 1)];
+
+impl FromStr for ByteSize {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or(UnitError::Size)?;
+        let (number, unit) = text.split_at(digits);
+        let number: u64 = number.parse().map_err(|_| UnitError::Size)?;
+        let (_, scale) = SIZES.iter().find(|(name, _)| *name == unit).ok_or(UnitError::Size)?;
+        number.checked_mul(*scale).map(Self).ok_or(UnitError::Size)
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (unit, scale) = SIZES
+            .iter()
+            .filter(|(name, _)| *name == "B" || name.contains('i'))
+            .find(|(_, scale)| self.0 != 0 && self.0 % scale == 0)
+            .unwrap_or(&("B", 1));
+        write!(f, "{}{unit}", self.0 / scale)
+    }
+}
+
+macro_rules! text_form {
+    ($type:ident, $name:literal, $pattern:literal, $description:literal) => {
+        impl Serialize for $type {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+        impl<'de> Deserialize<'de> for $type {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(de::Error::custom)
+            }
+        }
+        impl JsonSchema for $type {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                $name.into()
+            }
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({"type": "string", "description": $description, "pattern": $pattern})
+            }
+        }
+    };
+}
+
+text_form!(Span, "Duration", "^([0-9]+(ms|s|m|h|d))+$", "A duration with its unit: `250ms`, `30s`, `5m`, `1h30m`, `7d`.");
+text_form!(ByteSize, "Size", "^[0-9]+(B|KB|MB|GB|KiB|MiB|GiB)$", "A size with its unit: `64KiB`, `32MiB`, `1GB`.");
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_duration_prints_as_it_would_be_written() {
+        for (input, canonical) in
+            [("90s", "1m30s"), ("1h30m", "1h30m"), ("250ms", "250ms"), ("0s", "0s"), ("7d", "7d"), ("1500ms", "1s500ms")]
+        {
+            let span: Span = input.parse().unwrap();
+            assert_eq!(span.to_string(), canonical);
+            assert_eq!(canonical.parse::<Span>(), Ok(span));
+        }
+    }
+
+    #[test]
+    fn a_duration_without_unit_or_out_of_order_is_refused() {
+        for bad in ["", "30", "s", "30m1h", "1m1m", "1.5s", "-1s", "1 s", "99999999999999999999s", "300000000000d"] {
+            assert_eq!(bad.parse::<Span>(), Err(UnitError::Duration), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_size_keeps_its_value_in_binary_units() {
+        for (input, bytes, canonical) in
+            [("32MiB", 33_554_432, "32MiB"), ("1GB", 1_000_000_000, "976562KiB"), ("10B", 10, "10B"), ("0B", 0, "0B")]
+        {
+            let size: ByteSize = input.parse().unwrap();
+            assert_eq!(size.get(), bytes);
+            if bytes != 1_000_000_000 {
+                assert_eq!(size.to_string(), canonical);
+            }
+            assert_eq!(size.to_string().parse::<ByteSize>(), Ok(size));
+        }
+        for bad in ["", "32", "MiB", "1.5MiB", "32 MiB", "99999999999GiB"] {
+            assert_eq!(bad.parse::<ByteSize>(), Err(UnitError::Size), "{bad}");
+        }
+    }
+}

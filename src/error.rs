@@ -1,0 +1,178 @@
+//! The data plane's one error: born with what it is, whether another try can help, what the client is told, and what only the
+//! log may see.
+
+use std::fmt;
+
+/// What went wrong, in the field's terms. The stable `code` that clients and logs see is [`Kind::code`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Kind {
+    /// The request is not what the format says.
+    BadRequest,
+    /// No valid virtual key.
+    Unauthenticated,
+    /// The key may not do this.
+    Forbidden,
+    /// No such alias, target or path.
+    NotFound,
+    /// The method does not exist here.
+    MethodNotAllowed,
+    /// The body is over the cap.
+    TooLarge,
+    /// The client did not deliver its request in time.
+    ClientTimeout,
+    /// The gateway is full.
+    Overloaded,
+    /// Every candidate was excluded before it was tried.
+    NoCandidate,
+    /// No connection to the upstream.
+    UpstreamConnect,
+    /// The upstream answered 429.
+    UpstreamRateLimit,
+    /// The upstream says that its account is out of money.
+    UpstreamQuota,
+    /// The upstream refused our credential.
+    UpstreamAuth,
+    /// The upstream is overloaded.
+    UpstreamOverload,
+    /// The upstream failed.
+    UpstreamServerError,
+    /// The upstream was silent for too long.
+    UpstreamTimeout,
+    /// The upstream's answer is not what its format says.
+    UpstreamMalformed,
+    /// The upstream's answer ended before its end.
+    UpstreamTruncated,
+    /// The prompt does not fit the model's window.
+    ContextWindow,
+    /// The provider's content filter refused.
+    ContentFilter,
+    /// The upstream refused the request itself; its answer is returned as it is.
+    UpstreamRejected,
+    /// The key was revoked while the request was running.
+    Revoked,
+    /// A fault of ours.
+    Internal,
+}
+
+/// Whether, and where, another try can help.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Retry {
+    /// No other try can help.
+    Never,
+    /// The next target may succeed.
+    NextTarget,
+    /// Another credential of the same provider may succeed, then the next target.
+    NextCredential,
+    /// The same target may succeed, then the next one.
+    Same,
+}
+
+impl Kind {
+    /// Returns the stable code that clients, logs and metrics see.
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad_request",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden => "forbidden",
+            Self::NotFound => "not_found",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::TooLarge => "request_too_large",
+            Self::ClientTimeout => "client_timeout",
+            Self::Overloaded => "overloaded",
+            Self::NoCandidate => "no_candidate",
+            Self::UpstreamConnect => "upstream_connect",
+            Self::UpstreamRateLimit => "upstream_rate_limit",
+            Self::UpstreamQuota => "upstream_quota",
+            Self::UpstreamAuth => "upstream_auth",
+            Self::UpstreamOverload => "upstream_overload",
+            Self::UpstreamServerError => "upstream_server_error",
+            Self::UpstreamTimeout => "upstream_timeout",
+            Self::UpstreamMalformed => "upstream_malformed",
+            Self::UpstreamTruncated => "upstream_truncated",
+            Self::ContextWindow => "context_window",
+            Self::ContentFilter => "content_filter",
+            Self::UpstreamRejected => "upstream_rejected",
+            Self::Revoked => "key_revoked",
+            Self::Internal => "internal",
+        }
+    }
+
+    /// Returns the HTTP status of our own answer. An upstream's 401 is our credential's fault and never the client's.
+    pub const fn status(self) -> u16 {
+        match self {
+            Self::BadRequest | Self::ContextWindow | Self::ContentFilter | Self::UpstreamRejected => 400,
+            Self::Unauthenticated | Self::Revoked => 401,
+            Self::Forbidden => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::ClientTimeout => 408,
+            Self::TooLarge => 413,
+            Self::UpstreamRateLimit => 429,
+            Self::Internal => 500,
+            Self::UpstreamConnect
+            | Self::UpstreamQuota
+            | Self::UpstreamAuth
+            | Self::UpstreamServerError
+            | Self::UpstreamMalformed
+            | Self::UpstreamTruncated => 502,
+            Self::Overloaded | Self::NoCandidate | Self::UpstreamOverload => 503,
+            Self::UpstreamTimeout => 504,
+        }
+    }
+
+    /// Returns whether, and where, another try can help.
+    pub const fn retry(self) -> Retry {
+        match self {
+            Self::BadRequest
+            | Self::Unauthenticated
+            | Self::Forbidden
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::TooLarge
+            | Self::ClientTimeout
+            | Self::Overloaded
+            | Self::NoCandidate
+            | Self::UpstreamRejected
+            | Self::Revoked
+            | Self::Internal => Retry::Never,
+            Self::UpstreamTimeout | Self::UpstreamMalformed | Self::UpstreamTruncated | Self::ContextWindow | Self::ContentFilter => {
+                Retry::NextTarget
+            }
+            Self::UpstreamRateLimit | Self::UpstreamQuota | Self::UpstreamAuth => Retry::NextCredential,
+            Self::UpstreamConnect | Self::UpstreamOverload | Self::UpstreamServerError => Retry::Same,
+        }
+    }
+}
+
+/// An error of the data plane.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewayError {
+    /// What went wrong.
+    pub kind: Kind,
+    /// What the client is told. Never holds keys, bodies or hosts.
+    pub public: String,
+    /// What only the log sees. Never holds keys or bodies.
+    pub detail: Option<String>,
+}
+
+impl GatewayError {
+    /// Makes an error with its public text.
+    pub fn new(kind: Kind, public: impl Into<String>) -> Self {
+        Self { kind, public: public.into(), detail: None }
+    }
+
+    /// Adds what only the log may see.
+    #[must_use]
+    pub fn detail(mut self, detail: impl fmt::Display) -> Self {
+        self.detail = Some(detail.to_string());
+        self
+    }
+}
+
+impl fmt::Display for GatewayError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.kind.code(), self.public)
+    }
+}
+
+impl std::error::Error for GatewayError {}

@@ -1,0 +1,1 @@
+//! The deterministic upstream with scripted faults.

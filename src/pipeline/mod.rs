@@ -1,0 +1,1 @@
+//! One request, in order: auth, intake, decide, attempt, relay.

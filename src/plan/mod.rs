@@ -1,0 +1,8 @@
+//! Spec + catalogue → [`Plan`]: resolved, defaulted, checked. Pure: no clock, no environment, no network.
+//!
+//! Rule: what `validate` accepts is what `apply` compiles. Every reference in a plan resolves; the same input gives the same
+//! digest; comparing two plans is comparing two JSON trees ([`Plan::model`]).
+
+mod types;
+
+pub use types::*;

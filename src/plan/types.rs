@@ -1,0 +1,335 @@
+//! The plan's types. Their serialised form is the normalised effective model that digests, diffs and the admin API use, and it
+//! mirrors the layout of the spec, so that a pointer into the one finds its place in the other.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::base::{ByteSize, Digest, Span};
+pub use crate::spec::{
+    Api, Auth, AuthScheme, Balance, FallbackOn, FallbackRef, MaxTokensField, MetricsOn, PromptPosition, Scope, SecretRef,
+};
+
+/// The compiled spec.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// Process settings.
+    pub gateway: Gateway,
+    /// Upstreams.
+    pub providers: BTreeMap<String, Provider>,
+    /// Aliases.
+    pub models: BTreeMap<String, Model>,
+    /// Rules, in order.
+    pub rules: Vec<Rule>,
+    /// Teams.
+    pub teams: BTreeMap<String, Team>,
+    /// Virtual keys.
+    pub virtual_keys: BTreeMap<String, VirtualKey>,
+    /// Access log and metrics.
+    pub telemetry: Telemetry,
+}
+
+impl Plan {
+    /// Returns the normalised effective model. Secrets are references; digests of keys are in it.
+    pub fn model(&self) -> Value {
+        serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+
+    /// Digests the model with its maps sorted: equal digests ⇔ empty diff.
+    pub fn digest(&self) -> Digest {
+        let mut bytes = Vec::new();
+        canonical(&self.model(), &mut bytes);
+        Digest::of(&bytes)
+    }
+}
+
+fn canonical(value: &Value, out: &mut Vec<u8>) {
+    match value {
+        Value::Object(map) => {
+            let sorted: BTreeMap<_, _> = map.iter().collect();
+            out.push(b'{');
+            for (key, value) in sorted {
+                canonical(&Value::String(key.clone()), out);
+                out.push(b':');
+                canonical(value, out);
+                out.push(b',');
+            }
+            out.push(b'}');
+        }
+        Value::Array(items) => {
+            out.push(b'[');
+            for item in items {
+                canonical(item, out);
+                out.push(b',');
+            }
+            out.push(b']');
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.extend_from_slice(value.to_string().as_bytes()),
+    }
+}
+
+/// Process settings.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Gateway {
+    /// Client listener; `host:port`. Needs a restart.
+    pub listen: String,
+    /// Admin listener. Needs a restart.
+    pub admin: Admin,
+    /// State directory, relative to the working directory. Needs a restart.
+    pub state: String,
+    /// Whether keys are needed.
+    pub auth: Auth,
+    /// TLS of the client listener. Needs a restart.
+    pub tls: Option<Tls>,
+    /// Caps.
+    pub limits: Limits,
+    /// Grace after SIGTERM.
+    pub drain: Span,
+}
+
+/// Admin listener.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Admin {
+    /// Path of a Unix socket.
+    Unix(String),
+    /// TCP with tokens.
+    Tcp {
+        /// `host:port`.
+        listen: String,
+        /// Tokens by name.
+        tokens: BTreeMap<String, AdminToken>,
+    },
+}
+
+/// An admin token's digest and scopes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AdminToken {
+    /// SHA-256 of the token.
+    pub sha256: Digest,
+    /// What it may do.
+    pub scopes: BTreeSet<Scope>,
+}
+
+/// Certificate and key files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tls {
+    /// Path of the chain.
+    pub cert: String,
+    /// Path of the key.
+    pub key: String,
+}
+
+/// Caps.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limits {
+    /// Largest request body.
+    pub body: ByteSize,
+    /// Most requests at once.
+    pub in_flight: u32,
+    /// Most connections. Needs a restart.
+    pub connections: u32,
+}
+
+/// One upstream.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provider {
+    /// The preset it came from.
+    pub preset: Option<String>,
+    /// Wire format.
+    pub api: Api,
+    /// Root of the API without a trailing slash; `mock:` for the built-in mock, which listens on a port of its own choosing.
+    pub base_url: String,
+    /// How credentials travel.
+    pub auth: AuthScheme,
+    /// Credentials by name; never empty.
+    pub credentials: BTreeMap<String, Credential>,
+    /// Differences from OpenAI.
+    pub quirks: Quirks,
+    /// Time limits.
+    pub timeouts: Timeouts,
+    /// Further tries.
+    pub retries: Retries,
+    /// Header templates by lower-case name.
+    pub headers: BTreeMap<String, String>,
+}
+
+/// One credential.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// Where the secret is.
+    pub secret: SecretRef,
+    /// Share of traffic.
+    pub weight: u32,
+    /// Glob patterns of models; `["*"]` when unrestricted.
+    pub models: Vec<String>,
+    /// An unset secret takes it out instead of failing.
+    pub optional: bool,
+}
+
+/// Differences from OpenAI.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quirks {
+    /// The output limit's name, if the other must be renamed.
+    pub max_tokens_field: Option<MaxTokensField>,
+    /// Whether `stream_options.include_usage` may be added.
+    pub stream_options: bool,
+    /// Whether streams end with `[DONE]`.
+    pub done_marker: bool,
+}
+
+/// Time limits of one attempt (`total`: of the request).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Timeouts {
+    /// Connection.
+    pub connect: Span,
+    /// Response head.
+    pub first_byte: Span,
+    /// First content of a stream.
+    pub first_content: Span,
+    /// Between pieces.
+    pub idle: Span,
+    /// All attempts.
+    pub total: Span,
+}
+
+/// Further tries at the same target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Retries {
+    /// Most further tries.
+    pub max: u32,
+    /// A server error is retried only when it came this quickly.
+    pub only_if_failed_within: Span,
+    /// First wait.
+    pub backoff: Span,
+}
+
+/// One alias.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Model {
+    /// What it is for.
+    pub description: Option<String>,
+    /// Targets; never empty.
+    pub targets: Vec<Target>,
+    /// How one is picked.
+    pub balance: Balance,
+    /// The chain.
+    pub fallbacks: Vec<FallbackRef>,
+    /// Failures that move on.
+    pub fallback_on: BTreeSet<FallbackOn>,
+    /// System prompt.
+    pub prompt: Option<Prompt>,
+    /// Members filled in.
+    pub defaults: BTreeMap<String, Value>,
+    /// Members set.
+    pub overrides: BTreeMap<String, Value>,
+}
+
+/// One target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The provider's name.
+    pub provider: String,
+    /// The model's name upstream.
+    pub model: String,
+    /// Share of traffic.
+    pub weight: u32,
+}
+
+/// A system prompt with its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Prompt {
+    /// The template's text; its file's content where it is a file.
+    pub system: String,
+    /// Where it goes.
+    pub position: PromptPosition,
+}
+
+/// One rule.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rule {
+    /// Name.
+    pub name: String,
+    /// Condition.
+    pub when: String,
+    /// What then happens.
+    pub action: RuleAction,
+}
+
+/// What a rule does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleAction {
+    /// Serve as this alias.
+    Use(String),
+    /// Serve from these targets, without a chain.
+    Targets(Vec<Target>),
+    /// Refuse.
+    Deny {
+        /// HTTP status.
+        status: u16,
+        /// What the client is told.
+        message: String,
+    },
+}
+
+/// One team.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Team {
+    /// What it is.
+    pub description: Option<String>,
+    /// Glob patterns; none = no limit beyond the key's own.
+    pub models: Option<Vec<String>>,
+}
+
+/// One virtual key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VirtualKey {
+    /// Digests with the millisecond (Unix) from which each is refused.
+    pub hashes: Vec<KeyHash>,
+    /// Team.
+    pub team: Option<String>,
+    /// Glob patterns.
+    pub models: Vec<String>,
+    /// RFC 3339 time from which the key is refused.
+    pub expires: Option<String>,
+    /// Refused without being removed.
+    pub disabled: bool,
+    /// May see where it was served.
+    pub routing_headers: bool,
+    /// Facts for rules and logs.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// One digest of a key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyHash {
+    /// SHA-256 of the key.
+    pub sha256: Digest,
+    /// RFC 3339 time from which it is refused.
+    pub not_after: Option<String>,
+}
+
+/// Access log and metrics.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Telemetry {
+    /// Where the access log goes.
+    pub access_log: AccessLog,
+    /// Which listener serves `/metrics`.
+    pub metrics: MetricsOn,
+}
+
+/// Where the access log goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessLog {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Nowhere.
+    Off,
+    /// A file.
+    File(String),
+}

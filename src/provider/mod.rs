@@ -1,0 +1,1 @@
+//! Outbound: client, credentials, cooldowns, breakers.

@@ -1,0 +1,1 @@
+//! The accept loop over hyper: timers, caps, strict gate, drain.

@@ -1,0 +1,15 @@
+//! What the user wrote: types, positions, loading, diagnostics, schema.
+//!
+//! Rule: one loader, one meaning. A value reaches [`Spec`] only through [`load`], which knows where every leaf came from.
+
+mod diagnostic;
+mod loaded;
+mod refs;
+mod source;
+mod types;
+
+pub use diagnostic::{Diagnostic, Location, Severity};
+pub use loaded::{Environment, Inputs, Loaded, ProcessEnvironment, Rejected, Spans};
+pub use refs::{FallbackRef, SecretRef, TargetRef};
+pub use source::{Disk, Files, Memory, Source, Sources};
+pub use types::*;

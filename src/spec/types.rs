@@ -1,0 +1,473 @@
+//! The spec as it is written: serde types whose doc comments become the schema's descriptions.
+//!
+//! Nothing here is resolved or defaulted beyond what absence means; [`crate::plan`] does that. A field exists only when its
+//! behaviour does: everything else is refused as unknown.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::refs::{FallbackRef, SecretRef, TargetRef};
+use crate::base::{ByteSize, Digest, Span};
+
+/// The whole file (or, for an included file, any part of it).
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(title = "bifrostctl gateway spec")]
+pub struct Spec {
+    /// The version of this format. Always 1.
+    #[schemars(range(min = 1, max = 1))]
+    pub version: u32,
+    /// Files whose sections are merged into this one; glob patterns relative to this file. The same name twice is an error.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
+    /// Settings of the gateway process.
+    #[serde(default)]
+    pub gateway: Gateway,
+    /// Upstreams, by name. A name that is a preset (openai, groq, mistral, …) needs only credentials.
+    pub providers: BTreeMap<String, Provider>,
+    /// Model aliases: what clients ask for.
+    #[serde(default)]
+    pub models: BTreeMap<String, Model>,
+    /// Routing rules, in order; the first whose condition holds wins.
+    #[serde(default)]
+    pub rules: Vec<Rule>,
+    /// Teams that virtual keys belong to.
+    #[serde(default)]
+    pub teams: BTreeMap<String, Team>,
+    /// Virtual keys: what clients authenticate with.
+    #[serde(default)]
+    pub virtual_keys: BTreeMap<String, VirtualKey>,
+    /// Access log and metrics.
+    #[serde(default)]
+    pub telemetry: Telemetry,
+}
+
+/// Settings of the gateway process.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    /// Address and port that clients connect to. Default: 127.0.0.1:8080.
+    #[schemars(extend("x-hot" = false, "examples" = ["127.0.0.1:8080", "0.0.0.0:8080"]))]
+    pub listen: Option<String>,
+    /// Where the admin API listens. Default: unix:.bifrost/admin.sock.
+    #[schemars(extend("x-hot" = false))]
+    pub admin: Option<Admin>,
+    /// Directory for state that must survive a restart (revisions). Default: .bifrost.
+    #[schemars(extend("x-hot" = false))]
+    pub state: Option<String>,
+    /// Whether a virtual key is needed. `off` is refused on a listener that is not loopback. Default: required.
+    pub auth: Option<Auth>,
+    /// Serves TLS on the client listener.
+    #[schemars(extend("x-hot" = false))]
+    pub tls: Option<Tls>,
+    /// Caps that protect the process.
+    #[serde(default)]
+    pub limits: Limits,
+    /// How long running requests may go on after SIGTERM. Default: 120s.
+    pub drain: Option<Span>,
+}
+
+/// Whether a virtual key is needed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Auth {
+    /// Every request carries a virtual key.
+    Required,
+    /// A request without a key is anonymous and may use every alias; a wrong key is still refused.
+    Optional,
+    /// Keys are not looked at.
+    Off,
+}
+
+/// Where the admin API listens: `unix:PATH`, or a TCP address with tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Admin {
+    /// `unix:PATH`: a socket that only this user may open (mode 0600).
+    Unix(#[schemars(regex(pattern = "^unix:.+"), extend("examples" = ["unix:.bifrost/admin.sock"]))] String),
+    /// A TCP address; needs tokens.
+    Tcp(AdminTcp),
+}
+
+/// The admin API on TCP.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminTcp {
+    /// Address and port.
+    pub listen: String,
+    /// Who may call it, by name. Never empty.
+    #[schemars(length(min = 1))]
+    pub tokens: BTreeMap<String, AdminToken>,
+}
+
+/// One admin token, as its hash.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AdminToken {
+    /// SHA-256 of the token, as `bifrostctl key hash` prints it.
+    pub sha256: Digest,
+    /// What the token may do.
+    #[schemars(length(min = 1))]
+    pub scopes: Vec<Scope>,
+}
+
+/// What an admin token may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Status, revisions, explain, metrics.
+    Read,
+    /// Apply and roll back.
+    Apply,
+}
+
+/// A certificate chain and its key, as PEM files; re-read when they change.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// The certificate chain.
+    pub cert: FileRef,
+    /// The private key.
+    pub key: FileRef,
+}
+
+/// A file by its path, relative to the spec.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FileRef {
+    /// The path.
+    pub file: String,
+}
+
+/// Caps that protect the process.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// Largest request body. Default: 32MiB.
+    pub body: Option<ByteSize>,
+    /// Most requests served at once; more are answered 503 before their body is read. Default: 2000.
+    #[schemars(range(min = 1))]
+    pub in_flight: Option<u32>,
+    /// Most open client connections. Default: 10000.
+    #[schemars(range(min = 1), extend("x-hot" = false))]
+    pub connections: Option<u32>,
+}
+
+/// One upstream.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The preset to start from, where the name is not one itself.
+    pub preset: Option<String>,
+    /// The wire format, where there is no preset.
+    pub api: Option<Api>,
+    /// Root of the API, up to and with its version: `http://127.0.0.1:8000/v1`.
+    pub base_url: Option<String>,
+    /// How credentials travel. Default: the preset's, else bearer.
+    pub auth: Option<AuthScheme>,
+    /// Keys for this upstream, by name: weighted, cooled down and rotated one by one.
+    #[serde(default)]
+    pub credentials: BTreeMap<String, Credential>,
+    /// How this server differs from OpenAI's.
+    #[serde(default)]
+    pub quirks: Quirks,
+    /// Time limits of one attempt.
+    #[serde(default)]
+    pub timeouts: Timeouts,
+    /// Further tries at the same target.
+    #[serde(default)]
+    pub retries: Retries,
+    /// Headers added to every request; values are templates over the request's facts.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+}
+
+/// A wire format.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Api {
+    /// OpenAI's chat completions and the endpoints beside it.
+    #[serde(rename = "openai-chat")]
+    OpenaiChat,
+}
+
+/// How a credential travels.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthScheme {
+    /// `Authorization: Bearer …`.
+    Bearer,
+    /// A header of its own, such as `api-key`.
+    Header(String),
+    /// None at all.
+    None,
+}
+
+/// One key for an upstream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Credential {
+    /// Where the key is kept; never the key itself. `none` for servers without keys.
+    pub secret: SecretRef,
+    /// Share of the traffic among this provider's credentials. Default: 1.
+    #[schemars(range(max = 1_000_000))]
+    pub weight: Option<u32>,
+    /// Models that this credential may be used for; glob patterns. Default: all.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Takes the credential out, with a reason, instead of refusing the spec when the secret is not set.
+    #[serde(default)]
+    pub optional: bool,
+}
+
+/// How an OpenAI-compatible server differs from OpenAI's.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quirks {
+    /// The name this server knows the output limit by; the other spelling is renamed.
+    pub max_tokens_field: Option<MaxTokensField>,
+    /// Whether `stream_options.include_usage` is understood (and so may be added). Default: true.
+    pub stream_options: Option<bool>,
+    /// Whether streams end with `data: [DONE]`. Default: true.
+    pub done_marker: Option<bool>,
+}
+
+/// A spelling of the output limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxTokensField {
+    /// The older name, which most compatible servers know.
+    MaxTokens,
+    /// OpenAI's current name.
+    MaxCompletionTokens,
+}
+
+/// Time limits of one attempt.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Timeouts {
+    /// Until the connection is up, TLS included. Default: 5s.
+    pub connect: Option<Span>,
+    /// Until the response's head. Default: 120s.
+    pub first_byte: Option<Span>,
+    /// Until the first content of a stream. Default: 120s.
+    pub first_content: Option<Span>,
+    /// Between two pieces of a body. Default: 60s.
+    pub idle: Option<Span>,
+    /// Over all attempts of the request. Default: 15m.
+    pub total: Option<Span>,
+}
+
+/// Further tries at the same target.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Retries {
+    /// Most further tries. Default: 2.
+    #[schemars(range(max = 10))]
+    pub max: Option<u32>,
+    /// Retries a server error only when it came this quickly. Default: 5s.
+    pub only_if_failed_within: Option<Span>,
+    /// First wait; doubles, jittered. Default: 100ms.
+    pub backoff: Option<Span>,
+}
+
+/// A model alias.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Model {
+    /// What it is for.
+    pub description: Option<String>,
+    /// Upstream models, balanced among themselves.
+    #[schemars(length(min = 1))]
+    pub targets: Vec<TargetRef>,
+    /// How a target is picked. Default: weighted.
+    pub balance: Option<Balance>,
+    /// The fallback chain, tried in order: aliases or provider/model.
+    #[serde(default)]
+    pub fallbacks: Vec<FallbackRef>,
+    /// Which failures move on to the next target. Default: all but content_filter.
+    pub fallback_on: Option<Vec<FallbackOn>>,
+    /// A system prompt from a template.
+    pub prompt: Option<Prompt>,
+    /// Body members filled in when the client sent none.
+    #[serde(default)]
+    pub defaults: BTreeMap<String, Value>,
+    /// Body members always set.
+    #[serde(default)]
+    pub overrides: BTreeMap<String, Value>,
+}
+
+/// How a target is picked among an alias's targets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Balance {
+    /// At random, by weight.
+    Weighted,
+    /// In turn, weights ignored.
+    RoundRobin,
+}
+
+/// A class of failure that may move a request on to its next target.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FallbackOn {
+    /// 429: too many requests.
+    RateLimit,
+    /// 402, or 429 `insufficient_quota`: no money left upstream.
+    Quota,
+    /// 401 or 403: the credential is refused.
+    Auth,
+    /// 503 or 529: overloaded.
+    Overload,
+    /// 500, 502, 504 and kin.
+    ServerError,
+    /// No head, no content or no end in time.
+    Timeout,
+    /// No connection.
+    Connect,
+    /// The prompt is larger than the model's window.
+    ContextWindow,
+    /// An answer that is not what its format says, or an error event before content.
+    Malformed,
+    /// The provider's content filter refused.
+    ContentFilter,
+}
+
+/// A system prompt from a template.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Prompt {
+    /// The template: a file, or the text itself.
+    pub system: PromptSource,
+    /// Where it goes. Default: prepend.
+    pub position: Option<PromptPosition>,
+}
+
+/// Where a prompt template is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptSource {
+    /// A file, relative to the spec.
+    File(String),
+    /// The template itself.
+    Text(String),
+}
+
+/// Where a system prompt goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PromptPosition {
+    /// Before the client's messages.
+    Prepend,
+    /// After the client's messages.
+    Append,
+}
+
+/// A routing rule: a condition, and one of `use`, `targets` or `deny`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Names the rule in logs, metrics and `explain`.
+    pub name: String,
+    /// The condition: an expression over the request's facts, true or false.
+    pub when: String,
+    /// Serves the request as this alias.
+    #[serde(rename = "use")]
+    pub use_alias: Option<String>,
+    /// Serves the request from these targets.
+    pub targets: Option<Vec<TargetRef>>,
+    /// Refuses the request.
+    pub deny: Option<Deny>,
+}
+
+/// A refusal.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Deny {
+    /// The HTTP status. Default: 403.
+    #[schemars(range(min = 400, max = 499))]
+    pub status: Option<u16>,
+    /// What the client is told.
+    pub message: String,
+}
+
+/// A team.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Team {
+    /// What it is.
+    pub description: Option<String>,
+    /// The most its keys may use: aliases, provider/model, glob patterns. Default: no limit beyond the key's own.
+    pub models: Option<Vec<String>>,
+}
+
+/// A virtual key: who may call, with what.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VirtualKey {
+    /// Digests of the key; two during a rotation.
+    #[schemars(length(min = 1))]
+    pub hashes: Vec<KeyHash>,
+    /// The team it belongs to.
+    pub team: Option<String>,
+    /// Aliases and provider/model it may use; glob patterns; `["*"]` is everything. None by default.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// The first day on which it is no longer valid (UTC), or an exact time.
+    pub expires: Option<String>,
+    /// Refuses the key without removing it.
+    #[serde(default)]
+    pub disabled: bool,
+    /// Lets the client see which target served it and how many attempts it took.
+    #[serde(default)]
+    pub routing_headers: bool,
+    /// Free-form facts for rules and logs.
+    #[serde(default)]
+    pub labels: BTreeMap<String, String>,
+}
+
+/// One digest of a virtual key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct KeyHash {
+    /// SHA-256 of the key, as `bifrostctl key hash` prints it.
+    pub sha256: Digest,
+    /// The time from which this digest is no longer accepted.
+    pub not_after: Option<String>,
+}
+
+/// Access log and metrics.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Telemetry {
+    /// Where a JSON line per request goes: `stdout`, `stderr`, `off`, or a file. Default: stderr.
+    pub access_log: Option<AccessLog>,
+    /// Which listener serves `/metrics`. Default: admin.
+    pub metrics: Option<MetricsOn>,
+}
+
+/// Where the access log goes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AccessLog {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// Nowhere.
+    Off,
+    /// Appended to a file.
+    File(String),
+}
+
+/// Which listener serves `/metrics`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum MetricsOn {
+    /// The admin listener.
+    Admin,
+    /// The client listener too, without a key.
+    Gateway,
+}

@@ -1,0 +1,1 @@
+//! Plan + services → routing table; the pure decision.

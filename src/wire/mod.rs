@@ -1,0 +1,1 @@
+//! Provider formats, pure: no tokio, no HTTP, no spec.
