@@ -1,1 +1,7 @@
-//! Provider formats, pure: no tokio, no HTTP, no spec.
+//! Provider formats, pure: bytes in, bytes and facts out. No tokio, no HTTP, no spec.
+//!
+//! Rule: in the relay lane a body is scanned once and edited by splicing; it is never parsed into a tree and written again.
+
+pub mod edit;
+pub mod frame;
+pub mod openai_chat;

@@ -1,0 +1,5 @@
+//! Bytes → frames, incrementally, for any split of the stream into pieces.
+
+mod sse;
+
+pub use sse::{Sse, SseError, fields};

@@ -1,0 +1,22 @@
+//! OpenAI's chat completions (and legacy completions, embeddings): what a relay must understand of them.
+
+mod error;
+mod response;
+mod stream;
+
+pub use error::{Envelope, classify, error_event};
+pub use response::{answer_usage, is_json_object};
+pub use stream::{Event, Watcher};
+
+use serde::Deserialize;
+
+/// Tokens as the provider counted them. Cached tokens are part of the input, reasoning tokens part of the output.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+pub struct Usage {
+    /// Input tokens.
+    #[serde(default, rename = "prompt_tokens")]
+    pub input: u64,
+    /// Output tokens; 0 for embeddings.
+    #[serde(default, rename = "completion_tokens")]
+    pub output: u64,
+}
