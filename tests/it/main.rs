@@ -1,1 +1,4 @@
 //! The one integration-test binary: every area is a module, so that the crate links once.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod server;

@@ -1,0 +1,139 @@
+//! Where connections come from: TCP, or a Unix socket that only its owner may open.
+
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
+
+/// Connections that the kernel completes while we are busy.
+const BACKLOG: u32 = 1024;
+
+/// Why a listener could not be made.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The address does not resolve, or the system refused.
+    #[error("cannot listen on {place}: {source}")]
+    Io {
+        /// Address or path, as configured.
+        place: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another process answers on this Unix socket.
+    #[error("another process is listening on {0}")]
+    InUse(PathBuf),
+    /// The path exists and is not a socket; it is left alone.
+    #[error("{0} exists and is not a socket")]
+    NotASocket(PathBuf),
+}
+
+/// A bound listener.
+#[derive(Debug)]
+pub enum Listener {
+    /// TCP. Connections get `TCP_NODELAY`.
+    Tcp(TcpListener),
+    /// A Unix socket of mode 0600; its file goes when the listener drops.
+    Unix(UnixListener, SocketFile),
+}
+
+/// One accepted connection.
+pub(super) enum Socket {
+    Tcp(TcpStream, SocketAddr),
+    Unix(UnixStream),
+}
+
+impl Listener {
+    /// Listens on `host:port` with `SO_REUSEADDR`. Must run in a tokio runtime.
+    ///
+    /// # Errors
+    /// [`BindError::Io`] with the address.
+    pub async fn tcp(listen: &str) -> Result<Self, BindError> {
+        let failed = |source| BindError::Io { place: listen.to_owned(), source };
+        let mut last = io::Error::new(io::ErrorKind::NotFound, "the name resolves to no address");
+        for address in tokio::net::lookup_host(listen).await.map_err(failed)? {
+            match bind_tcp(address) {
+                Ok(listener) => return Ok(Self::Tcp(listener)),
+                Err(error) => last = error,
+            }
+        }
+        Err(failed(last))
+    }
+
+    /// Listens on a Unix socket. The file has mode 0600 before it appears at `path`; one that is left from a dead process is replaced.
+    ///
+    /// # Errors
+    /// [`BindError::InUse`] when somebody answers there, [`BindError::NotASocket`] when the path is another kind of file.
+    pub fn unix(path: &Path) -> Result<Self, BindError> {
+        let failed = |source| BindError::Io { place: path.display().to_string(), source };
+        check_free(path)?;
+        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+        // Bound in a directory that nobody else may enter, then moved: there is no moment at which others could connect.
+        let nest = tempfile::Builder::new().prefix(".s").rand_bytes(4).tempdir_in(parent).map_err(failed)?;
+        let hidden = nest.path().join("s");
+        let listener = UnixListener::bind(&hidden).map_err(failed)?;
+        std::fs::set_permissions(&hidden, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
+        let inode = std::fs::symlink_metadata(&hidden).map_err(failed)?.ino();
+        std::fs::rename(&hidden, path).map_err(failed)?;
+        Ok(Self::Unix(listener, SocketFile { path: path.to_owned(), inode }))
+    }
+
+    /// Returns the bound TCP address.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Tcp(listener) => listener.local_addr().ok(),
+            Self::Unix(..) => None,
+        }
+    }
+
+    pub(super) async fn accept(&self) -> io::Result<Socket> {
+        match self {
+            Self::Tcp(listener) => {
+                let (stream, address) = listener.accept().await?;
+                // Without it, small events wait for the client's delayed acknowledgement. A socket that died meanwhile may refuse.
+                let _ = stream.set_nodelay(true);
+                Ok(Socket::Tcp(stream, address))
+            }
+            Self::Unix(listener, _) => listener.accept().await.map(|(stream, _)| Socket::Unix(stream)),
+        }
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
+
+fn check_free(path: &Path) -> Result<(), BindError> {
+    let failed = |source| BindError::Io { place: path.display().to_string(), source };
+    match std::fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(error)),
+        Ok(metadata) if !metadata.file_type().is_socket() => return Err(BindError::NotASocket(path.to_owned())),
+        Ok(_) => {}
+    }
+    match std::os::unix::net::UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(failed(error)),
+        Ok(_) => Err(BindError::InUse(path.to_owned())),
+    }
+}
+
+/// The file of a Unix socket; removed when this drops, unless another process has put its own there.
+#[derive(Debug)]
+pub struct SocketFile {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        if std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode) {
+            let _ = std::fs::remove_file(&self.path);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+//! The server over real sockets and in-memory streams: what it refuses, what it serves, when it cuts, how it ends.
+
+mod corpus;
+mod support;
