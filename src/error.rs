@@ -68,6 +68,33 @@ pub enum Retry {
 }
 
 impl Kind {
+    /// Every kind, in the order of its declaration: `Kind::ALL[kind as usize] == kind`.
+    pub const ALL: [Self; 23] = [
+        Self::BadRequest,
+        Self::Unauthenticated,
+        Self::Forbidden,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::TooLarge,
+        Self::ClientTimeout,
+        Self::Overloaded,
+        Self::NoCandidate,
+        Self::UpstreamConnect,
+        Self::UpstreamRateLimit,
+        Self::UpstreamQuota,
+        Self::UpstreamAuth,
+        Self::UpstreamOverload,
+        Self::UpstreamServerError,
+        Self::UpstreamTimeout,
+        Self::UpstreamMalformed,
+        Self::UpstreamTruncated,
+        Self::ContextWindow,
+        Self::ContentFilter,
+        Self::UpstreamRejected,
+        Self::Revoked,
+        Self::Internal,
+    ];
+
     /// Returns the stable code that clients, logs and metrics see.
     pub const fn code(self) -> &'static str {
         match self {
@@ -176,3 +203,6 @@ impl fmt::Display for GatewayError {
 }
 
 impl std::error::Error for GatewayError {}
+
+// A kind that is missing from `ALL` would be counted nowhere.
+const _: () = assert!(Kind::ALL.len() == Kind::Internal as usize + 1, "Kind::ALL must name every kind, and Internal must be last");

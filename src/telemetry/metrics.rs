@@ -1,0 +1,455 @@
+//! The gateway's metrics, and the handles through which requests record them.
+//!
+//! Rule: whoever serves a request holds handles ([`AliasMetrics`], [`TargetMetrics`]) that were resolved when the routing table
+//! was built, so recording is a few atomic additions. What other modules already count or time (connections, cooldowns,
+//! breakers, live tables) is not counted twice: they register a source, which is asked at each scrape.
+
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use prometheus_client::encoding::text;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Metric, Registry};
+
+use super::names::{self, Name};
+use super::series::{Histogram, LATENCY, OVERHEAD, Series, Slots, Slotted};
+use super::source::{Samples, Sources};
+use crate::error::Kind;
+
+/// The content type of [`Metrics::encode`].
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// The alias label of a request for `provider/model`.
+pub const DIRECT: &str = "direct";
+
+/// The alias label of a request that was refused before its model was known.
+pub const NONE: &str = "none";
+
+/// The model label of a target that the spec does not name: what clients may ask for has no bound.
+pub const OTHER: &str = "other";
+
+/// What a request asked for; the label `endpoint`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Endpoint {
+    /// `/v1/chat/completions`.
+    ChatCompletions,
+    /// `/v1/completions`.
+    Completions,
+    /// `/v1/embeddings`.
+    Embeddings,
+    /// `/v1/responses`.
+    Responses,
+    /// `/v1/models`.
+    Models,
+    /// Any other path that is relayed as it is.
+    Relay,
+    /// A path that does not exist.
+    Unknown,
+}
+
+impl Endpoint {
+    /// Every endpoint.
+    pub const ALL: [Self; 7] =
+        [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Responses, Self::Models, Self::Relay, Self::Unknown];
+
+    /// Returns the label's value, which the access log uses too.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "chat_completions",
+            Self::Completions => "completions",
+            Self::Embeddings => "embeddings",
+            Self::Responses => "responses",
+            Self::Models => "models",
+            Self::Relay => "relay",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// The statuses that are told apart; any other is counted under its class, so that an upstream cannot invent label values.
+static STATUS: Slotted = Slotted {
+    label: "status",
+    values: &[
+        "200", "400", "401", "402", "403", "404", "405", "408", "413", "422", "429", "499", "500", "502", "503", "504", "529", "1xx",
+        "2xx", "3xx", "4xx", "5xx",
+    ],
+};
+
+const fn status_slot(status: u16) -> usize {
+    match status {
+        200 => 0,
+        400 => 1,
+        401 => 2,
+        402 => 3,
+        403 => 4,
+        404 => 5,
+        405 => 6,
+        408 => 7,
+        413 => 8,
+        422 => 9,
+        429 => 10,
+        499 => 11,
+        500 => 12,
+        502 => 13,
+        503 => 14,
+        504 => 15,
+        529 => 16,
+        0..=199 => 17,
+        201..=299 => 18,
+        300..=399 => 19,
+        400..=499 => 20,
+        _ => 21,
+    }
+}
+
+const KINDS: usize = Kind::ALL.len();
+
+/// The slot of an attempt that succeeded: the one after the last kind.
+const OK: usize = KINDS;
+
+static CODES: [&str; KINDS] = with_codes([""; KINDS]);
+static OUTCOMES: [&str; KINDS + 1] = with_codes(["ok"; KINDS + 1]);
+
+/// Writes the code of each kind into the slot that `kind as usize` finds.
+const fn with_codes<const N: usize>(mut slots: [&'static str; N]) -> [&'static str; N] {
+    let mut kinds = Kind::ALL.as_slice();
+    let mut left = slots.as_mut_slice();
+    while let ([kind, more @ ..], [slot, after @ ..]) = (kinds, left) {
+        *slot = kind.code();
+        kinds = more;
+        left = after;
+    }
+    slots
+}
+
+static REASON: Slotted = Slotted { label: "reason", values: &CODES };
+static OUTCOME: Slotted = Slotted { label: "outcome", values: &OUTCOMES };
+static DIRECTION: Slotted = Slotted { label: "direction", values: &["input", "output"] };
+
+/// Every metric of the process.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    families: Arc<Families>,
+    sources: Sources,
+    in_flight: Gauge,
+    streams_open: Gauge,
+    access_log_dropped: Counter,
+    refused: Slots,
+    config: super::config::ConfigMetrics,
+}
+
+/// The metrics whose series come and go with the spec.
+#[derive(Debug)]
+struct Families {
+    requests: Series<Slots>,
+    request_duration: Series<Histogram>,
+    overhead: Series<Histogram>,
+    fallbacks: Series<Slots>,
+    time_to_first_token: Series<Histogram>,
+    attempts: Series<Slots>,
+    attempt_duration: Series<Histogram>,
+    retries: Series<Counter>,
+    tokens: Series<Slots>,
+}
+
+impl Families {
+    fn new() -> Self {
+        Self {
+            requests: Series::new(&names::REQUESTS, || Slots::new(&STATUS)),
+            request_duration: Series::new(&names::REQUEST_DURATION, || Histogram::new(LATENCY)),
+            overhead: Series::new(&names::OVERHEAD, || Histogram::new(OVERHEAD)),
+            fallbacks: Series::new(&names::FALLBACKS, || Slots::new(&REASON)),
+            time_to_first_token: Series::new(&names::TIME_TO_FIRST_TOKEN, || Histogram::new(LATENCY)),
+            attempts: Series::new(&names::ATTEMPTS, || Slots::new(&OUTCOME)),
+            attempt_duration: Series::new(&names::ATTEMPT_DURATION, || Histogram::new(LATENCY)),
+            retries: Series::new(&names::RETRIES, Counter::default),
+            tokens: Series::new(&names::TOKENS, || Slots::new(&DIRECTION)),
+        }
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        register(registry, &names::REQUESTS, self.requests.clone());
+        register(registry, &names::REQUEST_DURATION, self.request_duration.clone());
+        register(registry, &names::OVERHEAD, self.overhead.clone());
+        register(registry, &names::TIME_TO_FIRST_TOKEN, self.time_to_first_token.clone());
+        register(registry, &names::ATTEMPTS, self.attempts.clone());
+        register(registry, &names::ATTEMPT_DURATION, self.attempt_duration.clone());
+        register(registry, &names::FALLBACKS, self.fallbacks.clone());
+        register(registry, &names::RETRIES, self.retries.clone());
+        register(registry, &names::TOKENS, self.tokens.clone());
+    }
+}
+
+/// Registers one metric under its name.
+pub(super) fn register(registry: &mut Registry, name: &'static Name, metric: impl Metric) {
+    registry.register(name.name, name.help, metric);
+}
+
+impl Metrics {
+    /// Makes the process's metrics; `build_info` is set.
+    pub fn new() -> Arc<Self> {
+        let mut registry = Registry::with_prefix(names::PREFIX);
+        let families = Arc::new(Families::new());
+        families.register(&mut registry);
+        let refused = Series::new(&names::REFUSED, || Slots::new(&REASON));
+        register(&mut registry, &names::REFUSED, refused.clone());
+        let (in_flight, streams_open, access_log_dropped) = (Gauge::default(), Gauge::default(), Counter::default());
+        register(&mut registry, &names::IN_FLIGHT, in_flight.clone());
+        register(&mut registry, &names::STREAMS_OPEN, streams_open.clone());
+        register(&mut registry, &names::ACCESS_LOG_DROPPED, access_log_dropped.clone());
+        let config = super::config::ConfigMetrics::register(&mut registry);
+        let sources = Sources::default();
+        registry.register_collector(Box::new(sources.clone()));
+        sources.add(|samples| samples.add(&names::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1));
+        Arc::new(Self { registry, families, sources, in_flight, streams_open, access_log_dropped, refused: refused.get(&[]), config })
+    }
+
+    /// Encodes everything in the OpenMetrics text format; see [`CONTENT_TYPE`]. Asks every source.
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a string cannot fail, and neither does any of our encoders by itself.
+        if text::encode(&mut text, &self.registry).is_err() {
+            tracing::error!("metrics could not be encoded");
+        }
+        text
+    }
+
+    /// Resolves the handle of one alias (or [`DIRECT`], [`NONE`]). For the builder of a routing table, not for each request.
+    pub fn alias(&self, alias: &str) -> AliasMetrics {
+        AliasMetrics(Arc::new(AliasInner {
+            alias: alias.into(),
+            families: Arc::clone(&self.families),
+            endpoints: Default::default(),
+            fallbacks: OnceLock::new(),
+        }))
+    }
+
+    /// Resolves the handle of one alias at one endpoint.
+    pub fn endpoint(&self, endpoint: Endpoint, alias: &str) -> EndpointMetrics {
+        EndpointMetrics::new(&self.families, endpoint, alias)
+    }
+
+    /// Resolves the handle of one target. For the builder of a routing table, not for each request. A model that the spec
+    /// does not name is recorded as [`OTHER`].
+    pub fn target(&self, provider: &str, model: &str) -> TargetMetrics {
+        let families = &self.families;
+        TargetMetrics {
+            attempts: families.attempts.get(&[provider, model]),
+            duration: families.attempt_duration.get(&[provider]),
+            ttft: families.time_to_first_token.get(&[provider, model]),
+            tokens: families.tokens.get(&[provider, model]),
+            retries: families.retries.get(&[provider]),
+        }
+    }
+
+    /// Counts a request that the gateway refused itself.
+    pub fn refused(&self, kind: Kind) {
+        self.refused.add(kind as usize, 1);
+    }
+
+    /// Counts a request as being served until the guard drops.
+    pub fn in_flight(&self) -> Held {
+        Held::new(&self.in_flight)
+    }
+
+    /// Returns how many requests are being served.
+    pub fn requests_in_flight(&self) -> u64 {
+        u64::try_from(self.in_flight.get()).unwrap_or_default()
+    }
+
+    /// Counts a streamed answer as open until the guard drops.
+    pub fn stream_open(&self) -> Held {
+        Held::new(&self.streams_open)
+    }
+
+    /// Returns the counter of lost access log lines, for [`super::AccessLog::open`].
+    pub fn access_log_dropped(&self) -> Counter {
+        self.access_log_dropped.clone()
+    }
+
+    /// Returns the metrics of reloads.
+    pub const fn config(&self) -> &super::config::ConfigMetrics {
+        &self.config
+    }
+
+    /// Registers something that is asked at each scrape for what it counts itself. It must be quick and must not block.
+    pub fn add_source(&self, source: impl Fn(&mut Samples) + Send + Sync + 'static) {
+        self.sources.add(source);
+    }
+
+    /// Forgets the series of aliases that `keep` refuses; [`DIRECT`] and [`NONE`] stay. Handles that running requests hold
+    /// stay usable and are no longer shown. Call it after a reload has been committed.
+    pub fn retain_aliases(&self, keep: impl Fn(&str) -> bool) {
+        let keep = |alias: Option<&Arc<str>>| alias.is_none_or(|alias| matches!(&**alias, DIRECT | NONE) || keep(alias));
+        self.families.requests.retain(|labels| keep(labels.get(1)));
+        self.families.request_duration.retain(|labels| keep(labels.get(1)));
+        self.families.fallbacks.retain(|labels| keep(labels.first()));
+    }
+
+    /// Forgets the series of targets that `keep(provider, model)` refuses, and of providers of which none is kept. `keep` is
+    /// asked about [`OTHER`] too. Call it after a reload has been committed.
+    pub fn retain_targets(&self, keep: impl Fn(&str, &str) -> bool) {
+        let families = &self.families;
+        let mut providers = std::collections::BTreeSet::new();
+        let pairs = families.attempts.keys();
+        for pair in &pairs {
+            if let [provider, model] = pair.as_slice()
+                && keep(provider, model)
+            {
+                providers.insert(Arc::clone(provider));
+            }
+        }
+        let kept = |labels: &[Arc<str>]| matches!(labels, [provider, model] if keep(provider, model));
+        families.attempts.retain(kept);
+        families.time_to_first_token.retain(kept);
+        families.tokens.retain(kept);
+        families.attempt_duration.retain(|labels| labels.first().is_some_and(|provider| providers.contains(provider)));
+        families.retries.retain(|labels| labels.first().is_some_and(|provider| providers.contains(provider)));
+    }
+}
+
+/// Holds one unit of a gauge until it drops.
+#[derive(Debug)]
+#[must_use]
+pub struct Held(Gauge);
+
+impl Held {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.inc();
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// What requests for one alias record. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct AliasMetrics(Arc<AliasInner>);
+
+#[derive(Debug)]
+struct AliasInner {
+    alias: Box<str>,
+    families: Arc<Families>,
+    /// Most aliases are used at one or two endpoints, so the others cost nothing: 10,000 aliases stay small.
+    endpoints: [OnceLock<EndpointMetrics>; Endpoint::ALL.len()],
+    fallbacks: OnceLock<Slots>,
+}
+
+impl AliasMetrics {
+    /// Returns the handle for one endpoint; resolved at the first use, one atomic load after that.
+    pub fn endpoint(&self, endpoint: Endpoint) -> EndpointMetrics {
+        let make = || EndpointMetrics::new(&self.0.families, endpoint, &self.0.alias);
+        self.0.endpoints.get(endpoint as usize).map_or_else(make, |slot| slot.get_or_init(make).clone())
+    }
+
+    /// Counts a move to the next target, with the error that caused it.
+    pub fn fallback(&self, reason: Kind) {
+        self.0.fallbacks.get_or_init(|| self.0.families.fallbacks.get(&[&self.0.alias])).add(reason as usize, 1);
+    }
+}
+
+/// What requests at one endpoint for one alias record. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct EndpointMetrics(Arc<EndpointInner>);
+
+#[derive(Debug)]
+struct EndpointInner {
+    requests: Slots,
+    duration: Histogram,
+    overhead: Histogram,
+}
+
+impl EndpointMetrics {
+    fn new(families: &Families, endpoint: Endpoint, alias: &str) -> Self {
+        Self(Arc::new(EndpointInner {
+            requests: families.requests.get(&[endpoint.label(), alias]),
+            duration: families.request_duration.get(&[endpoint.label(), alias]),
+            overhead: families.overhead.get(&[endpoint.label()]),
+        }))
+    }
+
+    /// Records an answered request: the status that the client saw (499 when it had gone) and the time from head to end.
+    pub fn record_request(&self, status: u16, took: Duration) {
+        self.0.requests.add(status_slot(status), 1);
+        self.0.duration.observe(took);
+    }
+
+    /// Records the time that a request spent in the gateway itself.
+    pub fn overhead(&self, took: Duration) {
+        self.0.overhead.observe(took);
+    }
+}
+
+/// What attempts at one target record. Cloning shares it.
+#[derive(Debug, Clone)]
+pub struct TargetMetrics {
+    attempts: Slots,
+    duration: Histogram,
+    ttft: Histogram,
+    tokens: Slots,
+    retries: Counter,
+}
+
+impl TargetMetrics {
+    /// Records an attempt: the error that ended it (`None`: it succeeded) and how long it took.
+    pub fn attempt(&self, error: Option<Kind>, took: Duration) {
+        self.attempts.add(error.map_or(OK, |kind| kind as usize), 1);
+        self.duration.observe(took);
+    }
+
+    /// Records the time from a streamed request's arrival to its first content.
+    pub fn time_to_first_token(&self, took: Duration) {
+        self.ttft.observe(took);
+    }
+
+    /// Records tokens as the upstream reported them.
+    pub fn tokens(&self, input: u64, output: u64) {
+        self.tokens.add(0, input);
+        self.tokens.add(1, output);
+    }
+
+    /// Counts a further try at the same target.
+    pub fn retry(&self) {
+        self.retries.inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_is_counted_in_the_slot_of_its_own_code() {
+        for kind in Kind::ALL {
+            assert_eq!(CODES[kind as usize], kind.code());
+            assert_eq!(OUTCOMES[kind as usize], kind.code());
+        }
+        assert_eq!(OUTCOMES[OK], "ok");
+    }
+
+    #[test]
+    fn a_status_is_counted_as_itself_or_as_its_class() {
+        for status in 0..=u16::from(u8::MAX) * 3 {
+            let label = STATUS.values[status_slot(status)];
+            if label.ends_with("xx") {
+                let class = (status / 100).clamp(1, 5);
+                assert_eq!(label, format!("{class}xx"), "{status}");
+            } else {
+                assert_eq!(label, status.to_string());
+            }
+        }
+    }
+
+    #[test]
+    fn an_endpoint_finds_its_own_slot() {
+        for (at, endpoint) in Endpoint::ALL.into_iter().enumerate() {
+            assert_eq!(endpoint as usize, at);
+        }
+    }
+}

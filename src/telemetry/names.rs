@@ -1,0 +1,105 @@
+//! Every metric name in one place. A new metric is one line here and one registration in `metrics`.
+//!
+//! Rule: names are written without the prefix `bifrost_` and, for counters, without `_total`; both are added when the metrics
+//! are encoded. A label has few values: never a key, a user, a team, a prompt or a path.
+
+use prometheus_client::metrics::MetricType;
+
+/// What every metric's name begins with.
+pub const PREFIX: &str = "bifrost";
+
+/// A metric's name, kind, labels and help.
+#[derive(Debug)]
+pub struct Name {
+    /// Without prefix and without `_total`.
+    pub name: &'static str,
+    /// Kind.
+    pub kind: MetricType,
+    /// Label names, in the order in which values are given.
+    pub labels: &'static [&'static str],
+    /// One sentence without its full stop, which the encoder adds.
+    pub help: &'static str,
+}
+
+impl Name {
+    /// Returns the name as it stands in the exposition: `bifrost_requests_total`.
+    pub fn full(&self) -> String {
+        let suffix = if matches!(self.kind, MetricType::Counter) { "_total" } else { "" };
+        format!("{PREFIX}_{}{suffix}", self.name)
+    }
+}
+
+macro_rules! names {
+    ($($ident:ident $kind:ident $name:literal [$($label:literal),*] $help:literal;)+) => {
+        $(
+            #[doc = $help]
+            pub static $ident: Name =
+                Name { name: $name, kind: MetricType::$kind, labels: &[$($label),*], help: $help };
+        )+
+        /// Every metric, in the order of the exposition.
+        pub static ALL: &[&Name] = &[$(&$ident),+];
+    };
+}
+
+names! {
+    REQUESTS Counter "requests" ["endpoint", "alias", "status"] "Requests answered, by the status that the client saw";
+    REQUEST_DURATION Histogram "request_duration_seconds" ["endpoint", "alias"] "Time from the request's head to the end of its answer";
+    OVERHEAD Histogram "overhead_seconds" ["endpoint"] "Time spent in the gateway itself, outside waits for an upstream";
+    TIME_TO_FIRST_TOKEN Histogram "time_to_first_token_seconds" ["provider", "model"] "Time from a streamed request's arrival to its first content";
+    ATTEMPTS Counter "attempts" ["provider", "model", "outcome"] "Calls of an upstream; outcome is ok or the error's code";
+    ATTEMPT_DURATION Histogram "attempt_duration_seconds" ["provider"] "Time from a call of an upstream to the end of its answer";
+    FALLBACKS Counter "fallbacks" ["alias", "reason"] "Moves to the next target of a chain, by the error that caused them";
+    RETRIES Counter "retries" ["provider"] "Further tries at the same target";
+    TOKENS Counter "tokens" ["provider", "model", "direction"] "Tokens as the upstream reported them";
+    REFUSED Counter "refused" ["reason"] "Requests that the gateway refused itself, by the error's code";
+    IN_FLIGHT Gauge "in_flight" [] "Requests being served";
+    STREAMS_OPEN Gauge "streams_open" [] "Streamed answers being relayed";
+    CREDENTIAL_STATE Gauge "credential_state" ["provider", "credential"] "0 ready, 1 cooling, 2 out, 3 absent";
+    BREAKER_STATE Gauge "breaker_state" ["provider", "model"] "0 closed, 1 half-open, 2 open";
+    CONNECTIONS_OPEN Gauge "connections_open" ["listener"] "Client connections that are open";
+    CONNECTIONS Counter "connections" ["listener"] "Client connections accepted";
+    CONNECTIONS_REFUSED Counter "connections_refused" ["listener", "reason"] "Client connections closed by a cap, a timer or the strict gate";
+    CONFIG_LAST_RELOAD_SUCCESSFUL Gauge "config_last_reload_successful" [] "1 when the file on disk is what runs, 0 when it was rejected";
+    CONFIG_LAST_RELOAD_SUCCESS_TIMESTAMP Gauge "config_last_reload_success_timestamp_seconds" [] "Unix time at which the file on disk was last known to be what runs";
+    CONFIG_RELOADS Counter "config_reloads" ["outcome", "trigger"] "Reloads, by outcome and by what caused them";
+    CONFIG_RELOAD_DURATION Histogram "config_reload_duration_seconds" [] "Time from reading the file to the end of the reload";
+    CONFIG_INFO Gauge "config_info" ["digest", "revision"] "1 for the revision that runs";
+    CONFIG_TABLES_ALIVE Gauge "config_tables_alive" [] "Routing tables in memory: the live one and those that running requests hold";
+    ACCESS_LOG_DROPPED Counter "access_log_dropped" [] "Access log lines lost because the output was too slow or failed";
+    BUILD_INFO Gauge "build_info" ["version"] "1 for the version that runs";
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_snake_case_with_its_unit_and_without_what_the_encoder_adds() {
+        for name in ALL {
+            assert!(name.name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{}", name.name);
+            assert!(!name.name.starts_with(PREFIX) && !name.name.ends_with("_total"), "{}", name.name);
+            assert!(!name.help.ends_with('.'), "{}", name.name);
+            if matches!(name.kind, MetricType::Histogram) {
+                assert!(name.name.ends_with("_seconds"), "{}", name.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_label_could_tell_who_asked() {
+        for name in ALL {
+            for label in name.labels {
+                assert!(!["key", "virtual_key", "user", "team", "path", "request_id"].contains(label), "{}", name.name);
+            }
+        }
+    }
+
+    #[test]
+    fn no_name_stands_twice() {
+        let mut names: Vec<String> = ALL.iter().map(|name| name.full()).collect();
+        names.sort();
+        let count = names.len();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

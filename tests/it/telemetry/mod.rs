@@ -1,0 +1,4 @@
+//! Metrics and access log, from the outside.
+
+mod access;
+mod metrics;
