@@ -1,5 +1,6 @@
 //! The one integration-test binary: every area is a module, so that the crate links once.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+mod architecture;
 mod server;
 mod telemetry;
