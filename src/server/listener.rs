@@ -98,6 +98,31 @@ impl Listener {
             Self::Unix(listener, _) => listener.accept().await.map(|(stream, _)| Socket::Unix(stream)),
         }
     }
+
+    /// Stops listening; returns the connections that the kernel has completed already. The runtime may not have noticed them yet.
+    pub(super) fn into_backlog(self) -> Vec<Socket> {
+        match self {
+            Self::Tcp(listener) => listener.into_std().map(|listener| tcp_backlog(&listener)).unwrap_or_default(),
+            Self::Unix(listener, _file) => listener.into_std().map(|listener| unix_backlog(&listener)).unwrap_or_default(),
+        }
+    }
+}
+
+fn tcp_backlog(listener: &std::net::TcpListener) -> Vec<Socket> {
+    let adopt = |(stream, address): (std::net::TcpStream, SocketAddr)| {
+        stream.set_nonblocking(true)?;
+        stream.set_nodelay(true)?;
+        Ok::<_, io::Error>(Socket::Tcp(TcpStream::from_std(stream)?, address))
+    };
+    std::iter::from_fn(|| listener.accept().ok()).filter_map(|accepted| adopt(accepted).ok()).collect()
+}
+
+fn unix_backlog(listener: &std::os::unix::net::UnixListener) -> Vec<Socket> {
+    let adopt = |stream: std::os::unix::net::UnixStream| {
+        stream.set_nonblocking(true)?;
+        Ok::<_, io::Error>(Socket::Unix(UnixStream::from_std(stream)?))
+    };
+    std::iter::from_fn(|| listener.accept().ok()).filter_map(|(stream, _)| adopt(stream).ok()).collect()
 }
 
 fn bind_tcp(address: SocketAddr) -> io::Result<TcpListener> {

@@ -4,7 +4,6 @@ use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::FutureExt as _;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
@@ -17,8 +16,10 @@ use super::stats::OpenConnection;
 use super::{Config, Handler, Listener, Peer, Stats};
 
 /// Sent in place of service when the connection cap is reached.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 123\r\nretry-after: 1\r\n\
-connection: close\r\n\r\n{\"error\":{\"message\":\"Too many connections are open. Try again soon.\",\"type\":\"server_error\",\"code\":\"overloaded\",\"param\":null}}";
+const FULL: &str = concat!(
+    "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\ncontent-length: 125\r\nretry-after: 1\r\nconnection: close\r\n\r\n",
+    r#"{"error":{"message":"Too many connections are open. Try again soon.","type":"server_error","code":"overloaded","param":null}}"#
+);
 /// Waits after a failed `accept`, doubling: EMFILE does not go away by trying again at once.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
@@ -94,10 +95,9 @@ impl<H: Handler> Server<H> {
             }
         }
         // The kernel has completed these already; their clients believe that they are being served.
-        while let Some(Ok(socket)) = listener.accept().now_or_never() {
+        for socket in listener.into_backlog() {
             self.admit(socket, &mut tasks, &connection_stop);
         }
-        drop(listener);
         self.drain(tasks, stop).await
     }
 
@@ -120,7 +120,7 @@ impl<H: Handler> Server<H> {
             self.stats.count_over_cap();
             if let (Socket::Tcp(stream, _), None) = (socket, &self.config.tls) {
                 // Whoever does not take it at once goes without.
-                let _ = stream.into_std().and_then(|mut stream| stream.write(FULL));
+                let _ = stream.into_std().and_then(|mut stream| stream.write(FULL.as_bytes()));
             }
             return;
         }

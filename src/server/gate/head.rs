@@ -194,6 +194,7 @@ impl Head {
 }
 
 /// RFC 9110 §5.6.2.
+#[allow(clippy::indexing_slicing)] // Evaluated by the compiler.
 const TOKEN: [bool; 256] = {
     let mut table = [false; 256];
     let mut at = 0;

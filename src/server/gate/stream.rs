@@ -239,6 +239,25 @@ impl<T> Gate<T> {
         (self.held, self.passed) = (held, passed);
         Ok(())
     }
+
+    /// Arms the timer of the head that is awaited; returns why to give up once it has passed.
+    fn wait_for_head(&mut self, cx: &mut Context<'_>) -> Option<Reason> {
+        let (reason, patience) = match (self.held.is_empty(), self.delivered) {
+            (true, 0) => (Reason::Silent, self.config.head_timeout),
+            (true, _) => (Reason::Idle, self.config.keep_alive_idle),
+            (false, _) => (Reason::HeadTimeout, self.config.head_timeout),
+        };
+        let deadline = match self.waiting {
+            Some((kind, deadline)) if kind == reason => deadline,
+            _ => Instant::now() + patience,
+        };
+        self.waiting = Some((reason, deadline));
+        if !self.read_alarm.has_passed(cx, deadline) {
+            return None;
+        }
+        self.refused_head = !reason.is_quiet();
+        Some(reason)
+    }
 }
 
 impl<T: AsyncRead + Unpin> Gate<T> {
@@ -287,24 +306,6 @@ impl<T: AsyncRead + Unpin> Gate<T> {
         self.seen = if passed == 0 { self.held.len() } else { 0 };
         buffer.set_filled(before + passed);
         Poll::Ready(judged.map(|passed| passed > 0))
-    }
-
-    fn wait_for_head(&mut self, cx: &mut Context<'_>) -> Option<Reason> {
-        let (reason, patience) = match (self.held.is_empty(), self.delivered) {
-            (true, 0) => (Reason::Silent, self.config.head_timeout),
-            (true, _) => (Reason::Idle, self.config.keep_alive_idle),
-            (false, _) => (Reason::HeadTimeout, self.config.head_timeout),
-        };
-        let deadline = match self.waiting {
-            Some((kind, deadline)) if kind == reason => deadline,
-            _ => Instant::now() + patience,
-        };
-        self.waiting = Some((reason, deadline));
-        if !self.read_alarm.has_passed(cx, deadline) {
-            return None;
-        }
-        self.refused_head = !reason.is_quiet();
-        Some(reason)
     }
 
     fn read_body(&mut self, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
@@ -393,8 +394,10 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Gate<T> {
         // hyper flushes after the last byte of an answer: only now may the next request pass.
         if this.busy && this.delivered == this.exchange.finished.load(Ordering::Acquire) {
             this.busy = false;
-            if !this.held.is_empty() {
-                // hyper believes that the socket has nothing to read.
+            // hyper believes that the socket has nothing to read, and does not ask again by itself.
+            if this.held.is_empty() {
+                let _ = this.wait_for_head(cx);
+            } else {
                 cx.waker().wake_by_ref();
             }
         }

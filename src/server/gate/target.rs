@@ -7,6 +7,7 @@ use memchr::memchr;
 use super::Reason;
 
 /// Class of a byte in a request target: 0 = never, 1 = in a query only, 2 = anywhere.
+#[allow(clippy::indexing_slicing)] // Evaluated by the compiler.
 const TARGET: [u8; 256] = {
     let mut table = [0u8; 256];
     let mut byte = 0x21;

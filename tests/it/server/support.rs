@@ -1,8 +1,8 @@
 //! A server on a free port with a handler that counts, and a client that writes raw bytes.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bifrostctl::server::{BodyError, Config, Drained, Handler, Listener, Peer, RequestBody, Server, Stats, Stop};
@@ -24,6 +24,8 @@ pub(crate) struct Seen {
     pub(crate) hits: AtomicUsize,
     /// Requests whose body was read to its end.
     pub(crate) complete: AtomicUsize,
+    /// What was answered, in order.
+    pub(crate) log: Mutex<Vec<String>>,
     /// Bodies and futures of `/pending` and `/endless` that were dropped.
     pub(crate) dropped: Semaphore,
     /// Requests of `/pending` and `/gate` that have begun.
@@ -35,7 +37,14 @@ pub(crate) struct Seen {
 impl Default for Seen {
     fn default() -> Self {
         let none = || Semaphore::new(0);
-        Self { hits: AtomicUsize::new(0), complete: AtomicUsize::new(0), dropped: none(), begun: none(), gate: none() }
+        Self {
+            hits: AtomicUsize::new(0),
+            complete: AtomicUsize::new(0),
+            log: Mutex::default(),
+            dropped: none(),
+            begun: none(),
+            gate: none(),
+        }
     }
 }
 
@@ -121,7 +130,9 @@ impl Handler for Echo {
         match body.collect_capped(1 << 20).await {
             Ok(bytes) => {
                 self.0.complete.fetch_add(1, Ordering::SeqCst);
-                text(200, format!("{} {} {}", head.method, head.uri, bytes.len()))
+                let line = format!("{} {} {}", head.method, head.uri, bytes.len());
+                self.0.log.lock().unwrap().push(line.clone());
+                text(200, line)
             }
             Err(BodyError::TooLarge { .. }) => text(413, "large".to_owned()),
             Err(BodyError::Timeout) => text(408, "slow".to_owned()),
