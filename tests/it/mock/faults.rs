@@ -1,0 +1,1 @@
+//! Each fault as it shows on the wire.
