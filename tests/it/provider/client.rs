@@ -123,34 +123,34 @@ async fn equal_options_share_a_client_and_an_unused_one_goes() {
     assert!(clients.is_empty());
 }
 
-/// Serves one request with `answer`, then reports how long after the test's signal the connection was closed.
+/// Serves one request with `answer` (a head and one piece, or nothing), drops it while more is awaited, and returns how long the peer had
+/// to wait for the end of the connection.
 async fn closed_after_drop(answer: &'static str) -> Duration {
-    let (ready, mut is_ready) = mpsc::channel(1);
+    let (waiting, mut is_waiting) = mpsc::channel(1);
     let (closed, mut is_closed) = mpsc::channel(1);
+    let arrived = waiting.clone();
     let peer = Peer::serve(move |mut stream| {
-        let (ready, closed) = (ready.clone(), closed.clone());
+        let (arrived, closed) = (arrived.clone(), closed.clone());
         async move {
             read_request(&mut stream).await.unwrap();
             write(&mut stream, answer).await;
-            ready.send(()).await.unwrap();
+            if answer.is_empty() {
+                arrived.send(()).await.unwrap();
+            }
             until_closed(&mut stream).await;
             closed.send(Instant::now()).await.unwrap();
         }
     })
     .await;
-    let client = client(&peer.destination());
-    let (outbound, waits) = (peer.post("{}"), WAITS);
-    let mut request = tokio::spawn(async move {
-        let mut upstream = client.send(outbound, waits).await.unwrap();
+    let (client, outbound) = (client(&peer.destination()), peer.post("{}"));
+    let request = tokio::spawn(async move {
+        let mut upstream = client.send(outbound, WAITS).await.unwrap();
         upstream.body.frame().await.unwrap().unwrap();
-        // Held until the task is aborted; the stream goes on, but this peer sends nothing more.
+        waiting.send(()).await.unwrap();
+        // Nothing more comes; the task ends here when it is aborted.
         upstream.body.frame().await.unwrap().unwrap();
     });
-    is_ready.recv().await.unwrap();
-    if !answer.is_empty() {
-        // Let the head and the first piece arrive.
-        tokio::select! { _ = &mut request => panic!("the answer ended"), () = tokio::time::sleep(Duration::from_millis(50)) => {} }
-    }
+    is_waiting.recv().await.unwrap();
     let dropped = Instant::now();
     request.abort();
     is_closed.recv().await.unwrap().duration_since(dropped)

@@ -1,5 +1,6 @@
 //! TLS: a trusted certificate is accepted, every other is refused before a byte of the request leaves.
 
+use std::process::Command;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,6 +30,9 @@ fn certificates(name: &str) -> (CertificateDer<'static>, rustls::ServerConfig) {
         .unwrap();
     (authority.der().clone(), config)
 }
+
+/// The variable that tells the child of the last test where to dial.
+const CHILD: &str = "BIFROSTCTL_TEST_DIAL";
 
 /// Dials a TLS server whose certificate is for `name`; says what came of it, and what the server agreed on and read.
 async fn dial(name: &str, trusted: bool) -> (Result<u16, GatewayError>, Option<(Option<Vec<u8>>, usize)>) {
@@ -73,4 +77,38 @@ async fn an_unknown_authority_or_another_name_is_a_connect_error_and_nothing_is_
         assert!(error.detail.as_deref().is_some_and(|detail| detail.contains("certificate")), "{error:?}");
         assert!(seen.is_none_or(|(_, read)| read == 0), "no request left");
     }
+}
+
+#[tokio::test]
+async fn a_bundle_named_in_ssl_cert_file_is_trusted() {
+    let (root, config) = certificates("127.0.0.1");
+    let acceptor = TlsAcceptor::from(Arc::new(config));
+    let peer = Peer::serve(move |stream| {
+        let acceptor = acceptor.clone();
+        async move {
+            let Ok(mut tls) = acceptor.accept(stream).await else { return };
+            tls.read(&mut [0; 4096]).await.unwrap();
+            tls.write_all(OK.as_bytes()).await.unwrap();
+        }
+    })
+    .await;
+    let bundle = tempfile::NamedTempFile::new().unwrap();
+    let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &root);
+    std::fs::write(bundle.path(), format!("-----BEGIN CERTIFICATE-----\n{base64}\n-----END CERTIFICATE-----\n")).unwrap();
+    // A process of its own, since the environment of this one belongs to every test.
+    let mut child = Command::new(std::env::current_exe().unwrap());
+    child.args(["--exact", "provider::tls::child_dials_with_the_bundle_of_its_environment", "--ignored"]);
+    child.env(CHILD, peer.address.to_string()).env("SSL_CERT_FILE", bundle.path());
+    let output = tokio::task::spawn_blocking(move || child.output()).await.unwrap().unwrap();
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && text.contains("1 passed"), "{text}");
+}
+
+#[tokio::test]
+#[ignore = "run by a_bundle_named_in_ssl_cert_file_is_trusted, in a process with its own environment"]
+async fn child_dials_with_the_bundle_of_its_environment() {
+    let Ok(address) = std::env::var(CHILD) else { return };
+    let destination = Destination::parse(&format!("https://{address}/v1"), None).unwrap();
+    let client = Clients::default().get(&ClientOptions::new(&destination, Duration::from_secs(5))).unwrap();
+    assert_eq!(client.send(post(&destination, "{}"), WAITS).await.unwrap().status.as_u16(), 200);
 }
