@@ -324,23 +324,34 @@ mod tests {
     }
 
     #[test]
-    fn of_many_threads_exactly_one_gets_the_probe() {
-        for _ in 0..50 {
-            let target = opened(0);
-            let barrier = std::sync::Barrier::new(8);
-            let probes: Vec<Probe> = std::thread::scope(|scope| {
-                let threads: Vec<_> = (0..8)
-                    .map(|_| {
-                        scope.spawn(|| {
-                            barrier.wait();
-                            target.try_probe(5_000)
-                        })
-                    })
-                    .collect();
-                threads.into_iter().filter_map(|thread| thread.join().unwrap()).collect()
-            });
-            assert_eq!(probes.len(), 1);
-        }
+    fn of_threads_that_race_for_it_exactly_one_gets_the_probe() {
+        const ROUNDS: u64 = 20_000;
+        let target = opened(0);
+        let (turn, done, taken) = (AtomicU64::new(0), AtomicU64::new(0), AtomicU64::new(0));
+        let wait_for = |counter: &AtomicU64, value: u64| {
+            let mut spins = 0_u32;
+            while counter.load(Ordering::Acquire) < value {
+                spins += 1;
+                // On a busy machine the other thread may not be running at all.
+                if spins.is_multiple_of(1_000) { std::thread::yield_now() } else { std::hint::spin_loop() }
+            }
+        };
+        let race = || {
+            for round in 1..=ROUNDS {
+                turn.fetch_add(1, Ordering::AcqRel);
+                wait_for(&turn, 2 * round);
+                let probe = target.try_probe(5_000);
+                taken.fetch_add(u64::from(probe.is_some()), Ordering::AcqRel);
+                done.fetch_add(1, Ordering::AcqRel);
+                wait_for(&done, 2 * round);
+                drop(probe);
+            }
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(race);
+            scope.spawn(race);
+        });
+        assert_eq!(taken.into_inner(), ROUNDS);
     }
 
     /// The rules once more, without atomics, buckets as a plain list of answers.

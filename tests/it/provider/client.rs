@@ -69,11 +69,11 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
     let location = elsewhere.address;
     let peer = Peer::serve(move |mut stream| async move {
         read_request(&mut stream).await;
-        write(&mut stream, &format!("HTTP/1.1 307 Temporary Redirect\r\nlocation: http://{location}/\r\ncontent-length: 0\r\n\r\n")).await;
+        write(&mut stream, &format!("HTTP/1.1 303 See Other\r\nlocation: http://{location}/\r\ncontent-length: 0\r\n\r\n")).await;
     })
     .await;
     let upstream = client(&peer.destination()).send(peer.post("{}"), WAITS).await.unwrap();
-    assert_eq!(upstream.status, StatusCode::TEMPORARY_REDIRECT);
+    assert_eq!(upstream.status, StatusCode::SEE_OTHER);
     assert_eq!(elsewhere.accepted(), 0);
 }
 
