@@ -231,7 +231,7 @@ async fn a_connection_serves_many_requests_and_those_sent_ahead() {
     let mut connection = Connection::open(mock.addr()).await;
     let both = [request(CHAT, &[], &chat("one", false)), request(CHAT, &["Connection: close"], &chat("two", true))].concat();
     connection.send(&both).await;
-    let seen = connection.to_end().await;
+    let seen = connection.until_end().await;
     let text = String::from_utf8(seen.raw).unwrap();
     assert_eq!(text.matches("HTTP/1.1 200 OK").count(), 2);
     let records = mock.wait_ended(2).await;

@@ -36,7 +36,7 @@ async fn a_chunked_body_is_kept_without_its_framing_and_100_continue_is_answered
     let interim = connection.read_until(|raw| raw.ends_with(b"\r\n\r\n")).await;
     assert_eq!(interim.raw, b"HTTP/1.1 100 Continue\r\n\r\n");
     connection.send(b"3;ext=1\r\n{\"a\r\n4\r\n\":1}\r\n0\r\nTrailer: x\r\n\r\n").await;
-    assert_eq!(connection.to_end().await.status(), 200);
+    assert_eq!(connection.until_end().await.status(), 200);
     assert_eq!(mock.requests()[0].body.as_ref(), b"{\"a\":1}");
 }
 
@@ -108,7 +108,7 @@ async fn a_stopped_mock_closes_its_connections_and_refuses_new_ones() {
     connection.send(&request(CHAT, &[], &chat("m", true))).await;
     timeout(SOON, mock.wait_for(|records| !records.is_empty())).await.unwrap();
     mock.stop().await;
-    assert!(connection.to_end().await.raw.is_empty());
+    assert!(connection.until_end().await.raw.is_empty());
     assert_eq!(mock.requests()[0].ending, Ending::Stopped);
     assert!(tokio::net::TcpStream::connect(mock.addr()).await.is_err());
 }

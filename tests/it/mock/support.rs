@@ -53,7 +53,7 @@ pub(super) fn chat(model: &str, is_stream: bool) -> String {
 pub(super) async fn exchange(addr: SocketAddr, bytes: &[u8]) -> Seen {
     let mut connection = Connection::open(addr).await;
     connection.send(bytes).await;
-    connection.to_end().await
+    connection.until_end().await
 }
 
 /// Asks for a chat completion with `connection: close`, and reads to the end.
@@ -84,7 +84,7 @@ impl Connection {
     }
 
     /// Reads until the connection ends.
-    pub(super) async fn to_end(&mut self) -> Seen {
+    pub(super) async fn until_end(&mut self) -> Seen {
         self.read_until(|_| false).await
     }
 
