@@ -1,1 +1,3 @@
 //! The control plane: reload, watch, admin API.
+
+pub mod watch;

@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod architecture;
-mod mock;
-mod provider;
+mod control;
 mod server;
 mod telemetry;

@@ -1,0 +1,3 @@
+//! The control plane, from the outside.
+
+mod watch;
