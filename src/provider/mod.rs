@@ -1,1 +1,28 @@
-//! Outbound: client, credentials, cooldowns, breakers.
+//! Outbound: secrets and credentials, the HTTP client, which headers travel, when to wait, and what is known about the health of
+//! credentials and targets.
+//!
+//! It knows nothing of formats, aliases or clients' keys. Rule: what outlives a change of the spec ([`Clients`], [`Health`]) is keyed by
+//! stable ids or by what changes a connection, never by a revision.
+
+mod auth;
+mod body;
+mod client;
+mod destination;
+mod headers;
+mod health;
+mod proxy;
+mod retry_after;
+mod secret;
+
+pub use auth::{AuthError, CredentialHeader};
+pub use body::IdleBody;
+pub use client::{BuildError, Client, ClientOptions, Clients, Outbound, Upstream, Waits};
+pub use destination::{Destination, DestinationError, Looking, Lookup, Policy, Refusal, Refused, SystemLookup};
+pub use headers::{is_hop_by_hop, request_headers, response_headers};
+pub use health::{
+    Admit, BreakerState, CredentialEntry, CredentialHealth, CredentialSnapshot, CredentialState, Health, HealthSnapshot, Probe, Reason,
+    TargetEntry, TargetHealth, TargetSnapshot,
+};
+pub use proxy::Proxies;
+pub use retry_after::retry_after_ms;
+pub use secret::{SecretError, credential_fingerprint, fingerprint, resolve};

@@ -3,5 +3,7 @@
 
 mod architecture;
 mod control;
+mod mock;
+mod provider;
 mod server;
 mod telemetry;

@@ -1,0 +1,8 @@
+//! The outbound client against raw TCP peers, and secrets from real files.
+
+mod client;
+mod destination;
+mod faults;
+mod peer;
+mod secret;
+mod tls;
