@@ -6,4 +6,5 @@ mod control;
 mod mock;
 mod provider;
 mod server;
+mod store;
 mod telemetry;
