@@ -58,6 +58,8 @@ async fn a_place_may_be_told_in_events() {
     let text = seen.text();
     assert_eq!((text.matches("\n\n").count(), text.ends_with("\n\n"), seen.end), (3, true, Some(End::Closed)));
     assert_eq!(text.len(), whole.match_indices("\n\n").nth(2).unwrap().0 + 2);
+    let seen = ask_open(&mock, "m@cut_at=event:1;chunk_delay=1h", true).await;
+    assert_eq!(seen.text().matches("\n\n").count(), 1, "the end does not wait for the next event");
 }
 
 #[tokio::test]
