@@ -3,6 +3,11 @@
 //! Rule: what `validate` accepts is what `apply` compiles. Every reference in a plan resolves; the same input gives the same
 //! digest; comparing two plans is comparing two JSON trees ([`Plan::model`]).
 
+pub mod codes;
+mod compile;
+mod finding;
+pub mod glob;
 mod types;
 
+pub use compile::{Compiled, compile};
 pub use types::*;

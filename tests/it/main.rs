@@ -5,6 +5,7 @@ mod architecture;
 mod control;
 mod mock;
 mod provider;
+mod plan;
 mod server;
 mod store;
 mod telemetry;

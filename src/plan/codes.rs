@@ -1,0 +1,153 @@
+//! The stable codes of the semantic checks, each with what `validate --explain` says.
+//!
+//! Rule: a code never changes its meaning and is never used again for another one. BF01xx belongs to the loader.
+
+/// A code with its explanation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Code {
+    /// `BF` and four digits.
+    pub code: &'static str,
+    /// What it means, in a few words.
+    pub title: &'static str,
+    /// Why it matters and what to do, in full sentences.
+    pub explanation: &'static str,
+}
+
+/// Returns the explanation of one of this module's codes.
+pub fn explain(code: &str) -> Option<&'static Code> {
+    CODES.iter().find(|known| known.code.eq_ignore_ascii_case(code))
+}
+
+macro_rules! codes {
+    ($($name:ident $code:literal $title:literal $explanation:literal)*) => {
+        $(#[doc = $title] pub const $name: &str = $code;)*
+
+        /// Every code, in order.
+        pub const CODES: &[Code] = &[$(Code { code: $code, title: $title, explanation: $explanation }),*];
+    };
+}
+
+codes! {
+    UNKNOWN_PRESET "BF0201" "unknown preset"
+        "`preset:` names a provider that the catalogue does not know. A server without a preset needs `api: openai-chat` and a `base_url` instead."
+    PROVIDER_UNDEFINED "BF0202" "provider is neither a preset nor described"
+        "A provider whose name is no preset must say what it is: either `preset: NAME`, or `api: openai-chat` with `base_url`."
+    BASE_URL_MISSING "BF0203" "base_url is missing"
+        "Every installation of this provider has its own address, so the spec must give `base_url`, up to and with the API's version."
+    BASE_URL_INVALID "BF0204" "base_url is not usable"
+        "`base_url` is an absolute http or https URL without user name, query or fragment: the gateway appends paths such as `/chat/completions` to it. Keys belong in `credentials`, never in the URL."
+    PLAIN_HTTP "BF0205" "plain http to another machine"
+        "Prompts and keys would cross the network in clear text. Use https, or a proxy on the same machine."
+    PROVIDER_UNUSED "BF0206" "provider is not used"
+        "No alias, rule or key can reach this provider. Remove it, add it to an alias, or let a key use `provider/*`."
+    UNKNOWN_PROVIDER "BF0207" "unknown provider"
+        "A target, written `provider/model`, names a provider that `providers` does not hold."
+    UNKNOWN_ALIAS "BF0208" "unknown alias"
+        "A fallback chain or a rule names an alias that `models` does not hold. An upstream model is written `provider/model`."
+    UNKNOWN_TEAM "BF0209" "unknown team"
+        "A virtual key belongs to a team that `teams` does not hold."
+    FALLBACK_CYCLE "BF0210" "fallback chain runs in a circle"
+        "An alias reaches itself through its fallbacks. The chain must end, or a failing request would never be answered."
+    ALIAS_SHADOWS "BF0211" "alias has the name of a provider"
+        "Requests and fallbacks that name it mean the alias, which readers will take for the provider. Give the alias a name of its own."
+    BAD_NAME "BF0212" "name holds characters that names may not"
+        "Names of providers, credentials, aliases, rules, teams and keys are not empty, at most 128 characters, and hold no spaces, slashes, `*`, `?` or control characters: slashes separate provider and model, stars are patterns."
+    WEIGHTS_ZERO "BF0213" "all weights are 0"
+        "Nothing could be picked. A weight of 0 takes one member out; at least one must stay."
+    DUPLICATE_TARGET "BF0214" "target is listed twice"
+        "The same provider and model stand twice in one list. Give one entry the sum of the weights; in a chain, remove the second, for a request never tries the same target twice."
+    NO_CREDENTIAL_FOR_MODEL "BF0217" "no credential may be used for the target's model"
+        "Every credential of the provider is restricted by `models`, and none of the patterns matches the target's model, so the target could never be called."
+    NO_CREDENTIAL "BF0218" "provider has no credential"
+        "The provider needs a key. Name where it is kept: `credentials: {default: {secret: {env: NAME}}}`. For a server without keys write `secret: none`."
+    CREDENTIALS_OPTIONAL "BF0220" "every credential is optional"
+        "When none of the secrets is set, the provider's targets are out, with that reason. This is a note, not a fault."
+    RESERVED_MEMBER "BF0221" "member may not be set"
+        "`defaults` and `overrides` may not hold members that the gateway itself sets or must read as the client sent them: model, messages, input, prompt, stream, stream_options."
+    HEADER_FORBIDDEN "BF0222" "header may not be set"
+        "The header belongs to the connection, to the body's framing or to the credential, which the gateway sets itself."
+    HEADER_INVALID "BF0223" "header is malformed"
+        "A header name is made of letters, digits and `-` or other token characters; the fixed parts of its value hold no control characters. Two spellings of one name are the same header."
+    TEMPLATE_INVALID "BF0224" "template does not compile"
+        "Headers and prompts are minijinja templates. Expressions stand in `{{ … }}`, statements in `{% … %}`."
+    TEMPLATE_FAILS "BF0225" "template fails on a possible request"
+        "The template compiles, but rendering it fails when a fact is absent or of another kind. Guard it: `header(\"x-tier\", \"\")`, `key.labels.env | default(\"\")`."
+    PROMPT_MISSING "BF0226" "prompt file was not read"
+        "The alias names a prompt file that is not among the files that were read."
+    TIMEOUTS_CONTRADICT "BF0227" "timeouts contradict each other"
+        "A longer limit inside a shorter one can never be reached: connect ≤ first_byte ≤ first_content ≤ total, and idle ≤ total. A limit of 0 would fail every request."
+    NO_TARGETS "BF0228" "no targets"
+        "An alias or a rule with `targets` needs at least one."
+    CHAIN_REPEATS "BF0229" "fallback repeats a target of the alias"
+        "A request never tries the same target twice, so this link of the chain does nothing."
+
+    RULE_NAME_TWICE "BF0301" "two rules of one name"
+        "Logs, metrics and diffs know a rule by its name, so each has its own."
+    RULE_ACTION "BF0302" "a rule does exactly one thing"
+        "Write one of `use: ALIAS`, `targets: […]` or `deny: {message: …}`."
+    EXPRESSION_INVALID "BF0303" "expression does not compile"
+        "`when` is one minijinja expression, such as `key.team == \"research\" and tokens.input > 8000`. Filters: lower, upper, trim, length, default, replace. Tests: defined, startingwith, endingwith, in."
+    UNKNOWN_FACT "BF0304" "unknown fact"
+        "Expressions and templates see: model, endpoint, stream, tools, vision, json_schema, body_bytes, hour_utc, key.name, key.team, key.labels, tokens.input, tokens.max_output, headers, and the function header(name, default)."
+    NOT_BOOLEAN "BF0305" "expression is not true or false"
+        "A condition must be a boolean, not merely something that counts as true. Compare it with something, or write `… is defined`."
+    EXPRESSION_FAILS "BF0306" "expression fails on a possible request"
+        "The expression compiles, but evaluating it fails when a fact is absent. Guard it: `header(\"x-tier\", \"\") == \"gold\"`, `key.labels.env | default(\"\") == \"prod\"`, `headers[\"x-tier\"] is defined and …`."
+    ALWAYS_FALSE "BF0307" "condition is never true"
+        "With the keys, teams and kinds of request that exist, the condition cannot hold, so the rule does nothing. Often a misspelt team or endpoint."
+    UNREACHABLE "BF0308" "rule is never reached"
+        "An earlier rule already holds for every request that this one would match. Rules are read in order, and the first that holds wins."
+
+    DUPLICATE_HASH "BF0401" "one key, two entries"
+        "The same digest stands in two places, so it would be unclear who is calling. Every key has one entry."
+    KEY_WITHOUT_MODELS "BF0402" "key may use nothing"
+        "`models` is empty, and nothing is allowed by default. List aliases or `provider/model` patterns; `[\"*\"]` is everything."
+    PATTERN_MATCHES_NOTHING "BF0403" "pattern matches nothing"
+        "No alias and no provider of this spec matches the pattern, so it allows nothing."
+    KEY_EXPIRED "BF0404" "key has expired"
+        "The key's `expires` lies in the past: every request with it is refused. Remove the entry, or set a later day."
+    HASH_EXPIRED "BF0405" "digest is no longer accepted"
+        "The digest's `not_after` lies in the past. Once a rotation is over the old digest can be removed."
+    BAD_TIME "BF0406" "not a day or a time"
+        "Write a day, `2027-06-30` (00:00 UTC of that day), or a time with its offset, `2027-06-30T12:00:00Z`."
+    TEAM_ALLOWS_NOTHING "BF0407" "team and key have no model in common"
+        "A key may use what both its own `models` and its team's allow; here nothing is left."
+    TEAM_UNUSED "BF0408" "team has no key"
+        "No virtual key belongs to the team, so it does nothing."
+    NO_KEYS "BF0409" "nobody can call"
+        "Keys are required, but the spec has no virtual key. Make one with `bifrostctl key new`."
+    SECRET_LITERAL "BF0411" "secret in the spec"
+        "The text looks like a key of a known kind. The spec is reviewed and committed: keep the secret in an environment variable or a file and refer to it with `{env: NAME}` or `{file: PATH}`. If it was ever committed, revoke it."
+    HIGH_ENTROPY "BF0412" "text looks like a secret"
+        "The text is long and random enough to be a key or a token. If it is one, keep it outside the spec and refer to it."
+    LISTEN_INVALID "BF0421" "address does not parse"
+        "An address is `IP:PORT`, such as `127.0.0.1:8080`, `0.0.0.0:8080` or `[::1]:8080`."
+    AUTH_OFF_PUBLIC "BF0422" "no keys on a public listener"
+        "With `auth: off` whoever reaches the listener spends your money. It is allowed on 127.0.0.1 and [::1] only."
+    ADMIN_PUBLIC "BF0423" "admin API on the network in clear text"
+        "The admin listener has no TLS, so its tokens would cross the network readable. Use the Unix socket, a loopback address, or a tunnel."
+    LISTEN_TWICE "BF0424" "two listeners on one address"
+        "The client listener and the admin listener need different ports."
+    ADMIN_SOCKET "BF0425" "admin socket path is not usable"
+        "Write `unix:PATH` with a path of at most 100 bytes; the operating system allows no longer names for sockets."
+    AUTH_OPTIONAL_PUBLIC "BF0426" "anonymous calls on a public listener"
+        "With `auth: optional` whoever reaches the listener may use every alias without a key."
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_stand_in_order_and_are_explained_in_sentences() {
+        for pair in CODES.windows(2) {
+            assert!(pair[0].code < pair[1].code, "{} {}", pair[0].code, pair[1].code);
+        }
+        for code in CODES {
+            assert!(code.explanation.ends_with(['.', '`']), "{}", code.code);
+            assert!(!code.title.ends_with('.'), "{}", code.code);
+        }
+        assert_eq!(explain("bf0207").map(|code| code.title), Some("unknown provider"));
+        assert_eq!(explain("BF9999"), None);
+    }
+}

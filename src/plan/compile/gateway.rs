@@ -1,0 +1,51 @@
+//! Process settings and telemetry: defaults only.
+
+use crate::base::{ByteSize, Span};
+use crate::plan::types as plan;
+use crate::spec;
+
+pub(super) fn gateway(spec: &spec::Gateway) -> plan::Gateway {
+    plan::Gateway {
+        listen: spec.listen.clone().unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
+        admin: admin(spec.admin.as_ref()),
+        state: spec.state.clone().unwrap_or_else(|| ".bifrost".to_owned()),
+        auth: spec.auth.unwrap_or(spec::Auth::Required),
+        tls: spec.tls.as_ref().map(|tls| plan::Tls { cert: tls.cert.file.clone(), key: tls.key.file.clone() }),
+        limits: plan::Limits {
+            body: spec.limits.body.unwrap_or(ByteSize::new(32 << 20)),
+            in_flight: spec.limits.in_flight.unwrap_or(2_000),
+            connections: spec.limits.connections.unwrap_or(10_000),
+        },
+        drain: spec.drain.unwrap_or(Span::from_secs(120)),
+    }
+}
+
+fn admin(spec: Option<&spec::Admin>) -> plan::Admin {
+    match spec {
+        None => plan::Admin::Unix(".bifrost/admin.sock".to_owned()),
+        Some(spec::Admin::Unix(text)) => plan::Admin::Unix(text.strip_prefix("unix:").unwrap_or(text).to_owned()),
+        Some(spec::Admin::Tcp(tcp)) => plan::Admin::Tcp {
+            listen: tcp.listen.clone(),
+            tokens: tcp
+                .tokens
+                .iter()
+                .map(|(name, token)| {
+                    let scopes = token.scopes.iter().copied().collect();
+                    (name.clone(), plan::AdminToken { sha256: token.sha256, scopes })
+                })
+                .collect(),
+        },
+    }
+}
+
+pub(super) fn telemetry(spec: &spec::Telemetry) -> plan::Telemetry {
+    plan::Telemetry {
+        access_log: match &spec.access_log {
+            None | Some(spec::AccessLog::Stderr) => plan::AccessLog::Stderr,
+            Some(spec::AccessLog::Stdout) => plan::AccessLog::Stdout,
+            Some(spec::AccessLog::Off) => plan::AccessLog::Off,
+            Some(spec::AccessLog::File(path)) => plan::AccessLog::File(path.clone()),
+        },
+        metrics: spec.metrics.unwrap_or(spec::MetricsOn::Admin),
+    }
+}

@@ -1,0 +1,48 @@
+//! Lowering: every section of the spec becomes its section of the plan, with defaults filled in and spellings made one.
+//!
+//! Lowering does not stop: what cannot be lowered is reported and replaced by something harmless, so that the checks that
+//! follow see the whole plan and every finding comes out at once. A plan leaves this module only when nothing refuses it.
+
+mod gateway;
+mod key;
+mod model;
+mod provider;
+
+use super::finding::Findings;
+use super::types::Plan;
+use crate::spec::{Diagnostic, Loaded};
+
+/// A plan, and what is suspicious about it.
+#[derive(Debug, Clone)]
+pub struct Compiled {
+    /// The plan.
+    pub plan: Plan,
+    /// Warnings and notes of the compiler, in file order. Those of the loader are in [`Loaded::warnings`].
+    pub warnings: Vec<Diagnostic>,
+}
+
+/// Compiles a loaded spec. Pure; about a microsecond per entry.
+///
+/// # Errors
+/// Everything that is wrong, warnings included, in file order.
+pub fn compile(loaded: &Loaded) -> Result<Compiled, Vec<Diagnostic>> {
+    let mut found = Findings::new(loaded);
+    let plan = lower(&mut found);
+    if found.refuses() {
+        return Err(found.into_sorted());
+    }
+    Ok(Compiled { plan, warnings: found.into_sorted() })
+}
+
+fn lower(found: &mut Findings<'_>) -> Plan {
+    let spec = &found.loaded.spec;
+    Plan {
+        gateway: gateway::gateway(&spec.gateway),
+        providers: spec.providers.iter().map(|(name, it)| (name.clone(), provider::provider(found, name, it))).collect(),
+        models: spec.models.iter().map(|(name, it)| (name.clone(), model::model(found, name, it))).collect(),
+        rules: spec.rules.iter().enumerate().map(|(index, it)| model::rule(found, index, it)).collect(),
+        teams: spec.teams.iter().map(|(name, it)| (name.clone(), key::team(it))).collect(),
+        virtual_keys: spec.virtual_keys.iter().map(|(name, it)| (name.clone(), key::virtual_key(found, name, it))).collect(),
+        telemetry: gateway::telemetry(&spec.telemetry),
+    }
+}

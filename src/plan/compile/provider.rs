@@ -1,0 +1,151 @@
+//! Providers: the preset's values under the spec's.
+
+use std::collections::BTreeMap;
+
+use crate::base::Span;
+use crate::catalog::{self, CredentialNeed, Preset};
+use crate::plan::codes;
+use crate::plan::finding::{Findings, On, nearest, pointer, suggest};
+use crate::plan::types as plan;
+use crate::spec::{self, Api, AuthScheme, Diagnostic, SecretRef};
+
+pub(super) fn provider(found: &mut Findings<'_>, name: &str, spec: &spec::Provider) -> plan::Provider {
+    let preset = start(found, name, spec);
+    let auth = spec.auth.clone().or_else(|| preset.map(|(_, it)| it.auth.clone())).unwrap_or(AuthScheme::Bearer);
+    let auth = match auth {
+        AuthScheme::Header(header) => AuthScheme::Header(header.to_ascii_lowercase()),
+        other @ (AuthScheme::Bearer | AuthScheme::None) => other,
+    };
+    plan::Provider {
+        preset: preset.map(|(name, _)| name.to_owned()),
+        api: spec.api.or_else(|| preset.map(|(_, it)| it.api)).unwrap_or(Api::OpenaiChat),
+        base_url: base_url(found, name, spec, preset),
+        credentials: credentials(found, name, spec, preset.map(|(_, it)| it), &auth),
+        auth,
+        quirks: quirks(&spec.quirks, preset.map(|(_, it)| &it.quirks)),
+        timeouts: timeouts(&spec.timeouts),
+        retries: plan::Retries {
+            max: spec.retries.max.unwrap_or(2),
+            only_if_failed_within: spec.retries.only_if_failed_within.unwrap_or(Span::from_secs(5)),
+            backoff: spec.retries.backoff.unwrap_or(Span::from_millis(100)),
+        },
+        headers: headers(found, name, spec),
+    }
+}
+
+type Start = (&'static str, &'static Preset);
+
+/// Finds the preset to start from; reports a provider that has none and does not say what it is either.
+fn start(found: &mut Findings<'_>, name: &str, spec: &spec::Provider) -> Option<Start> {
+    let named = |name: &str| catalog::presets().get_key_value(name).map(|(key, preset)| (key.as_str(), preset));
+    if let Some(wanted) = &spec.preset {
+        let preset = named(wanted);
+        if preset.is_none() {
+            let help = match catalog::known_as(wanted) {
+                Some(known) => format!("did you mean `{known}`?"),
+                None => suggest(wanted, "presets", catalog::presets().keys().map(String::as_str)),
+            };
+            let problem = Diagnostic::error(codes::UNKNOWN_PRESET, format!("provider `{name}`: there is no preset `{wanted}`")).help(help);
+            found.add(On::Value, pointer(&["providers", name, "preset"]), problem);
+        }
+        return preset;
+    }
+    // `api` without `preset` describes a server of the user's own, whatever its name.
+    if spec.api.is_some() {
+        return None;
+    }
+    let preset = named(name);
+    if preset.is_none() {
+        let near = catalog::known_as(name).or_else(|| nearest(name, catalog::presets().keys().map(String::as_str)));
+        let help = match near {
+            Some(near) => format!("did you mean `{near}`? Otherwise add `preset: {near}`, or `api: openai-chat` and `base_url`"),
+            None => "add `preset: NAME`, or `api: openai-chat` and `base_url`".to_owned(),
+        };
+        let problem = Diagnostic::error(
+            codes::PROVIDER_UNDEFINED,
+            format!("provider `{name}` is neither a preset nor described by `api` and `base_url`"),
+        )
+        .help(help);
+        found.add(On::Key, pointer(&["providers", name]), problem);
+    }
+    preset
+}
+
+fn base_url(found: &mut Findings<'_>, name: &str, spec: &spec::Provider, preset: Option<Start>) -> String {
+    let url = spec.base_url.as_deref().or_else(|| preset.and_then(|(_, it)| it.base_url.as_deref()));
+    // A provider that is not known at all has been reported already.
+    if url.is_none() && (preset.is_some() || spec.api.is_some()) {
+        let help = preset.map(|(_, it)| it.note.as_str()).filter(|note| note.contains("base_url"));
+        let help = help.unwrap_or("give base_url, up to and with the API's version, such as `http://127.0.0.1:8000/v1`");
+        let problem = Diagnostic::error(codes::BASE_URL_MISSING, format!("provider `{name}` needs `base_url`")).help(help);
+        found.add(On::Key, pointer(&["providers", name]), problem);
+    }
+    url.unwrap_or_default().trim_end_matches('/').to_owned()
+}
+
+fn credentials(
+    found: &mut Findings<'_>,
+    name: &str,
+    spec: &spec::Provider,
+    preset: Option<&Preset>,
+    auth: &AuthScheme,
+) -> BTreeMap<String, plan::Credential> {
+    if !spec.credentials.is_empty() {
+        return spec.credentials.iter().map(|(name, it)| (name.clone(), credential(it))).collect();
+    }
+    let need = preset.map_or(CredentialNeed::Required, |preset| preset.credential);
+    let keyless = *auth == AuthScheme::None || need != CredentialNeed::Required;
+    // A provider that is not known at all has been reported already; what it lacks would be a guess.
+    if !keyless && (preset.is_some() || spec.api.is_some()) {
+        let env = preset.and_then(|preset| preset.env.as_deref()).unwrap_or("NAME");
+        let problem = Diagnostic::error(codes::NO_CREDENTIAL, format!("provider `{name}` has no credential"))
+            .help(format!("add `credentials: {{default: {{secret: {{env: {env}}}}}}}`, or `auth: none` for a server without keys"));
+        found.add(On::Key, pointer(&["providers", name]), problem);
+    }
+    let none = plan::Credential { secret: SecretRef::None, weight: 1, models: everything(), optional: false };
+    BTreeMap::from([("default".to_owned(), none)])
+}
+
+fn credential(spec: &spec::Credential) -> plan::Credential {
+    plan::Credential {
+        secret: spec.secret.clone(),
+        weight: spec.weight.unwrap_or(1),
+        models: if spec.models.is_empty() { everything() } else { spec.models.clone() },
+        optional: spec.optional,
+    }
+}
+
+fn everything() -> Vec<String> {
+    vec!["*".to_owned()]
+}
+
+fn quirks(spec: &spec::Quirks, preset: Option<&spec::Quirks>) -> plan::Quirks {
+    plan::Quirks {
+        max_tokens_field: spec.max_tokens_field.or_else(|| preset.and_then(|it| it.max_tokens_field)),
+        stream_options: spec.stream_options.or_else(|| preset.and_then(|it| it.stream_options)).unwrap_or(true),
+        done_marker: spec.done_marker.or_else(|| preset.and_then(|it| it.done_marker)).unwrap_or(true),
+    }
+}
+
+fn timeouts(spec: &spec::Timeouts) -> plan::Timeouts {
+    plan::Timeouts {
+        connect: spec.connect.unwrap_or(Span::from_secs(5)),
+        first_byte: spec.first_byte.unwrap_or(Span::from_secs(120)),
+        first_content: spec.first_content.unwrap_or(Span::from_secs(120)),
+        idle: spec.idle.unwrap_or(Span::from_secs(60)),
+        total: spec.total.unwrap_or(Span::from_secs(900)),
+    }
+}
+
+/// Makes names lower-case; two spellings of one name cannot both stand.
+fn headers(found: &mut Findings<'_>, name: &str, spec: &spec::Provider) -> BTreeMap<String, String> {
+    let mut headers = BTreeMap::new();
+    for (header, template) in &spec.headers {
+        if headers.insert(header.to_ascii_lowercase(), template.clone()).is_some() {
+            let problem = Diagnostic::error(codes::HEADER_INVALID, format!("provider `{name}` sets the header `{header}` twice"))
+                .help("header names differ in more than upper and lower case");
+            found.add(On::Key, pointer(&["providers", name, "headers", header]), problem);
+        }
+    }
+    headers
+}

@@ -1,0 +1,4 @@
+//! The compiler, its checks and the diff, through their public functions.
+
+mod compile;
+mod support;
