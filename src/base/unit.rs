@@ -126,7 +126,7 @@ impl fmt::Display for ByteSize {
         let (unit, scale) = SIZES
             .iter()
             .filter(|(name, _)| *name == "B" || name.contains('i'))
-            .find(|(_, scale)| self.0 != 0 && self.0 % scale == 0)
+            .find(|(_, scale)| self.0 != 0 && self.0.is_multiple_of(*scale))
             .unwrap_or(&("B", 1));
         write!(f, "{}{unit}", self.0 / scale)
     }

@@ -11,6 +11,8 @@ use super::support::{read_final_response, read_to_close, start, status, wait_for
 const HOST: &str = "Host: a\r\n";
 
 /// Name, bytes, reason.
+// A table of data, long by nature.
+#[allow(clippy::too_many_lines)]
 fn refused() -> Vec<(&'static str, Vec<u8>, Reason)> {
     use Reason::*;
     let post = |headers: &str, body: &str| format!("POST /v1 HTTP/1.1\r\n{HOST}{headers}\r\n{body}").into_bytes();

@@ -117,8 +117,7 @@ async fn served(bytes: &[u8], pieces: usize) -> Vec<String> {
         assert!(!error.is_panic(), "the connection panicked");
     });
     reading.abort();
-    let log = seen.log.lock().unwrap().clone();
-    log
+    seen.log.lock().unwrap().clone()
 }
 
 fn run(bytes: &[u8], pieces: usize) -> Vec<String> {
