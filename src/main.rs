@@ -2,6 +2,8 @@
 
 use std::process::ExitCode;
 
+use bifrostctl::cli::{self, Io};
+
 fn main() -> ExitCode {
-    ExitCode::SUCCESS
+    cli::run(std::env::args_os(), &mut Io::process()).into()
 }

@@ -1,1 +1,94 @@
 //! The command line: one file per command. The only module that prints.
+//!
+//! Rule: a command takes its arguments and the outside world ([`Io`]) and returns an outcome; printing it and turning it into
+//! an exit code happens here, once.
+
+mod admin;
+mod args;
+mod chat;
+mod completion;
+mod context;
+mod exit;
+mod history;
+mod init;
+mod io;
+mod key;
+mod mock;
+mod output;
+mod peek;
+mod prompt;
+mod runtime;
+mod status;
+mod table_text;
+mod version;
+mod virtual_key;
+
+use std::ffi::OsString;
+
+use clap::{CommandFactory, FromArgMatches};
+
+use args::{Cli, Command};
+use context::Context;
+pub use exit::Exit;
+pub use io::{Io, Stream, Terminal};
+use output::{Format, Outcome, Printer};
+
+/// Runs one command line, the program's name included, and returns its exit code. Everything is flushed before it returns.
+pub fn run(args: impl IntoIterator<Item = OsString>, io: &mut Io) -> Exit {
+    let parsed = Cli::command().try_get_matches_from(args).and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
+    match parsed {
+        Ok(cli) => dispatch(&cli, io),
+        Err(error) => explain(&error, io),
+    }
+}
+
+/// Prints clap's help, version or usage error to the stream where it belongs.
+fn explain(error: &clap::Error, io: &mut Io) -> Exit {
+    let rendered = error.render();
+    let terminal = if error.use_stderr() { io.terminal.stderr } else { io.terminal.stdout };
+    let color = output::color(args::ColorWhen::Auto, terminal, io);
+    let text = if color { rendered.ansi().to_string() } else { rendered.to_string() };
+    let (stream, exit) = if error.use_stderr() { (&mut io.stderr, Exit::Usage) } else { (&mut io.stdout, Exit::Ok) };
+    stream.put(&text);
+    match stream.finish() {
+        Ok(()) => exit,
+        Err(_) => Exit::Failure,
+    }
+}
+
+fn dispatch(cli: &Cli, io: &mut Io) -> Exit {
+    let (name, formats) = surface(&cli.command);
+    let printer = match Printer::new(name, formats, &cli.global) {
+        Ok(printer) => printer,
+        Err(error) => return Printer::plain(name, &cli.global).print(Err(error), io),
+    };
+    let result = perform(&cli.command, &mut Context { global: &cli.global, io });
+    printer.print(result, io)
+}
+
+/// Returns a command's whole name and the formats it prints.
+const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
+    match command {
+        Command::Init(_) => ("init", init::FORMATS),
+        Command::Status(_) => ("status", status::FORMATS),
+        Command::History(_) => ("history", history::FORMATS),
+        Command::Key(args) => (args.name(), key::FORMATS),
+        Command::Chat(_) => ("chat", chat::FORMATS),
+        Command::Mock(_) => ("mock", mock::FORMATS),
+        Command::Completion(_) => ("completion", completion::FORMATS),
+        Command::Version(_) => ("version", version::FORMATS),
+    }
+}
+
+fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit::CommandError> {
+    match command {
+        Command::Init(args) => init::run(args, context),
+        Command::Status(_) => status::run(context),
+        Command::History(args) => history::run(args, context),
+        Command::Key(args) => key::run(args, context),
+        Command::Chat(args) => chat::run(args, context),
+        Command::Mock(args) => mock::run(args, context),
+        Command::Completion(args) => completion::run(args),
+        Command::Version(_) => version::run(),
+    }
+}

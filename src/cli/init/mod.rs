@@ -1,0 +1,131 @@
+//! `init`: the files to start from.
+
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::context::{Context, DEFAULT_FILE};
+use super::exit::CommandError;
+use super::key::new::{generate, write_secret};
+use super::output::{Format, Outcome};
+use super::virtual_key;
+
+/// Writes a commented gateway.yaml, a CI workflow and a .gitignore to start from.
+///
+/// The spec holds the digest of a fresh virtual key; the key itself is printed once, on standard output.
+#[derive(Debug, clap::Args)]
+#[command(before_help = EXAMPLES)]
+pub(crate) struct Args {
+    /// Where to write; created when missing.
+    #[arg(default_value = ".", value_name = "DIR")]
+    dir: PathBuf,
+    /// Overwrites files that exist already.
+    #[arg(long)]
+    force: bool,
+    /// Writes the virtual key to a new file that only you can read, instead of standard output.
+    #[arg(long, value_name = "PATH")]
+    out_secret: Option<PathBuf>,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bifrostctl init
+  bifrostctl init infra/gateway --out-secret ~/.bifrost-key
+  export BIFROST_KEY=$(bifrostctl init)";
+
+pub(super) const FORMATS: &[Format] = &[Format::Human, Format::Json];
+
+const WORKFLOW: &str = ".github/workflows/gateway.yaml";
+const WORKFLOW_TEXT: &str = include_str!("workflow.yaml");
+const SPEC_TEXT: &str = include_str!("gateway.yaml");
+const IGNORED: [&str; 3] = ["/.bifrost/", "*.key", ".env"];
+const PROVIDERS: &str = "  mock: {}                         # built in: answers offline. Remove it when you have a real provider
+  openai:                          # a known name needs only a key; `optional` = out of use while the variable is not set
+    credentials:
+      default: {secret: {env: OPENAI_API_KEY}, optional: true}
+  # Any OpenAI-compatible server:
+  # local-vllm:
+  #   api: openai-chat
+  #   base_url: http://127.0.0.1:8000/v1
+  #   credentials: {default: {secret: none}}
+";
+
+pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, CommandError> {
+    let spec = args.dir.join(DEFAULT_FILE);
+    let workflow = args.dir.join(WORKFLOW);
+    if !args.force {
+        refuse_to_overwrite(&[&spec, &workflow])?;
+    }
+    let key = generate()?;
+    if let Some(path) = &args.out_secret {
+        write_secret(path, &key)?;
+    }
+    let digest = virtual_key::digest(key.expose()).to_string();
+    write(&spec, &spec_text(&digest))?;
+    write(&workflow, WORKFLOW_TEXT)?;
+    let ignore = args.dir.join(".gitignore");
+    extend_ignore(&ignore)?;
+    let files = [&spec, &workflow, &ignore].map(|path| path.display().to_string());
+    let mut result = json!({"files": files, "key": {"name": "default", "sha256": digest}});
+    let outcome = Outcome::ok(format!("wrote {}", files.join(", ")));
+    let outcome = match &args.out_secret {
+        Some(path) => {
+            context.note(&format!("The virtual key `default` is in {}; it is stored nowhere else.", path.display()));
+            outcome
+        }
+        None => {
+            if let Some(secret) = result.pointer_mut("/key").and_then(|key| key.as_object_mut()) {
+                secret.insert("secret".to_owned(), json!(key.expose()));
+            }
+            context.note("The virtual key `default` is printed this once; the spec holds only its digest.");
+            outcome.text(format!("{}\n", key.expose()))
+        }
+    };
+    let at = if args.dir == Path::new(".") { String::new() } else { format!("cd {} && ", args.dir.display()) };
+    Ok(outcome
+        .result(result)
+        .hint(format!("{at}bifrostctl serve"))
+        .hint("then, elsewhere: BIFROST_KEY=<the key> bifrostctl chat --model fast \"hi\""))
+}
+
+fn spec_text(digest: &str) -> String {
+    SPEC_TEXT.replace("{{providers}}\n", &format!("{PROVIDERS}\n")).replace("{{target}}", "mock/mock-small").replace("{{sha256}}", digest)
+}
+
+fn refuse_to_overwrite(paths: &[&Path]) -> Result<(), CommandError> {
+    match paths.iter().find(|path| path.exists()) {
+        Some(path) => {
+            Err(CommandError::usage(format!("{} exists already", path.display()))
+                .hint("overwrite it with --force, or name another directory"))
+        }
+        None => Ok(()),
+    }
+}
+
+fn write(path: &Path, text: &str) -> Result<(), CommandError> {
+    let failed = |error: std::io::Error| CommandError::failure(format!("cannot write {}: {error}", path.display()));
+    if let Some(parent) = path.parent() {
+        std::fs::create_dir_all(parent).map_err(failed)?;
+    }
+    std::fs::write(path, text).map_err(failed)
+}
+
+/// Adds the lines that are missing; what stands in the file already stays.
+fn extend_ignore(path: &Path) -> Result<(), CommandError> {
+    let before = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(error) => return Err(CommandError::failure(format!("cannot read {}: {error}", path.display()))),
+    };
+    let mut text = before.clone();
+    for line in IGNORED {
+        if !before.lines().any(|present| present.trim() == line) {
+            if !text.is_empty() && !text.ends_with('\n') {
+                text.push('\n');
+            }
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    if text == before { Ok(()) } else { write(path, &text) }
+}

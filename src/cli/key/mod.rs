@@ -1,0 +1,49 @@
+//! `key`: makes, digests and checks virtual keys. The gateway stores digests only; a key is seen once, by whoever made it.
+
+mod hash;
+pub(super) mod new;
+
+use clap::Subcommand;
+
+use super::context::Context;
+use super::exit::CommandError;
+use super::output::{Format, Outcome};
+
+/// Makes, digests and checks virtual keys.
+#[derive(Debug, clap::Args)]
+#[command(before_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  bifrostctl key new --name web-app --models fast   # a new key: the secret once, and its stanza
+  bifrostctl key hash < key.txt                      # the digest that the spec stores
+  bifrostctl key check < key.txt                     # whose key is this, and does it work";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    New(new::Args),
+    Hash(hash::Args),
+}
+
+impl Args {
+    /// Returns the command's whole name.
+    pub(super) const fn name(&self) -> &'static str {
+        match &self.command {
+            Command::New(_) => "key new",
+            Command::Hash(_) => "key hash",
+        }
+    }
+}
+
+pub(super) const FORMATS: &[Format] = &[Format::Human, Format::Json];
+
+pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, CommandError> {
+    match &args.command {
+        Command::New(args) => new::run(args, context),
+        Command::Hash(args) => hash::run(args, context),
+    }
+}

@@ -1,0 +1,82 @@
+//! A glance at the spec for where the gateway listens. It must work on a broken spec: that is when `status` matters most.
+
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::admin::Endpoint;
+use super::context::Context;
+use super::exit::CommandError;
+
+/// Where the admin API listens when the spec does not say.
+const DEFAULT_ADMIN: &str = "unix:.bifrost/admin.sock";
+/// Where clients connect when the spec does not say.
+const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
+
+/// Finds the admin API: `--endpoint`, `BIFROST_ENDPOINT`, what the spec names, the default.
+///
+/// # Errors
+/// A usage error when the flag or the variable is not an endpoint.
+pub(crate) fn endpoint(context: &Context<'_>) -> Result<Endpoint, CommandError> {
+    if let Some(text) = &context.global.endpoint {
+        return text.parse().map_err(|error| CommandError::usage(format!("--endpoint: {error}")));
+    }
+    if let Some(text) = context.io.variable("BIFROST_ENDPOINT") {
+        return text.parse().map_err(|error| CommandError::usage(format!("BIFROST_ENDPOINT: {error}")));
+    }
+    let named = match glance(&context.paths(), "/gateway/admin") {
+        Some(Value::String(text)) => Some(text),
+        Some(Value::Object(tcp)) => tcp.get("listen").and_then(Value::as_str).map(|listen| format!("http://{}", reachable(listen))),
+        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) | None => None,
+    };
+    let text = named.unwrap_or_else(|| DEFAULT_ADMIN.to_owned());
+    text.parse().map_err(|error| CommandError::usage(format!("gateway.admin in the spec: {error}")).hint("name it with --endpoint"))
+}
+
+/// Finds the URL that clients connect to, without a trailing slash: the spec's `gateway.listen`, or the default.
+pub(crate) fn client_url(context: &Context<'_>) -> String {
+    let paths = context.paths();
+    let scheme = if glance(&paths, "/gateway/tls").is_some() { "https" } else { "http" };
+    let listen = match glance(&paths, "/gateway/listen") {
+        Some(Value::String(listen)) => listen,
+        Some(_) | None => DEFAULT_LISTEN.to_owned(),
+    };
+    format!("{scheme}://{}", reachable(&listen))
+}
+
+/// Turns an address that is listened on into one that can be dialled: any address is reached as this machine.
+fn reachable(listen: &str) -> String {
+    match listen.rsplit_once(':') {
+        Some(("0.0.0.0" | "", port)) => format!("127.0.0.1:{port}"),
+        Some(("[::]", port)) => format!("[::1]:{port}"),
+        Some(_) | None => listen.to_owned(),
+    }
+}
+
+/// Looks a value up in the last file that has it. A value that holds an interpolation is not known at a glance.
+fn glance(paths: &[PathBuf], pointer: &str) -> Option<Value> {
+    let found = paths.iter().rev().find_map(|path| {
+        let text = std::fs::read_to_string(path).ok()?;
+        let value: Value = serde_yaml::from_str(&text).ok()?;
+        value.pointer(pointer).filter(|value| !value.is_null()).cloned()
+    })?;
+    if found.to_string().contains("${") { None } else { Some(found) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_means_every_interface_is_dialled_on_this_machine() {
+        for (listen, dialled) in [
+            ("0.0.0.0:8080", "127.0.0.1:8080"),
+            ("[::]:8080", "[::1]:8080"),
+            (":80", "127.0.0.1:80"),
+            ("10.0.0.1:80", "10.0.0.1:80"),
+            ("gateway.local:80", "gateway.local:80"),
+        ] {
+            assert_eq!(reachable(listen), dialled);
+        }
+    }
+}

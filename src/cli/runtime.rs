@@ -1,0 +1,25 @@
+//! The async runtime of commands that talk to somebody, and Ctrl-C.
+
+use std::future::Future;
+
+use super::exit::{CommandError, Exit};
+
+/// Runs work to its end, or to Ctrl-C.
+///
+/// # Errors
+/// The work's own; [`Exit::Interrupted`] on Ctrl-C; a failure when the system gives no threads.
+pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -> Result<T, CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| CommandError::failure(format!("cannot start the async runtime: {error}")))?;
+    let result = runtime.block_on(async {
+        tokio::select! {
+            result = work => result,
+            _ = tokio::signal::ctrl_c() => Err(CommandError::new(Exit::Interrupted, "interrupted")),
+        }
+    });
+    // A read that nobody ends (a prompt) must not hold the process.
+    runtime.shutdown_background();
+    result
+}

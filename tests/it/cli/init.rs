@@ -1,0 +1,38 @@
+//! `init`.
+
+use bifrostctl::base::Digest;
+use serde_json::Value;
+
+use super::Place;
+
+#[test]
+fn init_writes_a_spec_with_the_digest_of_the_key_that_it_prints() {
+    let place = Place::new();
+    let done = place.run(&["init"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let secret = done.stdout.trim();
+    let spec: Value = serde_yaml::from_str(&place.read("gateway.yaml")).unwrap();
+    assert_eq!(spec["virtual_keys"]["default"]["hashes"][0]["sha256"], Digest::of(secret.as_bytes()).to_string());
+    assert!(!place.read("gateway.yaml").contains(secret) && !done.stderr.contains(secret));
+    assert!(!place.read("gateway.yaml").contains("{{"), "no placeholder is left");
+    let workflow: Value = serde_yaml::from_str(&place.read(".github/workflows/gateway.yaml")).unwrap();
+    let steps = workflow["jobs"]["check"]["steps"].as_array().unwrap();
+    assert!(steps.iter().any(|step| step["run"].as_str().is_some_and(|run| run.starts_with("bifrostctl validate"))));
+    assert_eq!(place.read(".gitignore"), "/.bifrost/\n*.key\n.env\n");
+}
+
+#[test]
+fn init_overwrites_nothing_unless_forced_and_keeps_what_git_ignores() {
+    let place = Place::new().file("gateway.yaml", "mine").file(".gitignore", "target\n.env");
+    let done = place.run(&["init"]);
+    assert_eq!(done.code, 64);
+    assert!(done.stderr.contains("gateway.yaml exists already"), "{}", done.stderr);
+    assert_eq!((done.stdout.as_str(), place.read("gateway.yaml").as_str()), ("", "mine"));
+    assert!(!place.path().join(".github").exists(), "nothing is written before everything was checked");
+
+    let envelope = place.run(&["init", "--force", "--out-secret", "default.key", "-o", "json"]).json();
+    assert_eq!(envelope["result"]["key"]["secret"], Value::Null);
+    assert!(place.read("default.key").starts_with("sk-bf-"));
+    assert!(place.read("gateway.yaml").contains("version: 1"));
+    assert_eq!(place.read(".gitignore"), "target\n.env\n/.bifrost/\n*.key\n");
+}
