@@ -58,7 +58,7 @@ pub(super) fn pointer(members: &[&str]) -> String {
 /// Returns the candidate that is close enough to `wrong` to be what was meant.
 pub(super) fn nearest<'c>(wrong: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let length = wrong.chars().count();
-    let allowed = if length <= 3 { 1 } else { 2.max(length / 4) };
+    let allowed = if length <= 3 { 1 } else { 2.max(length / 3) };
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(wrong, candidate), candidate))

@@ -5,6 +5,7 @@
 
 pub mod codes;
 mod compile;
+pub mod expr;
 mod finding;
 pub mod glob;
 mod types;

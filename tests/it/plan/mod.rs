@@ -1,4 +1,5 @@
 //! The compiler, its checks and the diff, through their public functions.
 
 mod compile;
+mod expr;
 mod support;
