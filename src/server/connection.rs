@@ -47,10 +47,11 @@ impl<H: Handler> Connection<H> {
         let Some(first) = self.first_bytes(&mut io, deadline).await else {
             return;
         };
+        // Boxed, so that a silent connection does not hold room for either protocol, nor one of them for the other.
         if first.starts_with(PREFACE) {
-            self.serve_http2(io, first).await;
+            Box::pin(self.serve_http2(io, first)).await;
         } else {
-            self.serve_http1(io, first, deadline).await;
+            Box::pin(self.serve_http1(io, first, deadline)).await;
         }
     }
 

@@ -155,9 +155,14 @@ impl<H: Handler> Server<H> {
 }
 
 async fn serve_tcp<H: Handler>(connection: Connection<H>, stream: TcpStream, open: OpenConnection) {
-    let Some(tls) = connection.config.tls.as_ref().map(super::Acceptor::config) else {
-        return serve_plain(connection, stream, open).await;
-    };
+    match connection.config.tls.as_ref().map(super::Acceptor::config) {
+        // Boxed, so that plain connections do not hold room for a handshake.
+        Some(tls) => Box::pin(serve_tls(connection, stream, open, tls)).await,
+        None => serve_plain(connection, stream, open).await,
+    }
+}
+
+async fn serve_tls<H: Handler>(connection: Connection<H>, stream: TcpStream, open: OpenConnection, tls: Arc<rustls::ServerConfig>) {
     let deadline = Instant::now() + connection.config.head_timeout;
     let handshake = tokio_rustls::TlsAcceptor::from(tls).accept(stream);
     match tokio::time::timeout_at(deadline, handshake).await {
