@@ -1,0 +1,234 @@
+//! Plan + services → table. Everything that can fail happens here, all errors at once; the commit cannot fail.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use http::{HeaderName, HeaderValue};
+
+use super::entry::{Alias, Credential, Key, Provider, RoutingTable, Stage, Target};
+use crate::plan::{self, Balance, FallbackRef, Plan};
+use crate::provider::{ClientOptions, Clients, CredentialHeader, Destination, Health, credential_fingerprint, resolve};
+use crate::spec::Environment;
+use crate::telemetry::Metrics;
+
+/// What outlives a table.
+#[derive(Clone)]
+pub struct Services {
+    /// Connection pools.
+    pub clients: Arc<Clients>,
+    /// Cooldowns and breakers.
+    pub health: Arc<Health>,
+    /// Metrics.
+    pub metrics: Arc<Metrics>,
+    /// Where secrets are looked up.
+    pub env: Arc<dyn Environment + Send + Sync>,
+    /// Directory that the spec's file references are relative to.
+    pub base_dir: PathBuf,
+    /// Root of the built-in mock's API, which stands for `mock:`.
+    pub mock_url: Option<String>,
+}
+
+/// Why a plan cannot run here, though it is valid. Never holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {message}")]
+pub struct PrepareError {
+    /// JSON pointer of the blamed value.
+    pub place: String,
+    /// What is wrong, and what would be right.
+    pub message: String,
+}
+
+/// Builds the table of a revision.
+///
+/// # Errors
+/// Everything that keeps the plan from running: secrets that are not there, addresses that may not be dialled, headers that cannot be sent.
+pub fn prepare(plan: Arc<Plan>, revision: u64, services: &Services) -> Result<RoutingTable, Vec<PrepareError>> {
+    let mut builder = Builder { plan: &plan, services, providers: HashMap::new(), targets: HashMap::new(), errors: Vec::new() };
+    builder.providers();
+    let aliases = builder.aliases();
+    let keys = builder.keys();
+    let Builder { providers, errors, .. } = builder;
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    Ok(RoutingTable { revision, digest: plan.digest(), keys, aliases, providers, plan })
+}
+
+struct Builder<'a> {
+    plan: &'a Plan,
+    services: &'a Services,
+    providers: HashMap<String, Arc<Provider>>,
+    targets: HashMap<(String, String), Arc<Target>>,
+    errors: Vec<PrepareError>,
+}
+
+impl Builder<'_> {
+    fn fail(&mut self, place: String, message: impl ToString) {
+        self.errors.push(PrepareError { place, message: message.to_string() });
+    }
+
+    fn providers(&mut self) {
+        for (name, spec) in &self.plan.providers {
+            if let Some(provider) = self.provider(name, spec) {
+                self.providers.insert(name.clone(), Arc::new(provider));
+            }
+        }
+    }
+
+    fn provider(&mut self, name: &str, spec: &plan::Provider) -> Option<Provider> {
+        let place = format!("/providers/{name}");
+        let base_url = match (spec.base_url.as_str(), &self.services.mock_url) {
+            ("mock:", Some(url)) => url.clone(),
+            ("mock:", None) => {
+                self.fail(format!("{place}/base_url"), "the built-in mock is not running in this process");
+                return None;
+            }
+            (url, _) => url.to_owned(),
+        };
+        // A preset's host is public by definition; a host that the user names may be private.
+        let public = spec.preset.as_ref().filter(|_| spec.base_url.starts_with("https://")).map(|_| base_url.as_str());
+        let destination = match Destination::parse(&base_url, public) {
+            Ok(destination) => destination,
+            Err(error) => {
+                self.fail(format!("{place}/base_url"), error);
+                return None;
+            }
+        };
+        let client = match self.services.clients.get(&ClientOptions::new(&destination, spec.timeouts.connect.get())) {
+            Ok(client) => client,
+            Err(error) => {
+                self.fail(place, error);
+                return None;
+            }
+        };
+        let headers = self.headers(&place, spec);
+        let (credentials, absent) = self.credentials(name, spec);
+        Some(Provider { name: name.to_owned(), spec: spec.clone(), destination, client, headers, credentials, absent })
+    }
+
+    fn headers(&mut self, place: &str, spec: &plan::Provider) -> Vec<(HeaderName, HeaderValue)> {
+        let mut headers = Vec::new();
+        for (name, value) in &spec.headers {
+            match (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value)) {
+                (Ok(name), Ok(value)) => headers.push((name, value)),
+                _ => self.fail(format!("{place}/headers/{name}"), "the header cannot be sent as it is written"),
+            }
+        }
+        headers
+    }
+
+    fn credentials(&mut self, provider: &str, spec: &plan::Provider) -> (Vec<Arc<Credential>>, Vec<(String, String)>) {
+        let (mut ready, mut absent) = (Vec::new(), Vec::new());
+        for (name, credential) in &spec.credentials {
+            let place = format!("/providers/{provider}/credentials/{name}/secret");
+            let secret = match resolve(&credential.secret, &*self.services.env, &self.services.base_dir) {
+                Ok(secret) => secret,
+                Err(error) if credential.optional && error.is_absent() => {
+                    absent.push((name.clone(), error.to_string()));
+                    continue;
+                }
+                Err(error) => {
+                    self.fail(place, error);
+                    continue;
+                }
+            };
+            match CredentialHeader::build(&spec.auth, secret.as_ref()) {
+                Ok(header) => {
+                    let fingerprint = credential_fingerprint(spec, secret.as_ref());
+                    let health = self.services.health.credential(provider, name, fingerprint);
+                    let (weight, models) = (credential.weight, credential.models.clone());
+                    ready.push(Arc::new(Credential { name: name.clone(), weight, models, header, health }));
+                }
+                Err(error) => self.fail(place, error),
+            }
+        }
+        (ready, absent)
+    }
+
+    /// Returns the one entry of a target. `None` where its provider failed, which has been said already.
+    fn target(&mut self, provider: &str, model: &str) -> Option<Arc<Target>> {
+        let id = (provider.to_owned(), model.to_owned());
+        if let Some(target) = self.targets.get(&id) {
+            return Some(Arc::clone(target));
+        }
+        let entry = Target {
+            provider: Arc::clone(self.providers.get(provider)?),
+            model: model.to_owned(),
+            health: self.services.health.target(provider, model),
+            metrics: self.services.metrics.target(provider, model),
+        };
+        let entry = Arc::new(entry);
+        self.targets.insert(id, Arc::clone(&entry));
+        Some(entry)
+    }
+
+    fn aliases(&mut self) -> HashMap<String, Arc<Alias>> {
+        let plan = self.plan;
+        let mut aliases = HashMap::new();
+        for (name, spec) in &plan.models {
+            let mut stages = Vec::new();
+            self.stages(name, &mut BTreeSet::new(), &mut BTreeSet::new(), &mut stages);
+            let metrics = self.services.metrics.alias(name);
+            let alias = Alias { name: name.clone(), spec: spec.clone(), stages, turn: AtomicU64::new(0), metrics };
+            aliases.insert(name.clone(), Arc::new(alias));
+        }
+        aliases
+    }
+
+    /// Flattens a chain, depth first: an alias's own targets, then its fallbacks. No alias and no target is taken twice.
+    fn stages(&mut self, alias: &str, seen: &mut BTreeSet<String>, taken: &mut BTreeSet<(String, String)>, stages: &mut Vec<Stage>) {
+        let plan = self.plan;
+        let Some(spec) = plan.models.get(alias) else { return };
+        if !seen.insert(alias.to_owned()) {
+            return;
+        }
+        let own: Vec<_> = spec.targets.iter().map(|target| (target.provider.as_str(), target.model.as_str(), target.weight)).collect();
+        self.stage(&own, spec.balance, taken, stages);
+        for link in &spec.fallbacks {
+            match link {
+                FallbackRef::Alias(name) => self.stages(name, seen, taken, stages),
+                FallbackRef::Target { provider, model } => self.stage(&[(provider, model, 1)], Balance::Weighted, taken, stages),
+            }
+        }
+    }
+
+    fn stage(&mut self, own: &[(&str, &str, u32)], balance: Balance, taken: &mut BTreeSet<(String, String)>, stages: &mut Vec<Stage>) {
+        let mut targets = Vec::new();
+        for (provider, model, weight) in own {
+            if taken.insert(((*provider).to_owned(), (*model).to_owned()))
+                && let Some(target) = self.target(provider, model)
+            {
+                targets.push((target, *weight));
+            }
+        }
+        if !targets.is_empty() {
+            stages.push(Stage { targets, balance });
+        }
+    }
+
+    fn keys(&mut self) -> HashMap<crate::base::Digest, Arc<Key>> {
+        let plan = self.plan;
+        let mut keys = HashMap::new();
+        for (name, spec) in &plan.virtual_keys {
+            let team_models = spec.team.as_ref().and_then(|team| plan.teams.get(team)).and_then(|team| team.models.clone());
+            for hash in &spec.hashes {
+                let ends = [&spec.expires, &hash.not_after];
+                let mut not_after_ms = None;
+                for end in ends.into_iter().flatten() {
+                    match end.parse::<jiff::Timestamp>() {
+                        Ok(end) => {
+                            let end = u64::try_from(end.as_millisecond()).unwrap_or(0);
+                            not_after_ms = Some(not_after_ms.map_or(end, |other: u64| other.min(end)));
+                        }
+                        Err(_) => self.fail(format!("/virtual_keys/{name}"), "the time at which the key ends cannot be read"),
+                    }
+                }
+                let key = Key { name: name.clone(), spec: spec.clone(), team_models: team_models.clone(), not_after_ms };
+                keys.insert(hash.sha256, Arc::new(key));
+            }
+        }
+        keys
+    }
+}

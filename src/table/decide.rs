@@ -1,0 +1,237 @@
+//! The decision: which targets may serve a request, in which order, and why the others may not. Pure: time and chance are arguments.
+
+use std::sync::Arc;
+
+use super::entry::{Alias, Credential, Key, RoutingTable, Stage, Target};
+use crate::plan::{self, Balance};
+use crate::provider::{Admit, CredentialState};
+use crate::telemetry::OTHER;
+
+/// What a decision depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Ask<'a> {
+    /// The key; none where requests may be anonymous.
+    pub key: Option<&'a Key>,
+    /// The model that the client named.
+    pub model: &'a str,
+    /// Monotonic milliseconds, for cooldowns and breakers.
+    pub now_ms: u64,
+    /// A random number; decides every weighted choice.
+    pub roll: u64,
+    /// How many requests of this alias came before; decides `round_robin`.
+    pub turn: u64,
+}
+
+/// What was decided.
+#[derive(Debug)]
+pub struct Decision {
+    /// The alias, unless a target was named directly.
+    pub alias: Option<Arc<Alias>>,
+    /// In the order in which they are to be tried. Never empty.
+    pub candidates: Vec<Candidate>,
+    /// What was left out.
+    pub excluded: Vec<Excluded>,
+}
+
+/// A target with the credentials to try it with.
+#[derive(Debug)]
+pub struct Candidate {
+    /// The target.
+    pub target: Arc<Target>,
+    /// Never empty.
+    pub credentials: Vec<Arc<Credential>>,
+    /// Let in only because nobody else is left, or as a breaker's probe.
+    pub half_open: bool,
+}
+
+/// A target that may not be tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excluded {
+    /// `provider/model`.
+    pub target: String,
+    /// Why.
+    pub why: Exclusion,
+}
+
+/// Why a target may not be tried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exclusion {
+    /// Its breaker is open until a monotonic millisecond.
+    BreakerOpen {
+        /// When a probe is let through.
+        until_ms: u64,
+    },
+    /// The provider has no credential for this model, or none whose secret is set; with the reason.
+    NoCredential(String),
+    /// Every credential cools down or is out; the millisecond at which the first is back, where that is known.
+    CredentialsOut {
+        /// When the first one is back.
+        until_ms: Option<u64>,
+    },
+}
+
+/// Why there is nothing to try.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Denial {
+    /// The key may not use the model.
+    Forbidden,
+    /// There is no such model; the key's own models, for a suggestion.
+    NoSuchModel,
+    /// Every target was left out.
+    NoCandidate(Vec<Excluded>),
+}
+
+/// Decides. O(targets of the chain); allocates the lists only.
+///
+/// # Errors
+/// [`Denial`].
+pub fn decide(table: &RoutingTable, services: &super::Services, ask: &Ask<'_>) -> Result<Decision, Denial> {
+    let allowed = ask.key.is_none_or(|key| key.may_use(ask.model));
+    if let Some(alias) = table.aliases.get(ask.model) {
+        if !allowed {
+            return Err(Denial::Forbidden);
+        }
+        return choose(Some(alias), &alias.stages, ask);
+    }
+    let (provider, model) = ask.model.split_once('/').ok_or(Denial::NoSuchModel)?;
+    let provider = table.providers.get(provider).ok_or(Denial::NoSuchModel)?;
+    if !allowed {
+        return Err(Denial::Forbidden);
+    }
+    let target = Target {
+        provider: Arc::clone(provider),
+        model: model.to_owned(),
+        health: services.health.target(&provider.name, model),
+        metrics: services.metrics.target(&provider.name, OTHER),
+    };
+    let stage = Stage { targets: vec![(Arc::new(target), 1)], balance: Balance::Weighted };
+    choose(None, std::slice::from_ref(&stage), ask)
+}
+
+fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result<Decision, Denial> {
+    let mut dice = Dice(ask.roll);
+    let mut candidates = Vec::new();
+    let mut excluded = Vec::new();
+    let mut ejected = Vec::new();
+    for stage in stages {
+        for target in order(stage, ask.turn, &mut dice) {
+            match judge(target, ask.now_ms, &mut dice) {
+                Ok(candidate) if candidate.half_open => ejected.push((candidates.len(), candidate)),
+                Ok(candidate) => candidates.push(candidate),
+                Err(why) => excluded.push(Excluded { target: target.id(), why }),
+            }
+        }
+    }
+    // Never eject the last member: with nobody else left, an open breaker is a guess, and a refusal would be certain.
+    if candidates.is_empty() {
+        candidates = ejected.into_iter().map(|(_, candidate)| candidate).collect();
+    } else {
+        for (offset, (place, candidate)) in ejected.into_iter().enumerate() {
+            match candidate.target.health.admits(ask.now_ms) {
+                Admit::Yes | Admit::Probe => candidates.insert((place + offset).min(candidates.len()), candidate),
+                Admit::No { until_ms } => {
+                    excluded.push(Excluded { target: candidate.target.id(), why: Exclusion::BreakerOpen { until_ms } })
+                }
+            }
+        }
+    }
+    if candidates.is_empty() {
+        return Err(Denial::NoCandidate(excluded));
+    }
+    Ok(Decision { alias: alias.cloned(), candidates, excluded })
+}
+
+fn judge(target: &Arc<Target>, now_ms: u64, dice: &mut Dice) -> Result<Candidate, Exclusion> {
+    let provider = &target.provider;
+    let fitting: Vec<_> = provider.credentials.iter().filter(|credential| plan::glob::any(&credential.models, &target.model)).collect();
+    if fitting.is_empty() {
+        let reason = provider.absent.first().map_or("no credential of the provider is for this model", |(_, reason)| reason.as_str());
+        return Err(Exclusion::NoCredential(reason.to_owned()));
+    }
+    let mut ready = Vec::with_capacity(fitting.len());
+    let mut until_ms: Option<u64> = None;
+    for credential in fitting {
+        match credential.health.state(now_ms) {
+            CredentialState::Ready => ready.push((credential, credential.weight)),
+            CredentialState::Cooling { until_ms: back, .. } => until_ms = Some(until_ms.map_or(back, |other| other.min(back))),
+            CredentialState::Out { .. } => {}
+        }
+    }
+    if ready.is_empty() {
+        return Err(Exclusion::CredentialsOut { until_ms });
+    }
+    let credentials = dice.shuffle(ready).into_iter().cloned().collect();
+    Ok(Candidate { target: Arc::clone(target), credentials, half_open: target.health.admits(now_ms) != Admit::Yes })
+}
+
+fn order<'s>(stage: &'s Stage, turn: u64, dice: &mut Dice) -> Vec<&'s Arc<Target>> {
+    let targets = stage.targets.iter().map(|(target, weight)| (target, *weight));
+    match stage.balance {
+        Balance::Weighted => dice.shuffle(targets.collect()),
+        Balance::RoundRobin => {
+            let mut targets: Vec<_> = targets.map(|(target, _)| target).collect();
+            let count = targets.len().max(1) as u64;
+            targets.rotate_left(usize::try_from(turn % count).unwrap_or(0));
+            targets
+        }
+    }
+}
+
+/// Chance from one number (SplitMix64).
+struct Dice(u64);
+
+impl Dice {
+    const fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// Draws all items one by one, each with a chance in proportion to its weight. Weight 0 is drawn last, in order.
+    fn shuffle<T>(&mut self, mut items: Vec<(T, u32)>) -> Vec<T> {
+        let mut drawn = Vec::with_capacity(items.len());
+        while items.len() > 1 {
+            let total: u64 = items.iter().map(|(_, weight)| u64::from(*weight)).sum();
+            let mut point = if total == 0 { 0 } else { self.next() % total };
+            let mut pick = 0;
+            for (index, (_, weight)) in items.iter().enumerate() {
+                let weight = u64::from(*weight);
+                if point < weight {
+                    pick = index;
+                    break;
+                }
+                point -= weight;
+            }
+            drawn.push(items.remove(pick).0);
+        }
+        drawn.extend(items.into_iter().map(|(item, _)| item));
+        drawn
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_shares_of_the_first_pick() {
+        let mut dice = Dice(7);
+        let mut first = [0_u32; 3];
+        for _ in 0..10_000 {
+            first[dice.shuffle(vec![(0_usize, 3), (1, 1), (2, 0)])[0]] += 1;
+        }
+        assert!((7_200..7_800).contains(&first[0]), "{first:?}");
+        assert_eq!(first[2], 0);
+    }
+
+    #[test]
+    fn the_same_roll_gives_the_same_order() {
+        let items = || (0..10).map(|item| (item, 1)).collect::<Vec<_>>();
+        assert_eq!(Dice(1).shuffle(items()), Dice(1).shuffle(items()));
+        let mut sorted = Dice(1).shuffle(items());
+        sorted.sort_unstable();
+        assert_eq!(sorted, (0..10).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,132 @@
+//! What a table is made of: compiled lookups and handles to services.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use http::{HeaderName, HeaderValue};
+
+use crate::base::Digest;
+use crate::plan::{self, Balance, Plan};
+use crate::provider::{Client, CredentialHeader, CredentialHealth, Destination, TargetHealth};
+use crate::telemetry::{AliasMetrics, TargetMetrics};
+
+/// The compiled spec: what one revision serves with.
+#[derive(Debug)]
+pub struct RoutingTable {
+    /// The revision.
+    pub revision: u64,
+    /// Digest of the plan.
+    pub digest: Digest,
+    /// The plan it was built from.
+    pub plan: Arc<Plan>,
+    /// Keys by digest.
+    pub keys: HashMap<Digest, Arc<Key>>,
+    /// Aliases by name.
+    pub aliases: HashMap<String, Arc<Alias>>,
+    /// Providers by name.
+    pub providers: HashMap<String, Arc<Provider>>,
+}
+
+/// One accepted digest of a virtual key.
+#[derive(Debug)]
+pub struct Key {
+    /// The key's name.
+    pub name: String,
+    /// What the spec says of it.
+    pub spec: plan::VirtualKey,
+    /// Its team's model patterns, where the team limits them.
+    pub team_models: Option<Vec<String>>,
+    /// Unix millisecond from which it is refused: the earlier of the key's and the digest's end.
+    pub not_after_ms: Option<u64>,
+}
+
+impl Key {
+    /// Returns whether the key is valid at a time.
+    pub fn is_valid(&self, unix_ms: u64) -> bool {
+        !self.spec.disabled && self.not_after_ms.is_none_or(|end| unix_ms < end)
+    }
+
+    /// Returns whether the key may use a model: an alias, or `provider/model`. Deny by default.
+    pub fn may_use(&self, model: &str) -> bool {
+        plan::glob::any(&self.spec.models, model) && self.team_models.as_ref().is_none_or(|models| plan::glob::any(models, model))
+    }
+}
+
+/// An alias with its chain, flattened into stages.
+#[derive(Debug)]
+pub struct Alias {
+    /// Its name.
+    pub name: String,
+    /// What the spec says of it.
+    pub spec: plan::Model,
+    /// Its own targets first, then each link of the chain; no target twice.
+    pub stages: Vec<Stage>,
+    /// Counts requests, for `round_robin`.
+    pub turn: AtomicU64,
+    /// Metrics.
+    pub metrics: AliasMetrics,
+}
+
+/// Targets that are balanced among themselves.
+#[derive(Debug)]
+pub struct Stage {
+    /// Targets with their weights.
+    pub targets: Vec<(Arc<Target>, u32)>,
+    /// How one is picked.
+    pub balance: Balance,
+}
+
+/// An upstream model.
+#[derive(Debug)]
+pub struct Target {
+    /// Its provider.
+    pub provider: Arc<Provider>,
+    /// The model's name upstream.
+    pub model: String,
+    /// Its breaker.
+    pub health: Arc<TargetHealth>,
+    /// Metrics.
+    pub metrics: TargetMetrics,
+}
+
+impl Target {
+    /// Returns `provider/model`.
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.provider.name, self.model)
+    }
+}
+
+/// An upstream with what its requests need, made once.
+#[derive(Debug)]
+pub struct Provider {
+    /// Its name.
+    pub name: String,
+    /// What the spec says of it.
+    pub spec: plan::Provider,
+    /// Where it is.
+    pub destination: Destination,
+    /// The client with its pools.
+    pub client: Client,
+    /// Headers of every request.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
+    /// Credentials that have their secret.
+    pub credentials: Vec<Arc<Credential>>,
+    /// Optional credentials without a secret, with the reason.
+    pub absent: Vec<(String, String)>,
+}
+
+/// A credential, ready to be sent.
+#[derive(Debug)]
+pub struct Credential {
+    /// Its name.
+    pub name: String,
+    /// Share of the traffic.
+    pub weight: u32,
+    /// Model patterns.
+    pub models: Vec<String>,
+    /// The header that carries it.
+    pub header: CredentialHeader,
+    /// Its cooldown.
+    pub health: Arc<CredentialHealth>,
+}
