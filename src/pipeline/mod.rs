@@ -1,1 +1,17 @@
-//! One request, in order: auth, intake, decide, attempt, relay.
+//! One request, in order: auth · intake · decide · attempt · relay · settle.
+//!
+//! Rule: the table is taken once and kept to the end of the request; nothing goes to the client before the first content, so that the
+//! next target stays possible; after it, a fault becomes a typed error in the client's own format, never a clean end.
+
+mod attempt;
+mod auth;
+mod exchange;
+mod handle;
+mod intake;
+mod outbound;
+mod reply;
+mod respond;
+mod stream;
+
+pub use handle::Gateway;
+pub use reply::Reply;

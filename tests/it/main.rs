@@ -5,6 +5,7 @@ mod architecture;
 mod cli;
 mod control;
 mod mock;
+mod pipeline;
 mod plan;
 mod provider;
 mod server;

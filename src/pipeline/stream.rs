@@ -1,0 +1,222 @@
+//! A stream on its way to the client: whole events, watched as they pass, closed with a typed error where the upstream fails.
+
+use std::collections::VecDeque;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http_body::Body as _;
+
+use super::exchange::Exchange;
+use crate::error::{GatewayError, Kind};
+use crate::provider::IdleBody;
+use crate::table::{Key, Live};
+use crate::wire::frame::Sse;
+use crate::wire::openai_chat::{Event, Watcher, error_event};
+
+/// What a stream needs to find out that its key was revoked.
+#[derive(Debug)]
+pub(super) struct Lease {
+    pub(super) live: Arc<Live>,
+    pub(super) revision: u64,
+    pub(super) key: Option<(crate::base::Digest, Arc<Key>)>,
+    pub(super) unix_ms: u64,
+}
+
+impl Lease {
+    /// Looks the key up again when the revision has moved: one atomic load otherwise.
+    fn holds(&mut self) -> bool {
+        let revision = self.live.revision();
+        if revision == self.revision {
+            return true;
+        }
+        self.revision = revision;
+        self.key.as_ref().is_none_or(|(digest, _)| self.live.load().keys.get(digest).is_some_and(|key| key.is_valid(self.unix_ms)))
+    }
+}
+
+/// A stream whose gate has opened: its first content has come.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) upstream: Option<IdleBody<reqwest::Body>>,
+    pub(super) sse: Sse,
+    pub(super) watcher: Watcher,
+    pub(super) hide_usage: bool,
+    pub(super) queue: VecDeque<Bytes>,
+    pub(super) done_marker: bool,
+    pub(super) lease: Option<Lease>,
+    pub(super) exchange: Option<Exchange>,
+}
+
+impl Stream {
+    /// Reads the upstream until the first content, holding back what comes before it.
+    ///
+    /// # Errors
+    /// Whatever keeps the next target possible: an error event, a malformed event, an end or a fault before content.
+    pub(super) async fn open(&mut self) -> Result<(), GatewayError> {
+        loop {
+            while let Some(event) = self.sse.next_event() {
+                match self.watcher.observe(&event) {
+                    Event::Quiet | Event::Usage => self.queue.push_back(event),
+                    Event::Content => {
+                        self.queue.push_back(event);
+                        return Ok(());
+                    }
+                    Event::Error => return Err(early(&event)),
+                    Event::Done => return Err(GatewayError::new(Kind::UpstreamMalformed, "The provider's stream ended without content.")),
+                    Event::Malformed => return Err(GatewayError::new(Kind::UpstreamMalformed, "The provider sent a malformed event.")),
+                }
+            }
+            match std::future::poll_fn(|cx| self.pull(cx)).await {
+                Some(Ok(piece)) => self.push(piece)?,
+                Some(Err(error)) => return Err(error),
+                None => return Err(GatewayError::new(Kind::UpstreamTruncated, "The provider's stream ended before its first content.")),
+            }
+        }
+    }
+
+    fn push(&mut self, piece: Bytes) -> Result<(), GatewayError> {
+        self.sse
+            .push(piece)
+            .map_err(|error| GatewayError::new(Kind::UpstreamMalformed, "The provider sent an oversized event.").detail(error))
+    }
+
+    /// Takes the next piece of data from the upstream.
+    fn pull(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, GatewayError>>> {
+        loop {
+            let Some(upstream) = &mut self.upstream else { return Poll::Ready(None) };
+            match std::task::ready!(Pin::new(upstream).poll_frame(cx)) {
+                Some(Ok(frame)) => {
+                    // Trailers say nothing that is used here.
+                    if let Ok(data) = frame.into_data() {
+                        return Poll::Ready(Some(Ok(data)));
+                    }
+                }
+                Some(Err(error)) => {
+                    self.upstream = None;
+                    return Poll::Ready(Some(Err(error)));
+                }
+                None => self.upstream = None,
+            }
+        }
+    }
+
+    /// Hands over the record of the request.
+    pub(super) fn record(&mut self, exchange: Exchange) {
+        self.exchange = Some(exchange);
+    }
+
+    /// Gives the next bytes for the client.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
+        loop {
+            if let Some(piece) = self.queue.pop_front() {
+                if let Some(exchange) = &mut self.exchange {
+                    exchange.sent(piece.len());
+                }
+                return Poll::Ready(Some(piece));
+            }
+            if self.watcher.done || self.upstream.is_none() {
+                self.settle(None);
+                return Poll::Ready(None);
+            }
+            if self.lease.as_mut().is_some_and(|lease| !lease.holds()) {
+                self.fail(&GatewayError::new(Kind::Revoked, "The virtual key was revoked while this stream was running."));
+                continue;
+            }
+            match self.pull(cx) {
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Some(Ok(piece))) => match self.push(piece) {
+                    Ok(()) => self.pass(),
+                    Err(error) => self.fail(&error),
+                },
+                Poll::Ready(Some(Err(error))) if self.watcher.finished && error.kind == Kind::UpstreamTruncated => self.close(),
+                Poll::Ready(Some(Err(error))) => self.fail(&error),
+                Poll::Ready(None) => self.close(),
+            }
+        }
+    }
+
+    /// Queues every whole event that has come.
+    fn pass(&mut self) {
+        while let Some(event) = self.sse.next_event() {
+            match self.watcher.observe(&event) {
+                Event::Usage if self.hide_usage => {}
+                Event::Quiet | Event::Content | Event::Usage => self.queue.push_back(event),
+                Event::Done => {
+                    self.queue.push_back(event);
+                    return;
+                }
+                Event::Error => {
+                    // The provider's own words, in the client's format already; no `[DONE]` follows.
+                    self.queue.push_back(event);
+                    self.upstream = None;
+                    self.settle(Some(Kind::UpstreamServerError));
+                    return;
+                }
+                Event::Malformed => {
+                    self.fail(&GatewayError::new(Kind::UpstreamMalformed, "The provider sent a malformed event."));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Judges an end without terminator: a finish reason completes the stream, anything less was cut.
+    fn close(&mut self) {
+        self.upstream = None;
+        if !self.watcher.complete() {
+            self.fail(&GatewayError::new(Kind::UpstreamTruncated, "The provider's stream was cut before its end."));
+        } else if self.done_marker {
+            // The client's SDK waits for it, whether or not this server forgot it.
+            self.queue.push_back(Bytes::from_static(b"data: [DONE]\n\n"));
+            self.watcher.done = true;
+        }
+    }
+
+    /// Ends the stream with a typed error, never a clean end.
+    fn fail(&mut self, error: &GatewayError) {
+        self.upstream = None;
+        let id = self.exchange.as_ref().map(|exchange| exchange.id);
+        let id = id.as_ref().map_or("", |id| id.as_str());
+        self.queue.push_back(Bytes::from(error_event(error.kind, &error.public, id)));
+        self.settle(Some(error.kind));
+    }
+
+    fn settle(&mut self, failure: Option<Kind>) {
+        let Some(exchange) = &mut self.exchange else { return };
+        exchange.usage = self.watcher.usage;
+        if let Some(kind) = failure {
+            exchange.error = Some(kind);
+            if let Some(last) = exchange.attempts.last_mut() {
+                last.failure = Some(kind);
+                let now = exchange.clock.monotonic_ms();
+                last.target.health.failure(exchange.arrived_ms, now, 0.5);
+            }
+        } else if self.queue.is_empty() {
+            exchange.end();
+        }
+    }
+}
+
+/// Classifies an error event that came in place of content.
+fn early(event: &[u8]) -> GatewayError {
+    let mut data: &[u8] = &[];
+    crate::wire::frame::fields(event, |line| data = line);
+    let text = String::from_utf8_lossy(data.get(..data.len().min(4096)).unwrap_or_default()).to_ascii_lowercase();
+    let says = |needle: &str| text.contains(needle);
+    let kind = if says("insufficient_quota") {
+        Kind::UpstreamQuota
+    } else if says("rate_limit") {
+        Kind::UpstreamRateLimit
+    } else if says("overloaded") {
+        Kind::UpstreamOverload
+    } else if says("context_length") {
+        Kind::ContextWindow
+    } else if says("content_filter") {
+        Kind::ContentFilter
+    } else {
+        Kind::UpstreamMalformed
+    };
+    GatewayError::new(kind, "The provider answered with an error event before any content.")
+}

@@ -1,0 +1,5 @@
+//! The data plane against the mock upstream: what the client sees, and what really went upstream.
+
+mod failover;
+mod harness;
+mod relay;
