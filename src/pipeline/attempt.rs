@@ -58,9 +58,9 @@ struct Failure {
     status: Option<u16>,
 }
 
-impl From<GatewayError> for Failure {
+impl From<GatewayError> for Box<Failure> {
     fn from(error: GatewayError) -> Self {
-        Self { error, answer: None, retry_after_ms: None, status: None }
+        Self::new(Failure { error, answer: None, retry_after_ms: None, status: None })
     }
 }
 
@@ -82,7 +82,7 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>) -> Outcome {
     let total = decision.candidates.first().map_or(Duration::from_secs(900), |first| first.target.provider.spec.timeouts.total.get());
     let deadline = Instant::now() + total;
     let mut attempts = Vec::new();
-    let mut last: Option<Failure> = None;
+    let mut last: Option<Box<Failure>> = None;
     'chain: for candidate in &decision.candidates {
         let target = &candidate.target;
         // A half-open breaker lets one request through; whoever else comes goes on to the next target, if there is one.
@@ -97,7 +97,7 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>) -> Outcome {
                 let result = tokio::time::timeout_at(deadline, once(target, credential, decision.alias.as_deref(), call)).await;
                 let result = result.unwrap_or_else(|_| Err(GatewayError::new(Kind::UpstreamTimeout, "The request's time is over.").into()));
                 let took_ms = call.clock.monotonic_ms().saturating_sub(started);
-                note(target, credential, &result, started, call, &mut attempts);
+                attempts.push(note(target, credential, &result, started, call));
                 let failure = match result {
                     Ok(answer) => return Outcome { result: Ok(answer), attempts },
                     Err(failure) => failure,
@@ -122,7 +122,7 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>) -> Outcome {
 }
 
 /// The most useful error: the last definitive one, in the provider's own words where the request itself was refused.
-fn conclude(last: Option<Failure>) -> Result<Answer, (GatewayError, Option<u64>)> {
+fn conclude(last: Option<Box<Failure>>) -> Result<Answer, (GatewayError, Option<u64>)> {
     let Some(failure) = last else { return Err((GatewayError::new(Kind::NoCandidate, "No target could be tried."), None)) };
     match failure.answer {
         Some((status, headers, body)) => Ok(Answer { status, headers, body: AnswerBody::Whole(body, None) }),
@@ -173,14 +173,7 @@ fn backoff(target: &Target, tries: u32, retry_after_ms: Option<u64>, roll: u64) 
 }
 
 /// Tells health and metrics how an attempt went, and keeps it for the log.
-fn note(
-    target: &Arc<Target>,
-    credential: &Credential,
-    result: &Result<Answer, Failure>,
-    started: u64,
-    call: &Call<'_>,
-    attempts: &mut Vec<Attempt>,
-) {
+fn note(target: &Arc<Target>, credential: &Credential, result: &Result<Answer, Box<Failure>>, started: u64, call: &Call<'_>) -> Attempt {
     let now = call.clock.monotonic_ms();
     let took_ms = now.saturating_sub(started);
     let (failure, status) = match result {
@@ -199,11 +192,11 @@ fn note(
         Some(_) => target.health.failure(started, now, (call.roll % 1000) as f64 / 1000.0),
     }
     target.metrics.attempt(failure, Duration::from_millis(took_ms));
-    attempts.push(Attempt { target: Arc::clone(target), credential: credential.name.clone(), failure, status, took_ms });
+    Attempt { target: Arc::clone(target), credential: credential.name.clone(), failure, status, took_ms }
 }
 
 /// One call of one target with one credential.
-async fn once(target: &Arc<Target>, credential: &Credential, alias: Option<&Alias>, call: &Call<'_>) -> Result<Answer, Failure> {
+async fn once(target: &Arc<Target>, credential: &Credential, alias: Option<&Alias>, call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     let provider = &target.provider;
     let prepared = outbound::prepare(call.object, call.endpoint, alias, target);
     let url = provider
@@ -215,7 +208,7 @@ async fn once(target: &Arc<Target>, credential: &Credential, alias: Option<&Alia
     let outbound = Outbound { method: Method::POST, url, headers, body: Bytes::from(prepared.body) };
     let upstream = provider.client.send(outbound, Waits { first_byte: timeouts.first_byte.get(), idle: timeouts.idle.get() }).await?;
     if !upstream.status.is_success() {
-        return Err(refused(upstream, call).await);
+        return Err(Box::new(refused(upstream, call).await));
     }
     if call.stream {
         let mut stream = Stream {
