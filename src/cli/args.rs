@@ -32,10 +32,9 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   bifrostctl init                                  # write a gateway.yaml to start from
-  bifrostctl validate                              # check it
-  bifrostctl serve                                 # run the gateway; edits to the file are live
-  bifrostctl diff --against git:origin/main        # what a pull request changes
-  bifrostctl apply --reason \"more weight on groq\"  # change a running gateway";
+  bifrostctl key new --name web                    # make a virtual key
+  bifrostctl mock --listen 127.0.0.1:9000          # an upstream that breaks on demand
+  bifrostctl chat --help                           # one streamed request";
 
 /// Options that every command takes.
 #[derive(Debug, Clone, clap::Args)]

@@ -20,8 +20,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   bifrostctl history
-  bifrostctl history -n 5 -o json | jq -r '.result.revisions[].digest'
-  bifrostctl diff --against revision:41          # what changed since";
+  bifrostctl history -n 5 -o json | jq -r '.result.revisions[].digest'";
 
 pub(super) const FORMATS: &[Format] = &[Format::Human, Format::Json];
 
