@@ -34,7 +34,7 @@ Examples:
   bifrostctl init                                  # write a gateway.yaml to start from
   bifrostctl key new --name web                    # make a virtual key
   bifrostctl mock --listen 127.0.0.1:9000          # an upstream that breaks on demand
-  bifrostctl chat --help                           # one streamed request";
+  bifrostctl chat --model fast \"hi\"               # one streamed request";
 
 /// Options that every command takes.
 #[derive(Debug, Clone, clap::Args)]
@@ -94,4 +94,66 @@ pub(crate) enum Command {
     Mock(mock::Args),
     Completion(completion::Args),
     Version(version::Args),
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Cuts one example line into the command lines in it: at pipes, and before redirections and comments.
+    fn lines(example: &str) -> Vec<Vec<String>> {
+        let mut lines = vec![Vec::new()];
+        let mut word = String::new();
+        let mut quoted = false;
+        for character in example.chars().chain([' ']) {
+            match character {
+                '"' => quoted = !quoted,
+                ' ' if !quoted => {
+                    let word = std::mem::take(&mut word);
+                    match word.as_str() {
+                        "" => {}
+                        "|" => lines.push(Vec::new()),
+                        _ => lines.last_mut().unwrap().push(word),
+                    }
+                }
+                _ => word.push(character),
+            }
+        }
+        for line in &mut lines {
+            let end = line.iter().position(|word| word == "<" || word == ">" || word.starts_with('#')).unwrap_or(line.len());
+            line.truncate(end);
+        }
+        lines
+    }
+
+    fn every_example(command: &clap::Command, found: &mut Vec<String>) {
+        let text = command.get_before_help().map(ToString::to_string).unwrap_or_default();
+        found.extend(text.lines().skip(1).map(|line| line.trim().to_owned()));
+        for command in command.get_subcommands() {
+            every_example(command, found);
+        }
+    }
+
+    #[test]
+    fn every_example_of_the_help_is_a_command_line_that_exists() {
+        let mut examples = Vec::new();
+        every_example(&Cli::command(), &mut examples);
+        let mut parsed = 0;
+        for example in &examples {
+            let inner = example.split_once("$(").and_then(|(_, rest)| rest.strip_suffix(')')).unwrap_or(example);
+            for line in lines(inner).into_iter().filter(|line| line.first().is_some_and(|word| word == "bifrostctl")) {
+                let result = Cli::try_parse_from(&line);
+                assert!(result.is_ok(), "{example}: {}", result.unwrap_err());
+                parsed += 1;
+            }
+        }
+        assert!(parsed > 20, "only {parsed} of {} examples were found", examples.len());
+    }
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
 }

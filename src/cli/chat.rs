@@ -232,7 +232,7 @@ fn refused(status: u16, body: &[u8], answer: &Answer, with_key: bool) -> Command
     if status == 401 && !with_key {
         wrong = wrong.hint("set BIFROST_KEY or give --key-file; `bifrostctl key new` makes a key");
     } else if status == 401 {
-        wrong = wrong.hint("`bifrostctl key check` says whether the spec knows this key");
+        wrong = wrong.hint("the spec must list the digest that `bifrostctl key hash` prints for this key");
     }
     match &answer.request_id {
         Some(id) => wrong.hint(format!("the gateway's log knows this request as {id}")),

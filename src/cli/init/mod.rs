@@ -1,7 +1,9 @@
 //! `init`: the files to start from.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use clap::ValueEnum;
 use serde_json::json;
 
 use super::context::{Context, DEFAULT_FILE};
@@ -9,6 +11,7 @@ use super::exit::CommandError;
 use super::key::new::{generate, write_secret};
 use super::output::{Format, Outcome};
 use super::virtual_key;
+use crate::catalog;
 
 /// Writes a commented gateway.yaml, a CI workflow and a .gitignore to start from.
 ///
@@ -19,6 +22,9 @@ pub(crate) struct Args {
     /// Where to write; created when missing.
     #[arg(default_value = ".", value_name = "DIR")]
     dir: PathBuf,
+    /// Takes providers from somewhere: `env` looks for the API keys of known providers in the environment.
+    #[arg(long, value_enum, value_name = "SOURCE", hide_possible_values = true)]
+    from: Option<From>,
     /// Overwrites files that exist already.
     #[arg(long)]
     force: bool,
@@ -27,9 +33,17 @@ pub(crate) struct Args {
     out_secret: Option<PathBuf>,
 }
 
+/// Where providers are taken from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum From {
+    /// The environment.
+    Env,
+}
+
 const EXAMPLES: &str = "\
 Examples:
   bifrostctl init
+  bifrostctl init --from env                      # the providers whose API keys are set here
   bifrostctl init infra/gateway --out-secret ~/.bifrost-key
   export BIFROST_KEY=$(bifrostctl init)";
 
@@ -39,11 +53,13 @@ const WORKFLOW: &str = ".github/workflows/gateway.yaml";
 const WORKFLOW_TEXT: &str = include_str!("workflow.yaml");
 const SPEC_TEXT: &str = include_str!("gateway.yaml");
 const IGNORED: [&str; 3] = ["/.bifrost/", "*.key", ".env"];
-const PROVIDERS: &str = "  mock: {}                         # built in: answers offline. Remove it when you have a real provider
-  openai:                          # a known name needs only a key; `optional` = out of use while the variable is not set
+const MOCK: &str = "  mock: {}                         # built in: answers offline. Remove it when you have a real provider\n";
+const OPENAI: &str =
+    "  openai:                          # a known name needs only a key; `optional` = out of use while the variable is not set
     credentials:
       default: {secret: {env: OPENAI_API_KEY}, optional: true}
-  # Any OpenAI-compatible server:
+";
+const OTHERS: &str = "  # Any OpenAI-compatible server:
   # local-vllm:
   #   api: openai-chat
   #   base_url: http://127.0.0.1:8000/v1
@@ -56,12 +72,16 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
     if !args.force {
         refuse_to_overwrite(&[&spec, &workflow])?;
     }
+    let found = match args.from {
+        Some(From::Env) => from_env(context)?,
+        None => vec![("openai".to_owned(), OPENAI.to_owned())],
+    };
     let key = generate()?;
     if let Some(path) = &args.out_secret {
         write_secret(path, &key)?;
     }
     let digest = virtual_key::digest(key.expose()).to_string();
-    write(&spec, &spec_text(&digest))?;
+    write(&spec, &spec_text(&found, &digest))?;
     write(&workflow, WORKFLOW_TEXT)?;
     let ignore = args.dir.join(".gitignore");
     extend_ignore(&ignore)?;
@@ -88,8 +108,38 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
         .hint("then, elsewhere: BIFROST_KEY=<the key> bifrostctl chat --model fast \"hi\""))
 }
 
-fn spec_text(digest: &str) -> String {
-    SPEC_TEXT.replace("{{providers}}\n", &format!("{PROVIDERS}\n")).replace("{{target}}", "mock/mock-small").replace("{{sha256}}", digest)
+/// Finds the presets whose documented variable is set. Its value is looked at for being there, and no further.
+fn from_env(context: &Context<'_>) -> Result<Vec<(String, String)>, CommandError> {
+    let mut found = Vec::new();
+    // Regions of one provider share a variable; the first of them is taken.
+    let mut seen = BTreeSet::new();
+    for (name, preset) in catalog::presets() {
+        let Some(variable) = preset.env.as_ref().filter(|variable| context.io.variable(variable).is_some()) else {
+            continue;
+        };
+        if !seen.insert(variable) {
+            continue;
+        }
+        // Some providers have an address of their own for every customer; the user must fill that in.
+        let address = if preset.base_url.is_some() { "" } else { "    base_url: https://FILL-IN   # every installation has its own\n" };
+        let entry = format!("  {name}:\n{address}    credentials:\n      default: {{secret: {{env: {variable}}}}}\n");
+        found.push((name.clone(), entry));
+    }
+    if found.is_empty() {
+        return Err(CommandError::failure("no API key of a known provider is set in the environment")
+            .hint("set one, such as OPENAI_API_KEY, or leave --from out"));
+    }
+    Ok(found)
+}
+
+fn spec_text(found: &[(String, String)], digest: &str) -> String {
+    let entries: String = found.iter().map(|(_, entry)| entry.as_str()).collect();
+    let models: Vec<String> = found.iter().map(|(name, _)| format!("\"{name}/*\"")).collect();
+    SPEC_TEXT
+        .replace("{{providers}}\n", &format!("{MOCK}{entries}{OTHERS}\n"))
+        .replace("{{target}}", "mock/mock-small")
+        .replace("{{models}}", &models.join(", "))
+        .replace("{{sha256}}", digest)
 }
 
 fn refuse_to_overwrite(paths: &[&Path]) -> Result<(), CommandError> {

@@ -20,8 +20,7 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   bifrostctl key new --name web-app --models fast   # a new key: the secret once, and its stanza
-  bifrostctl key hash < key.txt                      # the digest that the spec stores
-  bifrostctl key check < key.txt                     # whose key is this, and does it work";
+  bifrostctl key hash < key.txt                      # the digest that the spec stores";
 
 #[derive(Debug, Subcommand)]
 enum Command {

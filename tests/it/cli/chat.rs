@@ -50,7 +50,7 @@ async fn a_refusal_is_readable_and_has_its_code() {
     let mock = upstream().await;
     let place = || Place::new().file("web.key", CANARY);
     for (fault, code, said) in [
-        ("status=401", 4, "hint: `bifrostctl key check`"),
+        ("status=401", 4, "`bifrostctl key hash` prints"),
         ("status=403", 4, "error: "),
         ("error=insufficient_quota", 1, "insufficient_quota"),
         ("html", 1, "the gateway answered HTTP 502"),

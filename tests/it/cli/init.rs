@@ -36,3 +36,22 @@ fn init_overwrites_nothing_unless_forced_and_keeps_what_git_ignores() {
     assert!(place.read("gateway.yaml").contains("version: 1"));
     assert_eq!(place.read(".gitignore"), "target\n.env\n/.bifrost/\n*.key\n");
 }
+
+#[test]
+fn init_from_env_takes_the_providers_whose_keys_are_set() {
+    let place =
+        Place::new().env("GROQ_API_KEY", "CANARY-groq").env("MOONSHOT_API_KEY", "CANARY-moon").env("AZURE_OPENAI_API_KEY", "CANARY-azure");
+    let done = place.run(&["init", "--from", "env"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let text = place.read("gateway.yaml");
+    assert!(!text.contains("CANARY"), "values are not looked at");
+    let spec: Value = serde_yaml::from_str(&text).unwrap();
+    let names: Vec<&String> = spec["providers"].as_object().unwrap().keys().collect();
+    assert_eq!(names, ["mock", "azure", "groq", "moonshot"], "one region of a provider, not all");
+    assert_eq!(spec["providers"]["groq"]["credentials"]["default"]["secret"]["env"], "GROQ_API_KEY");
+    assert_eq!(spec["virtual_keys"]["default"]["models"], serde_json::json!(["fast", "azure/*", "groq/*", "moonshot/*"]));
+
+    let done = Place::new().run(&["init", "--from", "env"]);
+    assert_eq!(done.code, 1);
+    assert!(done.stderr.contains("no API key of a known provider"), "{}", done.stderr);
+}

@@ -5,6 +5,7 @@ mod fake;
 mod help;
 mod init;
 mod key;
+mod mock;
 mod status;
 mod streams;
 
