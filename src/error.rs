@@ -12,8 +12,10 @@ pub enum Kind {
     Unauthenticated,
     /// The key may not do this.
     Forbidden,
-    /// No such alias, target or path.
+    /// No such alias or target.
     NotFound,
+    /// No such path.
+    UnknownPath,
     /// The method does not exist here.
     MethodNotAllowed,
     /// The body is over the cap.
@@ -69,11 +71,12 @@ pub enum Retry {
 
 impl Kind {
     /// Every kind, in the order of its declaration: `Kind::ALL[kind as usize] == kind`.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
         Self::NotFound,
+        Self::UnknownPath,
         Self::MethodNotAllowed,
         Self::TooLarge,
         Self::ClientTimeout,
@@ -102,6 +105,7 @@ impl Kind {
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
             Self::NotFound => "not_found",
+            Self::UnknownPath => "unknown_path",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "request_too_large",
             Self::ClientTimeout => "client_timeout",
@@ -130,7 +134,7 @@ impl Kind {
             Self::BadRequest | Self::ContextWindow | Self::ContentFilter | Self::UpstreamRejected => 400,
             Self::Unauthenticated | Self::Revoked => 401,
             Self::Forbidden => 403,
-            Self::NotFound => 404,
+            Self::NotFound | Self::UnknownPath => 404,
             Self::MethodNotAllowed => 405,
             Self::ClientTimeout => 408,
             Self::TooLarge => 413,
@@ -154,6 +158,7 @@ impl Kind {
             | Self::Unauthenticated
             | Self::Forbidden
             | Self::NotFound
+            | Self::UnknownPath
             | Self::MethodNotAllowed
             | Self::TooLarge
             | Self::ClientTimeout

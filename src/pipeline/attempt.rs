@@ -17,7 +17,7 @@ use crate::base::Clock;
 use crate::error::{GatewayError, Kind, Retry};
 use crate::plan::FallbackOn;
 use crate::provider::{Outbound, Upstream, Waits, request_headers, response_headers, retry_after_ms};
-use crate::table::{Alias, Credential, Decision, Target};
+use crate::table::{Alias, Credential, Decision, Standing, Target};
 use crate::telemetry::Endpoint;
 use crate::wire::edit::Object;
 use crate::wire::frame::Sse;
@@ -70,8 +70,18 @@ pub(super) struct Outcome {
     pub(super) attempts: Vec<Attempt>,
 }
 
+/// How far a target was tried when an attempt failed.
+struct Tried {
+    tries: u32,
+    took: Duration,
+    /// Of the request's time.
+    left: Duration,
+    credentials_left: usize,
+}
+
 enum Next {
-    Same,
+    /// After a wait.
+    Same(Duration),
     Credential,
     Target,
     Stop,
@@ -81,38 +91,42 @@ enum Next {
 pub(super) async fn run(decision: &Decision, call: &Call<'_>) -> Outcome {
     let total = decision.candidates.first().map_or(Duration::from_secs(900), |first| first.target.provider.spec.timeouts.total.get());
     let deadline = Instant::now() + total;
+    let alias = decision.alias.as_deref();
     let mut attempts = Vec::new();
     let mut last: Option<Box<Failure>> = None;
-    'chain: for candidate in &decision.candidates {
+    'chain: for (place, candidate) in decision.candidates.iter().enumerate() {
         let target = &candidate.target;
         // A half-open breaker lets one request through; whoever else comes goes on to the next target, if there is one.
-        let probe = if candidate.half_open { target.health.try_probe(call.clock.monotonic_ms()) } else { None };
-        if candidate.half_open && probe.is_none() && decision.candidates.len() > 1 {
+        let probe = target.health.try_probe(call.clock.monotonic_ms());
+        if candidate.standing == Standing::HalfOpen && probe.is_none() && place + 1 < decision.candidates.len() {
             continue;
         }
-        'credentials: for credential in &candidate.credentials {
-            let mut tries = 0;
-            loop {
+        if let (Some(failure), Some(alias)) = (&last, alias) {
+            alias.metrics.fallback(failure.error.kind);
+        }
+        let mut credentials = candidate.credentials.iter();
+        while let Some(credential) = credentials.next() {
+            for tries in 0.. {
                 let started = call.clock.monotonic_ms();
-                let result = tokio::time::timeout_at(deadline, once(target, credential, decision.alias.as_deref(), call)).await;
+                let result = tokio::time::timeout_at(deadline, once(target, credential, alias, call)).await;
                 let result = result.unwrap_or_else(|_| Err(GatewayError::new(Kind::UpstreamTimeout, "The request's time is over.").into()));
-                let took_ms = call.clock.monotonic_ms().saturating_sub(started);
-                attempts.push(note(target, credential, &result, started, call));
+                let attempt = note(target, credential, &result, started, call);
+                let took = Duration::from_millis(attempt.took_ms);
+                attempts.push(attempt);
                 let failure = match result {
                     Ok(answer) => return Outcome { result: Ok(answer), attempts },
                     Err(failure) => failure,
                 };
-                let next = judge(&failure, target, decision.alias.as_deref(), (tries, took_ms));
-                let wait = backoff(target, tries, failure.retry_after_ms, call.roll);
+                let tried = Tried { tries, took, left: deadline - Instant::now(), credentials_left: credentials.len() };
+                let next = judge(&failure, target, alias, &tried, call.roll);
                 last = Some(failure);
                 match next {
-                    Next::Same if Instant::now() + wait < deadline => {
-                        tries += 1;
+                    Next::Same(wait) => {
                         target.metrics.retry();
                         tokio::time::sleep(wait).await;
                     }
-                    Next::Credential => continue 'credentials,
-                    Next::Same | Next::Target => continue 'chain,
+                    Next::Credential => break,
+                    Next::Target => continue 'chain,
                     Next::Stop => break 'chain,
                 }
             }
@@ -131,7 +145,7 @@ fn conclude(last: Option<Box<Failure>>) -> Result<Answer, (GatewayError, Option<
 }
 
 /// Where a failure leads, by the table of failover: what was tried, what may still be.
-fn judge(failure: &Failure, target: &Target, alias: Option<&Alias>, (tries, took_ms): (u32, u64)) -> Next {
+fn judge(failure: &Failure, target: &Target, alias: Option<&Alias>, tried: &Tried, roll: u64) -> Next {
     let kind = failure.error.kind;
     let retries = &target.provider.spec.retries;
     let allowed = alias.is_none_or(|alias| fallback_on(kind).is_some_and(|on| alias.spec.fallback_on.contains(&on)));
@@ -139,10 +153,14 @@ fn judge(failure: &Failure, target: &Target, alias: Option<&Alias>, (tries, took
     match kind.retry() {
         Retry::Never => Next::Stop,
         Retry::NextTarget => further,
-        Retry::NextCredential => Next::Credential,
+        Retry::NextCredential if tried.credentials_left > 0 => Next::Credential,
+        Retry::NextCredential => further,
         Retry::Same => {
-            let quick = kind == Kind::UpstreamConnect || took_ms <= retries.only_if_failed_within.as_millis();
-            if tries < retries.max && quick { Next::Same } else { further }
+            let wait = backoff(target, tried.tries, failure.retry_after_ms, roll);
+            // Patience covers the failure and a wait that the provider states: neither may hold up the chain for longer.
+            let patience = retries.only_if_failed_within.get();
+            let quick = wait <= patience && (kind == Kind::UpstreamConnect || tried.took <= patience);
+            if tried.tries < retries.max && quick && wait < tried.left { Next::Same(wait) } else { further }
         }
     }
 }
@@ -218,6 +236,7 @@ async fn once(target: &Arc<Target>, credential: &Credential, alias: Option<&Alia
             hide_usage: prepared.hide_usage,
             queue: VecDeque::new(),
             done_marker: provider.spec.quirks.done_marker,
+            over: false,
             lease: None,
             exchange: None,
         };

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, Request, Response, StatusCode};
 use serde_json::json;
@@ -12,7 +11,7 @@ use super::attempt::{self, Answer, AnswerBody, Call};
 use super::exchange::Exchange;
 use super::stream::Lease;
 use super::{Reply, auth, intake, respond};
-use crate::base::{Clock, Digest};
+use crate::base::Clock;
 use crate::error::{GatewayError, Kind};
 use crate::server::{BodyError, Handler, Peer, RequestBody};
 use crate::table::{Ask, Denial, Key, Live, RoutingTable, Services, decide};
@@ -102,9 +101,9 @@ impl Gateway {
         let answer = outcome.result?;
         let lease = Lease {
             live: Arc::clone(&self.live),
+            clock: Arc::clone(&self.clock),
             revision: table.revision,
-            key: key.as_ref().and_then(|key| Some((digest_of(table, key)?, Arc::clone(key)))),
-            unix_ms: exchange.arrived_unix_ms,
+            key: key.as_ref().map(|key| key.digest),
         };
         Ok(self.reply(answer, lease, key.as_deref(), exchange))
     }
@@ -179,7 +178,7 @@ const fn plain(error: GatewayError) -> Refused {
 }
 
 fn no_path(path: &str) -> Refused {
-    plain(GatewayError::new(Kind::NotFound, format!("There is no `{path}` here.")))
+    plain(GatewayError::new(Kind::UnknownPath, format!("There is no `{path}` here.")))
 }
 
 fn unread(error: BodyError) -> Refused {
@@ -189,10 +188,6 @@ fn unread(error: BodyError) -> Refused {
         BodyError::Malformed => Kind::BadRequest,
     };
     plain(GatewayError::new(kind, format!("The request was refused: {error}.")))
-}
-
-fn digest_of(table: &RoutingTable, key: &Arc<Key>) -> Option<Digest> {
-    key.spec.hashes.iter().map(|hash| hash.sha256).find(|digest| table.keys.get(digest).is_some_and(|found| Arc::ptr_eq(found, key)))
 }
 
 fn denied(denial: &Denial, model: &str, table: &RoutingTable, key: Option<&Key>, now_ms: u64) -> Refused {
@@ -234,7 +229,5 @@ fn models(table: &RoutingTable, key: Option<&Key>, method: &Method, below: &str)
         Some(name) => return Err(plain(GatewayError::new(Kind::NotFound, format!("There is no model `{name}` for this key.")))),
         None => json!({"object": "list", "data": names.into_iter().map(entry).collect::<Vec<_>>()}),
     };
-    let mut response = respond::json(StatusCode::OK, Vec::new());
-    *response.body_mut() = Reply::whole(Bytes::from(body.to_string()));
-    Ok(response)
+    Ok(respond::json(StatusCode::OK, body.to_string().into_bytes()))
 }

@@ -9,9 +9,10 @@ use bytes::Bytes;
 use http_body::Body as _;
 
 use super::exchange::Exchange;
+use crate::base::{Clock, Digest};
 use crate::error::{GatewayError, Kind};
 use crate::provider::IdleBody;
-use crate::table::{Key, Live};
+use crate::table::Live;
 use crate::wire::frame::Sse;
 use crate::wire::openai_chat::{Event, Watcher, error_event};
 
@@ -19,9 +20,10 @@ use crate::wire::openai_chat::{Event, Watcher, error_event};
 #[derive(Debug)]
 pub(super) struct Lease {
     pub(super) live: Arc<Live>,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) revision: u64,
-    pub(super) key: Option<(crate::base::Digest, Arc<Key>)>,
-    pub(super) unix_ms: u64,
+    /// The key's digest; none where the request is anonymous.
+    pub(super) key: Option<Digest>,
 }
 
 impl Lease {
@@ -32,7 +34,8 @@ impl Lease {
             return true;
         }
         self.revision = revision;
-        self.key.as_ref().is_none_or(|(digest, _)| self.live.load().keys.get(digest).is_some_and(|key| key.is_valid(self.unix_ms)))
+        let Some(digest) = &self.key else { return true };
+        self.live.load().keys.get(digest).is_some_and(|key| key.is_valid(self.clock.unix_ms()))
     }
 }
 
@@ -45,6 +48,8 @@ pub(super) struct Stream {
     pub(super) hide_usage: bool,
     pub(super) queue: VecDeque<Bytes>,
     pub(super) done_marker: bool,
+    /// Nothing more comes from the upstream; the queue is all that is left.
+    pub(super) over: bool,
     pub(super) lease: Option<Lease>,
     pub(super) exchange: Option<Exchange>,
 }
@@ -58,6 +63,7 @@ impl Stream {
         loop {
             while let Some(event) = self.sse.next_event() {
                 match self.watcher.observe(&event) {
+                    Event::Usage if self.hide_usage => {}
                     Event::Quiet | Event::Usage => self.queue.push_back(event),
                     Event::Content => {
                         self.queue.push_back(event);
@@ -116,7 +122,7 @@ impl Stream {
                 }
                 return Poll::Ready(Some(piece));
             }
-            if self.watcher.done || self.upstream.is_none() {
+            if self.over {
                 self.settle(None);
                 return Poll::Ready(None);
             }
@@ -124,10 +130,15 @@ impl Stream {
                 self.fail(&GatewayError::new(Kind::Revoked, "The virtual key was revoked while this stream was running."));
                 continue;
             }
+            // The piece that opened the gate may hold more events, the end among them.
+            self.pass();
+            if self.over || !self.queue.is_empty() {
+                continue;
+            }
             match self.pull(cx) {
                 Poll::Pending => return Poll::Pending,
                 Poll::Ready(Some(Ok(piece))) => match self.push(piece) {
-                    Ok(()) => self.pass(),
+                    Ok(()) => {}
                     Err(error) => self.fail(&error),
                 },
                 Poll::Ready(Some(Err(error))) if self.watcher.finished && error.kind == Kind::UpstreamTruncated => self.close(),
@@ -145,11 +156,13 @@ impl Stream {
                 Event::Quiet | Event::Content | Event::Usage => self.queue.push_back(event),
                 Event::Done => {
                     self.queue.push_back(event);
+                    self.over = true;
                     return;
                 }
                 Event::Error => {
                     // The provider's own words, in the client's format already; no `[DONE]` follows.
                     self.queue.push_back(event);
+                    self.over = true;
                     self.upstream = None;
                     self.settle(Some(Kind::UpstreamServerError));
                     return;
@@ -164,18 +177,18 @@ impl Stream {
 
     /// Judges an end without terminator: a finish reason completes the stream, anything less was cut.
     fn close(&mut self) {
-        self.upstream = None;
+        self.over = true;
         if !self.watcher.complete() {
             self.fail(&GatewayError::new(Kind::UpstreamTruncated, "The provider's stream was cut before its end."));
         } else if self.done_marker {
             // The client's SDK waits for it, whether or not this server forgot it.
             self.queue.push_back(Bytes::from_static(b"data: [DONE]\n\n"));
-            self.watcher.done = true;
         }
     }
 
     /// Ends the stream with a typed error, never a clean end.
     fn fail(&mut self, error: &GatewayError) {
+        self.over = true;
         self.upstream = None;
         let id = self.exchange.as_ref().map(|exchange| exchange.id);
         let id = id.as_ref().map_or("", |id| id.as_str());

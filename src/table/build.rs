@@ -46,6 +46,7 @@ pub struct PrepareError {
 /// Everything that keeps the plan from running: secrets that are not there, addresses that may not be dialled, headers that cannot be sent.
 pub fn prepare(plan: Arc<Plan>, revision: u64, services: &Services) -> Result<RoutingTable, Vec<PrepareError>> {
     let mut builder = Builder { plan: &plan, services, providers: HashMap::new(), targets: HashMap::new(), errors: Vec::new() };
+    builder.unserved();
     builder.providers();
     let aliases = builder.aliases();
     let keys = builder.keys();
@@ -67,6 +68,17 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn fail(&mut self, place: String, message: impl ToString) {
         self.errors.push(PrepareError { place, message: message.to_string() });
+    }
+
+    /// Refuses what no stage of the data plane serves yet: a part of the spec that did nothing would be worse than an error.
+    fn unserved(&mut self) {
+        let plan = self.plan;
+        if !plan.rules.is_empty() {
+            self.fail("/rules".to_owned(), "rules are not served by this version");
+        }
+        for (name, _) in plan.models.iter().filter(|(_, model)| model.prompt.is_some()) {
+            self.fail(format!("/models/{name}/prompt"), "prompt templates are not served by this version");
+        }
     }
 
     fn providers(&mut self) {
@@ -111,6 +123,10 @@ impl Builder<'_> {
     fn headers(&mut self, place: &str, spec: &plan::Provider) -> Vec<(HeaderName, HeaderValue)> {
         let mut headers = Vec::new();
         for (name, value) in &spec.headers {
+            if value.contains("{{") || value.contains("{%") {
+                self.fail(format!("{place}/headers/{name}"), "header templates are not served by this version; write the value itself");
+                continue;
+            }
             match (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value)) {
                 (Ok(name), Ok(value)) => headers.push((name, value)),
                 _ => self.fail(format!("{place}/headers/{name}"), "the header cannot be sent as it is written"),
@@ -225,7 +241,8 @@ impl Builder<'_> {
                         Err(_) => self.fail(format!("/virtual_keys/{name}"), "the time at which the key ends cannot be read"),
                     }
                 }
-                let key = Key { name: name.clone(), spec: spec.clone(), team_models: team_models.clone(), not_after_ms };
+                let key =
+                    Key { name: name.clone(), digest: hash.sha256, spec: spec.clone(), team_models: team_models.clone(), not_after_ms };
                 keys.insert(hash.sha256, Arc::new(key));
             }
         }

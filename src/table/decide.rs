@@ -40,8 +40,19 @@ pub struct Candidate {
     pub target: Arc<Target>,
     /// Never empty.
     pub credentials: Vec<Arc<Credential>>,
-    /// Let in only because nobody else is left, or as a breaker's probe.
-    pub half_open: bool,
+    /// What its breaker says of it.
+    pub standing: Standing,
+}
+
+/// What a candidate's breaker says of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Standing {
+    /// Requests pass.
+    Closed,
+    /// One request may probe; whoever does not get the probe goes on to the next candidate.
+    HalfOpen,
+    /// Open, but nobody else is left: a guess is better than a certain refusal.
+    LastResort,
 }
 
 /// A target that may not be tried.
@@ -112,28 +123,28 @@ fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result
     let mut dice = Dice(ask.roll);
     let mut candidates = Vec::new();
     let mut excluded = Vec::new();
-    let mut ejected = Vec::new();
+    let mut open = Vec::new();
     for stage in stages {
         for target in order(stage, ask.turn, &mut dice) {
-            match judge(target, ask.now_ms, &mut dice) {
-                Ok(candidate) if candidate.half_open => ejected.push((candidates.len(), candidate)),
-                Ok(candidate) => candidates.push(candidate),
-                Err(why) => excluded.push(Excluded { target: target.id(), why }),
-            }
-        }
-    }
-    // Never eject the last member: with nobody else left, an open breaker is a guess, and a refusal would be certain.
-    if candidates.is_empty() {
-        candidates = ejected.into_iter().map(|(_, candidate)| candidate).collect();
-    } else {
-        for (offset, (place, candidate)) in ejected.into_iter().enumerate() {
-            match candidate.target.health.admits(ask.now_ms) {
-                Admit::Yes | Admit::Probe => candidates.insert((place + offset).min(candidates.len()), candidate),
-                Admit::No { until_ms } => {
-                    excluded.push(Excluded { target: candidate.target.id(), why: Exclusion::BreakerOpen { until_ms } })
+            let standing = match target.health.admits(ask.now_ms) {
+                Admit::Yes => Ok(Standing::Closed),
+                Admit::Probe => Ok(Standing::HalfOpen),
+                Admit::No { until_ms } => Err(until_ms),
+            };
+            match (credentials(target, ask.now_ms, &mut dice), standing) {
+                (Err(why), _) => excluded.push(Excluded { target: target.id(), why }),
+                (Ok(credentials), Ok(standing)) => candidates.push(Candidate { target: Arc::clone(target), credentials, standing }),
+                (Ok(credentials), Err(until_ms)) => {
+                    excluded.push(Excluded { target: target.id(), why: Exclusion::BreakerOpen { until_ms } });
+                    open.push(Candidate { target: Arc::clone(target), credentials, standing: Standing::LastResort });
                 }
             }
         }
+    }
+    // Never eject the last member. A probe that is taken already is no member either, so open ones stand behind half-open ones.
+    if candidates.iter().all(|candidate| candidate.standing == Standing::HalfOpen) {
+        excluded.retain(|excluded| !matches!(excluded.why, Exclusion::BreakerOpen { .. }));
+        candidates.append(&mut open);
     }
     if candidates.is_empty() {
         return Err(Denial::NoCandidate(excluded));
@@ -141,7 +152,8 @@ fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result
     Ok(Decision { alias: alias.cloned(), candidates, excluded })
 }
 
-fn judge(target: &Arc<Target>, now_ms: u64, dice: &mut Dice) -> Result<Candidate, Exclusion> {
+/// Returns the credentials that may be tried for a target, in order.
+fn credentials(target: &Target, now_ms: u64, dice: &mut Dice) -> Result<Vec<Arc<Credential>>, Exclusion> {
     let provider = &target.provider;
     let fitting: Vec<_> = provider.credentials.iter().filter(|credential| plan::glob::any(&credential.models, &target.model)).collect();
     if fitting.is_empty() {
@@ -160,8 +172,7 @@ fn judge(target: &Arc<Target>, now_ms: u64, dice: &mut Dice) -> Result<Candidate
     if ready.is_empty() {
         return Err(Exclusion::CredentialsOut { until_ms });
     }
-    let credentials = dice.shuffle(ready).into_iter().cloned().collect();
-    Ok(Candidate { target: Arc::clone(target), credentials, half_open: target.health.admits(now_ms) != Admit::Yes })
+    Ok(dice.shuffle(ready).into_iter().cloned().collect())
 }
 
 fn order<'s>(stage: &'s Stage, turn: u64, dice: &mut Dice) -> Vec<&'s Arc<Target>> {

@@ -33,6 +33,8 @@ pub struct RoutingTable {
 pub struct Key {
     /// The key's name.
     pub name: String,
+    /// The digest.
+    pub digest: Digest,
     /// What the spec says of it.
     pub spec: plan::VirtualKey,
     /// Its team's model patterns, where the team limits them.

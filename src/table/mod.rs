@@ -6,6 +6,6 @@ mod entry;
 mod live;
 
 pub use build::{PrepareError, Services, prepare};
-pub use decide::{Ask, Candidate, Decision, Denial, Excluded, Exclusion, decide};
+pub use decide::{Ask, Candidate, Decision, Denial, Excluded, Exclusion, Standing, decide};
 pub use entry::{Alias, Credential, Key, Provider, RoutingTable, Stage, Target};
 pub use live::Live;

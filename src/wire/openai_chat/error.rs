@@ -56,6 +56,7 @@ const fn error_type(kind: Kind) -> &'static str {
         Kind::BadRequest
         | Kind::Unauthenticated
         | Kind::NotFound
+        | Kind::UnknownPath
         | Kind::MethodNotAllowed
         | Kind::TooLarge
         | Kind::ClientTimeout

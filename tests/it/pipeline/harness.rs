@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use bifrostctl::base::{Digest, SystemClock};
 use bifrostctl::mock::{Config, Mock};
-use bifrostctl::pipeline::Gateway;
+use bifrostctl::pipeline::{Gateway, Reply};
 use bifrostctl::plan::{AccessLog as Destination, Plan};
 use bifrostctl::provider::{Clients, Health, Proxies, SystemLookup};
 use bifrostctl::server::{Handler, Peer, RequestBody};
@@ -55,9 +55,9 @@ fn provider(credentials: &[&str]) -> Value {
 }
 
 /// Alias `fast`: target `one/m`, then the chain `two/m`. Provider `one` has credentials `a` and `b`.
-fn plan() -> Plan {
+fn model() -> Value {
     let on = ["rate_limit", "quota", "auth", "overload", "server_error", "timeout", "connect", "context_window", "malformed"];
-    let value = json!({
+    json!({
         "gateway": {"listen": "127.0.0.1:0", "admin": {"unix": "admin.sock"}, "state": "state", "auth": "required", "tls": null,
             "limits": {"body": "1MiB", "in_flight": 100, "connections": 100}, "drain": "1s"},
         "providers": {"one": provider(&["a", "b"]), "two": provider(&["c"])},
@@ -67,12 +67,22 @@ fn plan() -> Plan {
         "virtual_keys": {"web": {"hashes": [{"sha256": Digest::of(KEY.as_bytes()), "not_after": null}], "team": null,
             "models": ["fast", "two/*"], "expires": null, "disabled": false, "routing_headers": true, "labels": {}}},
         "telemetry": {"access_log": "off", "metrics": "admin"}
-    });
-    serde_json::from_value(value).expect("the plan's own form")
+    })
+}
+
+/// The plan, changed in its own form.
+pub(super) fn plan(change: impl FnOnce(&mut Value)) -> Plan {
+    let mut model = model();
+    change(&mut model);
+    serde_json::from_value(model).expect("the plan's own form")
 }
 
 impl Rig {
     pub(super) async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    pub(super) async fn start_with(change: impl FnOnce(&mut Value)) -> Self {
         let mock = Mock::start(Config::default()).await.unwrap();
         let env: BTreeMap<String, String> = ["A", "B", "C"].iter().map(|name| ((*name).to_owned(), format!("secret-{name}"))).collect();
         let metrics = Metrics::new();
@@ -84,7 +94,7 @@ impl Rig {
             base_dir: PathBuf::from("."),
             mock_url: Some(mock.base_url()),
         };
-        let table = prepare(Arc::new(plan()), 1, &services).unwrap();
+        let table = prepare(Arc::new(plan(change)), 1, &services).unwrap();
         let gateway = Gateway {
             live: Arc::new(Live::new(table)),
             services,
@@ -106,6 +116,10 @@ impl Rig {
             request = request.header(*name, *value);
         }
         let response = self.gateway.handle(request.body(RequestBody::from(body)).unwrap(), Peer::default()).await;
+        Self::read(response).await
+    }
+
+    pub(super) async fn read(response: http::Response<Reply>) -> Seen {
         let (head, body) = response.into_parts();
         let body = body.collect().await.unwrap().to_bytes();
         Seen { status: head.status, headers: head.headers, body }

@@ -1,9 +1,15 @@
 //! The relay lane: bytes untouched but for what must change.
 
-use bytes::Bytes;
-use http::StatusCode;
+use std::sync::Arc;
 
-use super::harness::{KEY, Rig};
+use bifrostctl::mock::{Behaviour, Script};
+use bifrostctl::server::{Handler as _, Peer, RequestBody};
+use bifrostctl::table::prepare;
+use bytes::Bytes;
+use http::{Request, StatusCode};
+use serde_json::json;
+
+use super::harness::{KEY, Rig, plan};
 
 #[tokio::test]
 async fn only_the_model_changes_on_the_way_up_and_nothing_on_the_way_back() {
@@ -60,7 +66,7 @@ async fn refusals_have_the_status_and_code_that_sdks_expect() {
         ("POST", chat, auth, r#"{"model":"fats"}"#, 404, "model_not_found"),
         ("POST", chat, auth, r#"{"model":"one/m"}"#, 403, "forbidden"),
         ("GET", chat, auth, "", 405, "method_not_allowed"),
-        ("POST", "/v1/nothing", auth, "{}", 404, "model_not_found"),
+        ("POST", "/v1/nothing", auth, "{}", 404, "unknown_path"),
     ] {
         let seen = rig.call(method, path, headers, Bytes::from(body)).await;
         assert_eq!((seen.status.as_u16(), seen.json()["error"]["code"].as_str().unwrap()), (status, code), "{method} {path} {body}");
@@ -76,4 +82,59 @@ async fn the_list_of_models_holds_what_the_key_may_use() {
     let seen = rig.call("GET", "/v1/models", &[("authorization", &bearer)], Bytes::new()).await;
     assert_eq!(seen.json()["data"][0]["id"], "fast");
     assert_eq!(rig.call("GET", "/v1/models/nope", &[("authorization", &bearer)], Bytes::new()).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_stream_that_arrives_in_one_piece_is_whole_and_its_usage_stays_hidden_anywhere() {
+    let chunk = |choices: &str, usage: &str| format!("data: {{\"choices\":{choices},\"usage\":{usage}}}\n\n");
+    let usage = chunk("[]", "{\"prompt_tokens\":1,\"completion_tokens\":2}");
+    let text =
+        [chunk(r#"[{"delta":{"content":"a"}}]"#, "null"), chunk(r#"[{"delta":{"content":"b"},"finish_reason":"stop"}]"#, "null")].concat();
+    for body in [format!("{text}{usage}data: [DONE]\n\n"), format!("{usage}{text}data: [DONE]\n\n"), format!("{text}{usage}")] {
+        let rig = Rig::start().await;
+        let headers = [("content-type".to_owned(), "text/event-stream".to_owned())].into();
+        rig.mock.script(Script::always(Behaviour { body: Some(body.clone()), headers, ..Behaviour::default() }));
+        let seen = rig.chat(r#"{"model":"fast","stream":true,"messages":[]}"#).await;
+        assert_eq!(seen.text(), format!("{text}data: [DONE]\n\n"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_revoked_loses_its_running_stream_at_the_next_event() {
+    let rig = Rig::start().await;
+    rig.mock.script(Script::always(Behaviour { chunk_delay: "20ms".parse().unwrap(), ..Behaviour::default() }));
+    let request = Request::post("/v1/chat/completions").header("authorization", format!("Bearer {KEY}"));
+    let body = Bytes::from_static(br#"{"model":"fast","stream":true,"messages":[{"role":"user","content":"a long question"}]}"#);
+    let response = rig.gateway.handle(request.body(RequestBody::from(body)).unwrap(), Peer::default()).await;
+    let without = plan(|plan| plan["virtual_keys"] = json!({}));
+    drop(rig.gateway.live.commit(prepare(Arc::new(without), 2, &rig.gateway.services).unwrap()));
+    let seen = Rig::read(response).await;
+    assert!(seen.text().contains("key_revoked") && !seen.text().contains("[DONE]"), "{}", seen.text());
+}
+
+#[tokio::test]
+async fn a_stream_outlives_a_swap_that_keeps_its_key() {
+    let rig = Rig::start().await;
+    rig.mock.script(Script::always(Behaviour { chunk_delay: "20ms".parse().unwrap(), ..Behaviour::default() }));
+    let request = Request::post("/v1/chat/completions").header("x-api-key", KEY);
+    let body = Bytes::from_static(br#"{"model":"fast","stream":true,"messages":[{"role":"user","content":"hi"}]}"#);
+    let response = rig.gateway.handle(request.body(RequestBody::from(body)).unwrap(), Peer::default()).await;
+    let without = plan(|plan| plan["models"] = json!({}));
+    drop(rig.gateway.live.commit(prepare(Arc::new(without), 2, &rig.gateway.services).unwrap()));
+    assert!(Rig::read(response).await.text().ends_with("data: [DONE]\n\n"));
+    assert_eq!(rig.chat(r#"{"model":"fast"}"#).await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn what_the_data_plane_cannot_serve_yet_is_refused_before_the_swap() {
+    let rig = Rig::start().await;
+    let refused = plan(|plan| {
+        plan["rules"] = json!([{"name": "r", "when": "stream", "action": {"use": "fast"}}]);
+        plan["models"]["fast"]["prompt"] = json!({"system": "be brief", "position": "prepend"});
+        plan["providers"]["one"]["headers"] = json!({"x-team": "{{ key.team }}"});
+        plan["providers"]["two"]["credentials"]["c"]["secret"] = json!({"env": "NOT_SET"});
+    });
+    let errors = prepare(Arc::new(refused), 2, &rig.gateway.services).unwrap_err();
+    let places: Vec<_> = errors.iter().map(|error| error.place.as_str()).collect();
+    assert_eq!(places, ["/rules", "/models/fast/prompt", "/providers/one/headers/x-team", "/providers/two/credentials/c/secret"]);
 }
