@@ -2,6 +2,7 @@
 
 mod clock;
 mod digest;
+pub mod glob;
 mod secret;
 mod unit;
 

@@ -7,7 +7,6 @@ pub mod codes;
 mod compile;
 pub mod expr;
 mod finding;
-pub mod glob;
 mod types;
 
 pub use compile::{Compiled, compile};

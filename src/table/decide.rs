@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::entry::{Alias, Credential, Key, RoutingTable, Stage, Target};
-use crate::plan::{self, Balance};
+use crate::base::glob;
+use crate::plan::Balance;
 use crate::provider::{Admit, CredentialState};
 use crate::telemetry::OTHER;
 
@@ -155,7 +156,7 @@ fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result
 /// Returns the credentials that may be tried for a target, in order.
 fn credentials(target: &Target, now_ms: u64, dice: &mut Dice) -> Result<Vec<Arc<Credential>>, Exclusion> {
     let provider = &target.provider;
-    let fitting: Vec<_> = provider.credentials.iter().filter(|credential| plan::glob::any(&credential.models, &target.model)).collect();
+    let fitting: Vec<_> = provider.credentials.iter().filter(|credential| glob::any(&credential.models, &target.model)).collect();
     if fitting.is_empty() {
         let reason = provider.absent.first().map_or("no credential of the provider is for this model", |(_, reason)| reason.as_str());
         return Err(Exclusion::NoCredential(reason.to_owned()));

@@ -6,7 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use http::{HeaderName, HeaderValue};
 
-use crate::base::Digest;
+use crate::base::{Digest, glob};
 use crate::plan::{self, Balance, Plan};
 use crate::provider::{Client, CredentialHeader, CredentialHealth, Destination, TargetHealth};
 use crate::telemetry::{AliasMetrics, TargetMetrics};
@@ -51,7 +51,7 @@ impl Key {
 
     /// Returns whether the key may use a model: an alias, or `provider/model`. Deny by default.
     pub fn may_use(&self, model: &str) -> bool {
-        plan::glob::any(&self.spec.models, model) && self.team_models.as_ref().is_none_or(|models| plan::glob::any(models, model))
+        glob::any(&self.spec.models, model) && self.team_models.as_ref().is_none_or(|models| glob::any(models, model))
     }
 }
 

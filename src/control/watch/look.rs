@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::WatchSet;
-use crate::base::Digest;
+use crate::base::{Digest, glob};
 
 /// What is seen of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,29 +74,7 @@ fn matching(dir: &Path, pattern: &str) -> BTreeSet<OsString> {
 /// Matches a name with `*` (any run) and `?` (any one). As in a shell, a leading dot must be written out, so that editors'
 /// temporary files are not taken for new ones.
 pub(super) fn matches(pattern: &str, name: &str) -> bool {
-    if name.starts_with('.') && !pattern.starts_with('.') {
-        return false;
-    }
-    let (mut pattern, mut name) = (pattern.chars(), name.chars());
-    // Where to go on when what follows the last `*` does not match: let the star take one more.
-    let mut again = None;
-    loop {
-        let (mut after, mut rest) = (pattern.clone(), name.clone());
-        match (after.next(), rest.next()) {
-            (None, None) => return true,
-            (Some('*'), _) => again = Some((after.clone(), name.clone())),
-            (Some('?'), Some(_)) => name = rest,
-            (Some(wanted), Some(found)) if wanted == found => name = rest,
-            _ => {
-                let Some((from, left)) = &mut again else { return false };
-                if left.next().is_none() {
-                    return false;
-                }
-                (after, name) = (from.clone(), left.clone());
-            }
-        }
-        pattern = after;
-    }
+    (pattern.starts_with('.') || !name.starts_with('.')) && glob::matches(pattern, name)
 }
 
 #[cfg(test)]

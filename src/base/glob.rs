@@ -1,4 +1,4 @@
-//! Patterns over model names: `*` is any run of characters (slashes too), `?` is any one character.
+//! Patterns over names: `*` is any run of characters (slashes too), `?` is any one character.
 
 /// Returns whether `pattern` matches all of `text`. Linear in `text` for the patterns people write; never exponential.
 pub fn matches(pattern: &str, text: &str) -> bool {
@@ -104,6 +104,8 @@ mod tests {
             ("fast", "faster", false),
             ("", "", true),
             ("", "x", false),
+            ("*", "", true),
+            ("*b*", "abc", true),
         ] {
             assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
         }
