@@ -44,6 +44,11 @@ impl Span {
     }
 }
 
+/// Digits that a number may have: so few that no sum overflows, and that the schema's pattern can say the same.
+const DIGITS: usize = 9;
+/// The longest span, 999999999 days and a bit: what is written longer counts as this.
+const LONGEST_MS: u64 = 86_400_000_000_000_000 - 1;
+
 const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 impl FromStr for Span {
@@ -58,6 +63,9 @@ impl FromStr for Span {
             let (number, tail) = rest.split_at(digits);
             let letters = tail.find(|c: char| c.is_ascii_digit()).unwrap_or(tail.len());
             let (unit, after) = tail.split_at(letters);
+            if number.len() > DIGITS {
+                return Err(UnitError::Duration);
+            }
             let number: u64 = number.parse().map_err(|_| UnitError::Duration)?;
             let (_, scale) = UNITS.iter().find(|(name, _)| *name == unit).ok_or(UnitError::Duration)?;
             // Descending units only: `1h30m`, never `30m1h` or `1m1m`.
@@ -65,11 +73,10 @@ impl FromStr for Span {
                 return Err(UnitError::Duration);
             }
             smallest = *scale;
-            let part = number.checked_mul(*scale).ok_or(UnitError::Duration)?;
-            total = total.checked_add(part).ok_or(UnitError::Duration)?;
+            total = total.saturating_add(number.saturating_mul(*scale));
             rest = after;
         }
-        if smallest == u64::MAX { Err(UnitError::Duration) } else { Ok(Self::from_millis(total)) }
+        if smallest == u64::MAX { Err(UnitError::Duration) } else { Ok(Self::from_millis(total.min(LONGEST_MS))) }
     }
 }
 
@@ -115,6 +122,9 @@ impl FromStr for ByteSize {
     fn from_str(text: &str) -> Result<Self, UnitError> {
         let digits = text.find(|c: char| !c.is_ascii_digit()).ok_or(UnitError::Size)?;
         let (number, unit) = text.split_at(digits);
+        if number.len() > DIGITS {
+            return Err(UnitError::Size);
+        }
         let number: u64 = number.parse().map_err(|_| UnitError::Size)?;
         let (_, scale) = SIZES.iter().find(|(name, _)| *name == unit).ok_or(UnitError::Size)?;
         number.checked_mul(*scale).map(Self).ok_or(UnitError::Size)
@@ -123,11 +133,7 @@ impl FromStr for ByteSize {
 
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (unit, scale) = SIZES
-            .iter()
-            .filter(|(name, _)| *name == "B" || name.contains('i'))
-            .find(|(_, scale)| self.0 != 0 && self.0.is_multiple_of(*scale))
-            .unwrap_or(&("B", 1));
+        let (unit, scale) = SIZES.iter().find(|(_, scale)| self.0 != 0 && self.0.is_multiple_of(*scale)).unwrap_or(&("B", 1));
         write!(f, "{}{unit}", self.0 / scale)
     }
 }
@@ -150,14 +156,19 @@ macro_rules! text_form {
                 $name.into()
             }
             fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({"type": "string", "description": $description, "pattern": $pattern})
+                json_schema!({"type": "string", "description": $description, "minLength": 1, "pattern": $pattern})
             }
         }
     };
 }
 
-text_form!(Span, "Duration", "^([0-9]+(ms|s|m|h|d))+$", "A duration with its unit: `250ms`, `30s`, `5m`, `1h30m`, `7d`.");
-text_form!(ByteSize, "Size", "^[0-9]+(B|KB|MB|GB|KiB|MiB|GiB)$", "A size with its unit: `64KiB`, `32MiB`, `1GB`.");
+text_form!(
+    Span,
+    "Duration",
+    "^([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?$",
+    "A duration with its unit: `250ms`, `30s`, `5m`, `1h30m`, `7d`."
+);
+text_form!(ByteSize, "Size", "^[0-9]{1,9}(B|KB|MB|GB|KiB|MiB|GiB)$", "A size with its unit: `64KiB`, `32MiB`, `1GB`.");
 
 #[cfg(test)]
 mod tests {
@@ -182,15 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn a_size_keeps_its_value_in_binary_units() {
+    fn a_size_prints_in_the_largest_unit_that_fits() {
         for (input, bytes, canonical) in
-            [("32MiB", 33_554_432, "32MiB"), ("1GB", 1_000_000_000, "976562KiB"), ("10B", 10, "10B"), ("0B", 0, "0B")]
+            [("32MiB", 33_554_432, "32MiB"), ("1GB", 1_000_000_000, "1GB"), ("10B", 10, "10B"), ("0B", 0, "0B")]
         {
             let size: ByteSize = input.parse().unwrap();
             assert_eq!(size.get(), bytes);
-            if bytes != 1_000_000_000 {
-                assert_eq!(size.to_string(), canonical);
-            }
+            assert_eq!(size.to_string(), canonical);
             assert_eq!(size.to_string().parse::<ByteSize>(), Ok(size));
         }
         for bad in ["", "32", "MiB", "1.5MiB", "32 MiB", "99999999999GiB"] {

@@ -42,6 +42,8 @@ pub struct Diagnostic {
     pub related: Vec<(Location, String)>,
     /// What would be right.
     pub help: Option<String>,
+    /// Whether the text at `location` may be a secret; reports mask it, wherever it is shown.
+    pub sensitive: bool,
 }
 
 impl Diagnostic {
@@ -56,7 +58,7 @@ impl Diagnostic {
     }
 
     fn new(severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
-        Self { code, severity, message: message.into(), location: None, pointer: None, related: Vec::new(), help: None }
+        Self { code, severity, message: message.into(), location: None, pointer: None, related: Vec::new(), help: None, sensitive: false }
     }
 
     /// Sets the place.
@@ -77,6 +79,13 @@ impl Diagnostic {
     #[must_use]
     pub fn related(mut self, location: Location, label: impl Into<String>) -> Self {
         self.related.push((location, label.into()));
+        self
+    }
+
+    /// Says that the text at the place may be a secret, so that no report shows it.
+    #[must_use]
+    pub const fn sensitive(mut self) -> Self {
+        self.sensitive = true;
         self
     }
 

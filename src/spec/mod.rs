@@ -5,11 +5,13 @@
 mod diagnostic;
 mod loaded;
 mod refs;
+mod schema;
 mod source;
 mod types;
 
 pub use diagnostic::{Diagnostic, Location, Severity};
 pub use loaded::{Environment, Inputs, Loaded, ProcessEnvironment, Rejected, Spans};
 pub use refs::{FallbackRef, SecretRef, TargetRef};
+pub use schema::{Draft, schema};
 pub use source::{Disk, Files, Memory, Source, Sources};
 pub use types::*;

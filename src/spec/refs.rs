@@ -137,7 +137,7 @@ impl JsonSchema for TargetRef {
         let long = generator.subschema_for::<LongTarget>();
         json_schema!({
             "description": "An upstream model: `provider/model`, or {provider, model, weight}.",
-            "oneOf": [{"type": "string", "pattern": "^[^/]+/.+$"}, long]
+            "oneOf": [{"type": "string", "pattern": "^[^/]+/[\\s\\S]+$"}, long]
         })
     }
 }
@@ -198,6 +198,6 @@ impl JsonSchema for FallbackRef {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({"type": "string", "minLength": 1, "description": "An alias, or `provider/model`."})
+        json_schema!({"type": "string", "pattern": "^[^/]+(/[\\s\\S]+)?$", "description": "An alias, or `provider/model`."})
     }
 }

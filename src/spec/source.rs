@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::Location;
@@ -69,6 +70,8 @@ pub struct Source {
     pub text: String,
     /// Digest of the bytes.
     pub digest: Digest,
+    /// Bytes of `text` that reports mask, because a secret may stand there: plain texts where a reference belongs. In any order.
+    pub redacted: Vec<Range<usize>>,
 }
 
 /// Every file that one load has read: specs, includes, prompt templates. Never secrets.

@@ -18,7 +18,7 @@ use crate::base::{ByteSize, Digest, Span};
 #[schemars(title = "bifrostctl gateway spec")]
 pub struct Spec {
     /// The version of this format. Always 1.
-    #[schemars(range(min = 1, max = 1))]
+    #[schemars(extend("const" = 1))]
     pub version: u32,
     /// Files whose sections are merged into this one; glob patterns relative to this file. The same name twice is an error.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -99,7 +99,7 @@ pub struct AdminTcp {
     /// Address and port.
     pub listen: String,
     /// Who may call it, by name. Never empty.
-    #[schemars(length(min = 1))]
+    #[schemars(extend("minProperties" = 1))]
     pub tokens: BTreeMap<String, AdminToken>,
 }
 

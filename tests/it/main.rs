@@ -9,5 +9,6 @@ mod pipeline;
 mod plan;
 mod provider;
 mod server;
+mod spec;
 mod store;
 mod telemetry;

@@ -1,0 +1,3 @@
+//! The spec's language through its public functions: schema, loader, reports.
+
+mod schema;
