@@ -68,6 +68,56 @@ pub fn may_match_below(pattern: &str, prefix: &str) -> bool {
     possible.iter().take(pattern.len()).any(|possible| *possible)
 }
 
+/// Most states that [`intersect`] looks at; patterns that people write need a few hundred.
+const STATE_LIMIT: usize = 100_000;
+
+/// Returns whether there is a text that every pattern matches. Patterns so long that this would take long count as if there were one.
+pub fn intersect(patterns: &[&str]) -> bool {
+    let patterns: Vec<Vec<char>> = patterns.iter().map(|pattern| pattern.chars().collect()).collect();
+    let start = vec![0_usize; patterns.len()];
+    let mut seen = std::collections::BTreeSet::from([start.clone()]);
+    let mut waiting = vec![start];
+    while let Some(state) = waiting.pop() {
+        if seen.len() > STATE_LIMIT || patterns.iter().zip(&state).all(|(pattern, at)| *at == pattern.len()) {
+            return true;
+        }
+        for next in steps(&patterns, &state) {
+            if seen.insert(next.clone()) {
+                waiting.push(next);
+            }
+        }
+    }
+    false
+}
+
+/// Returns where reading one more character, or letting one star end, may lead.
+fn steps(patterns: &[Vec<char>], state: &[usize]) -> Vec<Vec<usize>> {
+    let mut next = Vec::new();
+    let mut read = state.to_vec();
+    let mut literal = None;
+    let mut readable = true;
+    for (index, (pattern, at)) in patterns.iter().zip(state).enumerate() {
+        match pattern.get(*at) {
+            Some('*') => {
+                let mut ended = state.to_vec();
+                ended.iter_mut().skip(index).take(1).for_each(|at| *at += 1);
+                next.push(ended);
+                continue;
+            }
+            Some('?') => {}
+            Some(wanted) => {
+                readable &= *literal.get_or_insert(*wanted) == *wanted;
+            }
+            None => readable = false,
+        }
+        read.iter_mut().skip(index).take(1).for_each(|at| *at += 1);
+    }
+    if readable {
+        next.push(read);
+    }
+    next
+}
+
 /// Marks positions, and those behind stars that stand for nothing.
 fn settle(pattern: &[char], reached: &mut Vec<usize>, possible: &mut [bool]) {
     while let Some(at) = reached.pop() {
@@ -133,6 +183,27 @@ mod tests {
             ("groqq/*", false),
         ] {
             assert_eq!(may_match_below(pattern, "groq/"), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn patterns_intersect_when_one_text_matches_them_all() {
+        for (patterns, expected) in [
+            (&["fast", "fast"][..], true),
+            (&["fast", "slow"], false),
+            (&["*", "slow"], true),
+            (&["openai/*", "*-mini"], true),
+            (&["openai/*", "groq/*"], false),
+            (&["openai/*", "*", "openai/?*"], true),
+            (&["a*b", "a*c"], false),
+            (&["a*b*", "*c"], true),
+            (&["?", "??"], false),
+            (&["?*", ""], false),
+            (&["*", ""], true),
+            (&["gpt-4o*", "gpt-4", "*"], false),
+            (&[], true),
+        ] {
+            assert_eq!(intersect(patterns), expected, "{patterns:?}");
         }
     }
 }

@@ -1,12 +1,17 @@
 //! Newtypes that every other module speaks in. Rank 0: uses nothing of this crate.
 
 mod clock;
+mod destination;
 mod digest;
 pub mod glob;
+mod hop_by_hop;
+pub mod key_spelling;
 mod secret;
 mod unit;
 
 pub use clock::{Clock, ManualClock, SystemClock};
+pub use destination::{Destination, DestinationError, Policy, Refusal};
 pub use digest::Digest;
+pub use hop_by_hop::is_hop_by_hop;
 pub use secret::Secret;
 pub use unit::{ByteSize, Span, UnitError};

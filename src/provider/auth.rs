@@ -3,7 +3,7 @@
 use http::header::{AUTHORIZATION, InvalidHeaderName};
 use http::{HeaderName, HeaderValue};
 
-use crate::base::Secret;
+use crate::base::{Secret, is_hop_by_hop};
 use crate::plan::AuthScheme;
 
 /// Why a credential cannot travel. Never holds a value.
@@ -55,7 +55,7 @@ impl CredentialHeader {
 fn header_name(name: &str) -> Result<HeaderName, AuthError> {
     let parsed: Result<HeaderName, InvalidHeaderName> = name.parse();
     let parsed = parsed.map_err(|_| AuthError::Name(name.to_owned()))?;
-    if super::is_hop_by_hop(&parsed) { Err(AuthError::Reserved(name.to_owned())) } else { Ok(parsed) }
+    if is_hop_by_hop(&parsed) { Err(AuthError::Reserved(name.to_owned())) } else { Ok(parsed) }
 }
 
 #[cfg(test)]

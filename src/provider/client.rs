@@ -17,8 +17,9 @@ use rustls::pki_types::CertificateDer;
 use rustls_platform_verifier::Verifier;
 
 use super::body::{IdleBody, chain, links};
-use super::destination::{Destination, Lookup, Policy, Refused, SystemLookup, admit};
+use super::destination::{Lookup, Refused, SystemLookup, admit};
 use super::proxy::Proxies;
+use crate::base::{Destination, Policy};
 use crate::error::{GatewayError, Kind};
 
 /// Idle connections kept per host. As many as a busy process has requests in flight to one host; more are closed after use.

@@ -3,8 +3,10 @@
 //! Rule: both directions are allow-lists. The caller's key, cookies and network facts never go up; facts about our account never come
 //! down.
 
-use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, HOST, RETRY_AFTER, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
+use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
+
+use crate::base::is_hop_by_hop;
 
 /// What a client may say to the upstream.
 ///
@@ -37,12 +39,6 @@ const RESPONSE: [HeaderName; 7] = [
 
 /// Delays, which come back only with an error: some providers send `retry-after` with 200 as well (wire notes on Anthropic, HF).
 const DELAYS: [HeaderName; 2] = [RETRY_AFTER, HeaderName::from_static("retry-after-ms")];
-
-/// Returns whether a header belongs to one connection (RFC 9110 §7.6.1), or frames the message, and so is never forwarded or configured.
-pub fn is_hop_by_hop(name: &HeaderName) -> bool {
-    [CONNECTION, HOST, TE, TRAILER, TRANSFER_ENCODING, UPGRADE, http::header::CONTENT_LENGTH, http::header::EXPECT].contains(name)
-        || matches!(name.as_str(), "keep-alive" | "proxy-connection" | "proxy-authenticate" | "proxy-authorization" | "http2-settings")
-}
 
 /// Makes the headers of one upstream request: what the client may say, then the provider's own headers, then the credential; the later
 /// wins.
@@ -140,7 +136,7 @@ mod tests {
         let own = [
             (HeaderName::from_static("openai-beta"), HeaderValue::from_static("provider")),
             (HeaderName::from_static("authorization"), HeaderValue::from_static("Bearer template")),
-            (HOST, HeaderValue::from_static("elsewhere")),
+            (http::header::HOST, HeaderValue::from_static("elsewhere")),
         ];
         let credential = (http::header::AUTHORIZATION, HeaderValue::from_static("Bearer ours"));
         let sent = request_headers(&client, &own, Some(&credential));

@@ -14,11 +14,12 @@ mod proxy;
 mod retry_after;
 mod secret;
 
+pub use crate::base::{Destination, DestinationError, Policy, Refusal, is_hop_by_hop};
 pub use auth::{AuthError, CredentialHeader};
 pub use body::IdleBody;
 pub use client::{BuildError, Client, ClientOptions, Clients, Outbound, Upstream, Waits};
-pub use destination::{Destination, DestinationError, Looking, Lookup, Policy, Refusal, Refused, SystemLookup};
-pub use headers::{is_hop_by_hop, request_headers, response_headers};
+pub use destination::{Looking, Lookup, Refused, SystemLookup};
+pub use headers::{request_headers, response_headers};
 pub use health::{
     Admit, BreakerState, CredentialEntry, CredentialHealth, CredentialSnapshot, CredentialState, Health, HealthSnapshot, Probe, Reason,
     TargetEntry, TargetHealth, TargetSnapshot,
