@@ -1,17 +1,17 @@
-//! The gateway's metrics, and the handles through which requests record them.
+//! The gateway's metrics: the registry, what is in it, and where handles come from.
 //!
 //! Rule: whoever serves a request holds handles ([`AliasMetrics`], [`TargetMetrics`]) that were resolved when the routing table
 //! was built, so recording is a few atomic additions. What other modules already count or time (connections, cooldowns,
 //! breakers, live tables) is not counted twice: they register a source, which is asked at each scrape.
 
-use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::sync::Arc;
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Metric, Registry};
 
+use super::handle::{AliasMetrics, EndpointMetrics, Held, RuleMetrics, TargetMetrics};
 use super::names::{self, Name};
 use super::series::{Histogram, LATENCY, OVERHEAD, Series, Slots, Slotted};
 use super::source::{Samples, Sources};
@@ -76,7 +76,7 @@ static STATUS: Slotted = Slotted {
     ],
 };
 
-const fn status_slot(status: u16) -> usize {
+pub(super) const fn status_slot(status: u16) -> usize {
     match status {
         200 => 0,
         400 => 1,
@@ -108,7 +108,7 @@ const fn status_slot(status: u16) -> usize {
 const KINDS: usize = Kind::ALL.len();
 
 /// The slot of an attempt that succeeded: the one after the last kind.
-const OK: usize = KINDS;
+pub(super) const OK: usize = KINDS;
 
 static CODES: [&str; KINDS] = with_codes([""; KINDS]);
 static OUTCOMES: [&str; KINDS + 1] = with_codes(["ok"; KINDS + 1]);
@@ -127,6 +127,7 @@ const fn with_codes<const N: usize>(mut slots: [&'static str; N]) -> [&'static s
 
 static REASON: Slotted = Slotted { label: "reason", values: &CODES };
 static OUTCOME: Slotted = Slotted { label: "outcome", values: &OUTCOMES };
+static RULE_OUTCOME: Slotted = Slotted { label: "outcome", values: &["matched", "failed"] };
 static DIRECTION: Slotted = Slotted { label: "direction", values: &["input", "output"] };
 
 /// Every metric of the process.
@@ -144,16 +145,17 @@ pub struct Metrics {
 
 /// The metrics whose series come and go with the spec.
 #[derive(Debug)]
-struct Families {
-    requests: Series<Slots>,
-    request_duration: Series<Histogram>,
-    overhead: Series<Histogram>,
-    fallbacks: Series<Slots>,
-    time_to_first_token: Series<Histogram>,
-    attempts: Series<Slots>,
-    attempt_duration: Series<Histogram>,
-    retries: Series<Counter>,
-    tokens: Series<Slots>,
+pub(super) struct Families {
+    pub(super) requests: Series<Slots>,
+    pub(super) request_duration: Series<Histogram>,
+    pub(super) overhead: Series<Histogram>,
+    pub(super) fallbacks: Series<Slots>,
+    pub(super) time_to_first_token: Series<Histogram>,
+    pub(super) attempts: Series<Slots>,
+    pub(super) attempt_duration: Series<Histogram>,
+    pub(super) rules: Series<Slots>,
+    pub(super) retries: Series<Counter>,
+    pub(super) tokens: Series<Slots>,
 }
 
 impl Families {
@@ -166,6 +168,7 @@ impl Families {
             time_to_first_token: Series::new(&names::TIME_TO_FIRST_TOKEN, || Histogram::new(LATENCY)),
             attempts: Series::new(&names::ATTEMPTS, || Slots::new(&OUTCOME)),
             attempt_duration: Series::new(&names::ATTEMPT_DURATION, || Histogram::new(LATENCY)),
+            rules: Series::new(&names::RULES, || Slots::new(&RULE_OUTCOME)),
             retries: Series::new(&names::RETRIES, Counter::default),
             tokens: Series::new(&names::TOKENS, || Slots::new(&DIRECTION)),
         }
@@ -179,6 +182,7 @@ impl Families {
         register(registry, &names::ATTEMPTS, self.attempts.clone());
         register(registry, &names::ATTEMPT_DURATION, self.attempt_duration.clone());
         register(registry, &names::FALLBACKS, self.fallbacks.clone());
+        register(registry, &names::RULES, self.rules.clone());
         register(registry, &names::RETRIES, self.retries.clone());
         register(registry, &names::TOKENS, self.tokens.clone());
     }
@@ -220,12 +224,7 @@ impl Metrics {
 
     /// Resolves the handle of one alias (or [`DIRECT`], [`NONE`]). For the builder of a routing table, not for each request.
     pub fn alias(&self, alias: &str) -> AliasMetrics {
-        AliasMetrics(Arc::new(AliasInner {
-            alias: alias.into(),
-            families: Arc::clone(&self.families),
-            endpoints: Default::default(),
-            fallbacks: OnceLock::new(),
-        }))
+        AliasMetrics::new(&self.families, alias)
     }
 
     /// Resolves the handle of one alias at one endpoint.
@@ -236,14 +235,12 @@ impl Metrics {
     /// Resolves the handle of one target. For the builder of a routing table, not for each request. A model that the spec
     /// does not name is recorded as [`OTHER`].
     pub fn target(&self, provider: &str, model: &str) -> TargetMetrics {
-        let families = &self.families;
-        TargetMetrics {
-            attempts: families.attempts.get(&[provider, model]),
-            duration: families.attempt_duration.get(&[provider]),
-            ttft: families.time_to_first_token.get(&[provider, model]),
-            tokens: families.tokens.get(&[provider, model]),
-            retries: families.retries.get(&[provider]),
-        }
+        TargetMetrics::new(&self.families, provider, model)
+    }
+
+    /// Resolves the handle of one rule. For the builder of a routing table, not for each request.
+    pub fn rule(&self, rule: &str) -> RuleMetrics {
+        RuleMetrics::new(&self.families, rule)
     }
 
     /// Counts a request that the gateway refused itself.
@@ -290,6 +287,11 @@ impl Metrics {
         self.families.fallbacks.retain(|labels| keep(labels.first()));
     }
 
+    /// Forgets the series of rules that `keep` refuses. Call it after a reload has been committed.
+    pub fn retain_rules(&self, keep: impl Fn(&str) -> bool) {
+        self.families.rules.retain(|labels| labels.first().is_some_and(|rule| keep(rule)));
+    }
+
     /// Forgets the series of targets that `keep(provider, model)` refuses, and of providers of which none is kept. `keep` is
     /// asked about [`OTHER`] too. Call it after a reload has been committed.
     pub fn retain_targets(&self, keep: impl Fn(&str, &str) -> bool) {
@@ -309,116 +311,6 @@ impl Metrics {
         families.tokens.retain(kept);
         families.attempt_duration.retain(|labels| labels.first().is_some_and(|provider| providers.contains(provider)));
         families.retries.retain(|labels| labels.first().is_some_and(|provider| providers.contains(provider)));
-    }
-}
-
-/// Holds one unit of a gauge until it drops.
-#[derive(Debug)]
-#[must_use]
-pub struct Held(Gauge);
-
-impl Held {
-    fn new(gauge: &Gauge) -> Self {
-        gauge.inc();
-        Self(gauge.clone())
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.0.dec();
-    }
-}
-
-/// What requests for one alias record. Cloning shares it.
-#[derive(Debug, Clone)]
-pub struct AliasMetrics(Arc<AliasInner>);
-
-#[derive(Debug)]
-struct AliasInner {
-    alias: Box<str>,
-    families: Arc<Families>,
-    /// Most aliases are used at one or two endpoints, so the others cost nothing: 10,000 aliases stay small.
-    endpoints: [OnceLock<EndpointMetrics>; Endpoint::ALL.len()],
-    fallbacks: OnceLock<Slots>,
-}
-
-impl AliasMetrics {
-    /// Returns the handle for one endpoint; resolved at the first use, one atomic load after that.
-    pub fn endpoint(&self, endpoint: Endpoint) -> EndpointMetrics {
-        let make = || EndpointMetrics::new(&self.0.families, endpoint, &self.0.alias);
-        self.0.endpoints.get(endpoint as usize).map_or_else(make, |slot| slot.get_or_init(make).clone())
-    }
-
-    /// Counts a move to the next target, with the error that caused it.
-    pub fn fallback(&self, reason: Kind) {
-        self.0.fallbacks.get_or_init(|| self.0.families.fallbacks.get(&[&self.0.alias])).add(reason as usize, 1);
-    }
-}
-
-/// What requests at one endpoint for one alias record. Cloning shares it.
-#[derive(Debug, Clone)]
-pub struct EndpointMetrics(Arc<EndpointInner>);
-
-#[derive(Debug)]
-struct EndpointInner {
-    requests: Slots,
-    duration: Histogram,
-    overhead: Histogram,
-}
-
-impl EndpointMetrics {
-    fn new(families: &Families, endpoint: Endpoint, alias: &str) -> Self {
-        Self(Arc::new(EndpointInner {
-            requests: families.requests.get(&[endpoint.label(), alias]),
-            duration: families.request_duration.get(&[endpoint.label(), alias]),
-            overhead: families.overhead.get(&[endpoint.label()]),
-        }))
-    }
-
-    /// Records an answered request: the status that the client saw (499 when it had gone) and the time from head to end.
-    pub fn record_request(&self, status: u16, took: Duration) {
-        self.0.requests.add(status_slot(status), 1);
-        self.0.duration.observe(took);
-    }
-
-    /// Records the time that a request spent in the gateway itself.
-    pub fn overhead(&self, took: Duration) {
-        self.0.overhead.observe(took);
-    }
-}
-
-/// What attempts at one target record. Cloning shares it.
-#[derive(Debug, Clone)]
-pub struct TargetMetrics {
-    attempts: Slots,
-    duration: Histogram,
-    ttft: Histogram,
-    tokens: Slots,
-    retries: Counter,
-}
-
-impl TargetMetrics {
-    /// Records an attempt: the error that ended it (`None`: it succeeded) and how long it took.
-    pub fn attempt(&self, error: Option<Kind>, took: Duration) {
-        self.attempts.add(error.map_or(OK, |kind| kind as usize), 1);
-        self.duration.observe(took);
-    }
-
-    /// Records the time from a streamed request's arrival to its first content.
-    pub fn time_to_first_token(&self, took: Duration) {
-        self.ttft.observe(took);
-    }
-
-    /// Records tokens as the upstream reported them.
-    pub fn tokens(&self, input: u64, output: u64) {
-        self.tokens.add(0, input);
-        self.tokens.add(1, output);
-    }
-
-    /// Counts a further try at the same target.
-    pub fn retry(&self) {
-        self.retries.inc();
     }
 }
 

@@ -6,6 +6,7 @@
 mod access;
 mod config;
 mod entry;
+mod handle;
 pub mod log;
 mod metrics;
 pub mod names;
@@ -16,6 +17,7 @@ mod source;
 pub use access::{AccessLog, Destination};
 pub use config::ConfigMetrics;
 pub use entry::{AccessEntry, AttemptEntry};
-pub use metrics::{AliasMetrics, CONTENT_TYPE, DIRECT, Endpoint, EndpointMetrics, Held, Metrics, NONE, OTHER, TargetMetrics};
+pub use handle::{AliasMetrics, EndpointMetrics, Held, RuleMetrics, TargetMetrics};
+pub use metrics::{CONTENT_TYPE, DIRECT, Endpoint, Metrics, NONE, OTHER};
 pub use request_id::{RequestId, RequestIds};
 pub use source::{BreakerState, CredentialState, Samples};

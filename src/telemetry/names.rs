@@ -49,6 +49,7 @@ names! {
     ATTEMPTS Counter "attempts" ["provider", "model", "outcome"] "Calls of an upstream; outcome is ok or the error's code";
     ATTEMPT_DURATION Histogram "attempt_duration_seconds" ["provider"] "Time from a call of an upstream to the end of its answer";
     FALLBACKS Counter "fallbacks" ["alias", "reason"] "Moves to the next target of a chain, by the error that caused them";
+    RULES Counter "rules" ["rule", "outcome"] "Requests that a rule decided (matched), or whose condition failed and so did not match (failed)";
     RETRIES Counter "retries" ["provider"] "Further tries at the same target";
     TOKENS Counter "tokens" ["provider", "model", "direction"] "Tokens as the upstream reported them";
     REFUSED Counter "refused" ["reason"] "Requests that the gateway refused itself, by the error's code";
