@@ -12,6 +12,8 @@ pub enum Kind {
     Unauthenticated,
     /// The key may not do this.
     Forbidden,
+    /// A rule of the spec refused the request; the rule names the status.
+    Denied,
     /// No such alias or target.
     NotFound,
     /// No such path.
@@ -71,10 +73,11 @@ pub enum Retry {
 
 impl Kind {
     /// Every kind, in the order of its declaration: `Kind::ALL[kind as usize] == kind`.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
+        Self::Denied,
         Self::NotFound,
         Self::UnknownPath,
         Self::MethodNotAllowed,
@@ -104,6 +107,7 @@ impl Kind {
             Self::BadRequest => "bad_request",
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden => "forbidden",
+            Self::Denied => "denied_by_rule",
             Self::NotFound => "not_found",
             Self::UnknownPath => "unknown_path",
             Self::MethodNotAllowed => "method_not_allowed",
@@ -133,7 +137,7 @@ impl Kind {
         match self {
             Self::BadRequest | Self::ContextWindow | Self::ContentFilter | Self::UpstreamRejected => 400,
             Self::Unauthenticated | Self::Revoked => 401,
-            Self::Forbidden => 403,
+            Self::Forbidden | Self::Denied => 403,
             Self::NotFound | Self::UnknownPath => 404,
             Self::MethodNotAllowed => 405,
             Self::ClientTimeout => 408,
@@ -157,6 +161,7 @@ impl Kind {
             Self::BadRequest
             | Self::Unauthenticated
             | Self::Forbidden
+            | Self::Denied
             | Self::NotFound
             | Self::UnknownPath
             | Self::MethodNotAllowed

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 use super::exchange::Attempt;
 use super::intake::is_judged;
 use super::outbound;
+use super::refusal::Refusal;
 use super::stream::Stream;
 use crate::base::Clock;
 use crate::error::{GatewayError, Kind, Retry};
@@ -66,7 +67,7 @@ impl From<GatewayError> for Box<Failure> {
 
 /// What the whole chain came to.
 pub(super) struct Outcome {
-    pub(super) result: Result<Answer, (GatewayError, Option<u64>)>,
+    pub(super) result: Result<Answer, Refusal>,
     pub(super) attempts: Vec<Attempt>,
 }
 
@@ -136,11 +137,13 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>) -> Outcome {
 }
 
 /// The most useful error: the last definitive one, in the provider's own words where the request itself was refused.
-fn conclude(last: Option<Box<Failure>>) -> Result<Answer, (GatewayError, Option<u64>)> {
-    let Some(failure) = last else { return Err((GatewayError::new(Kind::NoCandidate, "No target could be tried."), None)) };
+fn conclude(last: Option<Box<Failure>>) -> Result<Answer, Refusal> {
+    let Some(failure) = last else {
+        return Err(GatewayError::new(Kind::NoCandidate, "Every target is being probed by another request; try again.").into());
+    };
     match failure.answer {
         Some((status, headers, body)) => Ok(Answer { status, headers, body: AnswerBody::Whole(body, None) }),
-        None => Err((failure.error, failure.retry_after_ms)),
+        None => Err(Refusal { retry_after_ms: failure.retry_after_ms, ..failure.error.into() }),
     }
 }
 

@@ -21,7 +21,7 @@ pub(super) fn authenticate(table: &RoutingTable, headers: &HeaderMap, unix_ms: u
     if auth == Auth::Off {
         return Ok(None);
     }
-    let Some(secret) = CARRIERS.iter().find_map(|name| carried(headers, name)) else {
+    let Some((carrier, secret)) = CARRIERS.iter().find_map(|name| Some((*name, carried(headers, name)?))) else {
         if auth == Auth::Optional {
             return Ok(None);
         }
@@ -30,13 +30,13 @@ pub(super) fn authenticate(table: &RoutingTable, headers: &HeaderMap, unix_ms: u
     };
     match table.keys.get(&Digest::of(secret)) {
         Some(key) if key.is_valid(unix_ms) => Ok(Some(Arc::clone(key))),
-        Some(key) => Err(refused().detail(format_args!("key {} is disabled or over", key.name))),
-        None => Err(refused()),
+        Some(key) => Err(refused(carrier).detail(format_args!("key {} is disabled or over", key.name))),
+        None => Err(refused(carrier)),
     }
 }
 
-fn refused() -> GatewayError {
-    GatewayError::new(Kind::Unauthenticated, "The virtual key is not valid here.")
+fn refused(carrier: &str) -> GatewayError {
+    GatewayError::new(Kind::Unauthenticated, format!("The virtual key in `{carrier}` is unknown, disabled or over."))
 }
 
 fn carried<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {

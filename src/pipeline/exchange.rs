@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::request::Parts;
+use http::{Method, Uri};
+
+use super::Gateway;
 use crate::base::Clock;
 use crate::error::Kind;
-use crate::table::Target;
-use crate::telemetry::{AccessEntry, AccessLog, AttemptEntry, Endpoint, Held, Metrics, RequestId};
+use crate::table::{Alias, Key, RoutingTable, Target};
+use crate::telemetry::{AccessEntry, AccessLog, AliasMetrics, AttemptEntry, Endpoint, Held, Metrics, RequestId};
 use crate::wire::openai_chat::Usage;
 
 /// One call of an upstream.
@@ -23,19 +27,21 @@ pub(super) struct Attempt {
 #[derive(Debug)]
 pub(super) struct Exchange {
     pub(super) clock: Arc<dyn Clock>,
-    pub(super) metrics: Arc<Metrics>,
+    pub(super) gateway_metrics: Arc<Metrics>,
+    /// Of what serves; of nothing yet where the request was refused before that was known.
+    pub(super) metrics: AliasMetrics,
     pub(super) log: AccessLog,
     pub(super) id: RequestId,
     pub(super) arrived_unix_ms: u64,
     pub(super) arrived_ms: u64,
     pub(super) revision: u64,
-    pub(super) method: String,
-    pub(super) path: String,
+    pub(super) method: Method,
+    pub(super) uri: Uri,
     pub(super) endpoint: Endpoint,
-    pub(super) key: Option<String>,
-    pub(super) team: Option<String>,
+    pub(super) key: Option<Arc<Key>>,
     pub(super) model: Option<String>,
-    pub(super) alias: Option<String>,
+    pub(super) alias: Option<Arc<Alias>>,
+    pub(super) rule: Option<String>,
     pub(super) attempts: Vec<Attempt>,
     pub(super) status: u16,
     pub(super) error: Option<Kind>,
@@ -49,6 +55,38 @@ pub(super) struct Exchange {
 }
 
 impl Exchange {
+    /// Begins the record of a request.
+    pub(super) fn begin(gateway: &Gateway, table: &RoutingTable, head: &Parts) -> Self {
+        let unix_ms = gateway.clock.unix_ms();
+        Self {
+            clock: Arc::clone(&gateway.clock),
+            gateway_metrics: Arc::clone(&gateway.services.metrics),
+            metrics: table.unnamed.none.clone(),
+            log: gateway.log.clone(),
+            id: gateway.ids.next(unix_ms),
+            arrived_unix_ms: unix_ms,
+            arrived_ms: gateway.clock.monotonic_ms(),
+            revision: table.revision,
+            method: head.method.clone(),
+            uri: head.uri.clone(),
+            endpoint: Endpoint::Unknown,
+            key: None,
+            model: None,
+            alias: None,
+            rule: None,
+            attempts: Vec::new(),
+            status: 500,
+            error: None,
+            stream: false,
+            ttft_ms: None,
+            usage: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            in_flight: Some(gateway.services.metrics.in_flight()),
+            done: false,
+        }
+    }
+
     /// Counts bytes that went to the client.
     pub(super) fn sent(&mut self, bytes: usize) {
         self.bytes_out += bytes as u64;
@@ -66,8 +104,10 @@ impl Exchange {
         self.in_flight = None;
         let duration_ms = self.clock.monotonic_ms().saturating_sub(self.arrived_ms);
         let status = if client_gone { 499 } else { self.status };
-        let alias = self.alias.as_deref().unwrap_or(crate::telemetry::DIRECT);
-        self.metrics.endpoint(self.endpoint, alias).record_request(status, Duration::from_millis(duration_ms));
+        self.metrics.endpoint(self.endpoint).record_request(status, Duration::from_millis(duration_ms));
+        if let (true, Some(kind)) = (self.attempts.is_empty(), self.error) {
+            self.gateway_metrics.refused(kind);
+        }
         let last = self.attempts.last();
         if let (Some(usage), Some(last)) = (self.usage, last) {
             last.target.metrics.tokens(usage.input, usage.output);
@@ -85,14 +125,14 @@ impl Exchange {
             unix_ms: self.arrived_unix_ms,
             request_id: self.id.as_str(),
             revision: self.revision,
-            method: &self.method,
-            path: &self.path,
+            method: self.method.as_str(),
+            path: self.uri.path(),
             endpoint: Some(self.endpoint),
-            key: self.key.as_deref(),
-            team: self.team.as_deref(),
+            key: self.key.as_ref().map(|key| key.name.as_str()),
+            team: self.key.as_ref().and_then(|key| key.spec.team.as_deref()),
             model: self.model.as_deref(),
-            alias: self.alias.as_deref(),
-            rule: None,
+            alias: self.alias.as_ref().map(|alias| alias.name.as_str()),
+            rule: self.rule.as_deref(),
             target: served.map(|attempt| (attempt.target.provider.name.as_str(), attempt.target.model.as_str())),
             credential: served.map(|attempt| attempt.credential.as_str()),
             attempts: &attempts,

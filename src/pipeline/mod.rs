@@ -6,9 +6,12 @@
 mod attempt;
 mod auth;
 mod exchange;
+mod facts;
 mod handle;
 mod intake;
+mod models;
 mod outbound;
+mod refusal;
 mod reply;
 mod respond;
 mod stream;

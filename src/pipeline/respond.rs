@@ -5,14 +5,16 @@ use http::header::{CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, Response, StatusCode};
 
 use super::Reply;
-use crate::error::GatewayError;
+use super::refusal::Refusal;
 use crate::wire::openai_chat::Envelope;
 
-/// Writes an error. `retry_after_ms` becomes `Retry-After`, rounded up to whole seconds.
-pub(super) fn error(error: &GatewayError, request_id: &str, retry_after_ms: Option<u64>) -> Response<Reply> {
+/// Writes a refusal. Its wait becomes `Retry-After`, rounded up to whole seconds.
+pub(super) fn error(refusal: &Refusal, request_id: &str) -> Response<Reply> {
+    let error = &refusal.error;
     let body = Envelope::new(error.kind, &error.public, None, Some(request_id)).to_bytes();
-    let mut response = json(StatusCode::from_u16(error.kind.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body);
-    if let Some(seconds) = retry_after_ms.map(|ms| ms.div_ceil(1000))
+    let status = refusal.status.unwrap_or(error.kind.status());
+    let mut response = json(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body);
+    if let Some(seconds) = refusal.retry_after_ms.map(|ms| ms.div_ceil(1000))
         && let Ok(value) = HeaderValue::from_str(&seconds.to_string())
     {
         response.headers_mut().insert(RETRY_AFTER, value);

@@ -7,11 +7,13 @@ use std::sync::atomic::AtomicU64;
 
 use http::{HeaderName, HeaderValue};
 
-use super::entry::{Alias, Credential, Key, Provider, RoutingTable, Stage, Target};
+use super::entry::{Alias, Credential, Key, Provider, RoutingTable, Stage, Target, Unnamed};
+use super::rules::{Rule, RuleAction};
+use crate::plan::expr::{Condition, KeyFacts};
 use crate::plan::{self, Balance, FallbackRef, Plan};
 use crate::provider::{ClientOptions, Clients, CredentialHeader, Destination, Health, credential_fingerprint, resolve};
 use crate::spec::Environment;
-use crate::telemetry::Metrics;
+use crate::telemetry::{DIRECT, Metrics, NONE};
 
 /// What outlives a table.
 #[derive(Clone)]
@@ -49,12 +51,15 @@ pub fn prepare(plan: Arc<Plan>, revision: u64, services: &Services) -> Result<Ro
     builder.unserved();
     builder.providers();
     let aliases = builder.aliases();
+    let rules = builder.rules(&aliases);
     let keys = builder.keys();
     let Builder { providers, errors, .. } = builder;
     if !errors.is_empty() {
         return Err(errors);
     }
-    Ok(RoutingTable { revision, digest: plan.digest(), keys, aliases, providers, plan })
+    let anonymous = Arc::new(KeyFacts::anonymous());
+    let unnamed = Unnamed { direct: services.metrics.alias(DIRECT), none: services.metrics.alias(NONE) };
+    Ok(RoutingTable { revision, digest: plan.digest(), keys, aliases, providers, rules, anonymous, unnamed, plan })
 }
 
 struct Builder<'a> {
@@ -73,9 +78,6 @@ impl Builder<'_> {
     /// Refuses what no stage of the data plane serves yet: a part of the spec that did nothing would be worse than an error.
     fn unserved(&mut self) {
         let plan = self.plan;
-        if !plan.rules.is_empty() {
-            self.fail("/rules".to_owned(), "rules are not served by this version");
-        }
         for (name, _) in plan.models.iter().filter(|(_, model)| model.prompt.is_some()) {
             self.fail(format!("/models/{name}/prompt"), "prompt templates are not served by this version");
         }
@@ -224,10 +226,43 @@ impl Builder<'_> {
         }
     }
 
+    fn rules(&mut self, aliases: &HashMap<String, Arc<Alias>>) -> Vec<Rule> {
+        let plan = self.plan;
+        let mut rules = Vec::with_capacity(plan.rules.len());
+        for (index, spec) in plan.rules.iter().enumerate() {
+            let condition = match Condition::compile(&spec.when) {
+                Ok(condition) => condition,
+                Err(error) => {
+                    self.fail(format!("/rules/{index}/when"), error);
+                    continue;
+                }
+            };
+            let action = match &spec.action {
+                plan::RuleAction::Deny { status, message } => RuleAction::Deny { status: *status, message: message.clone() },
+                plan::RuleAction::Use(name) => match aliases.get(name) {
+                    Some(alias) => RuleAction::Use(Arc::clone(alias)),
+                    None => {
+                        self.fail(format!("/rules/{index}/use"), format!("there is no alias `{name}`"));
+                        continue;
+                    }
+                },
+                plan::RuleAction::Targets(targets) => {
+                    let own: Vec<_> = targets.iter().map(|it| (it.provider.as_str(), it.model.as_str(), it.weight)).collect();
+                    let mut stages = Vec::new();
+                    self.stage(&own, Balance::Weighted, &mut BTreeSet::new(), &mut stages);
+                    RuleAction::Targets(stages)
+                }
+            };
+            rules.push(Rule::new(spec.name.clone(), condition, action, self.services.metrics.rule(&spec.name)));
+        }
+        rules
+    }
+
     fn keys(&mut self) -> HashMap<crate::base::Digest, Arc<Key>> {
         let plan = self.plan;
         let mut keys = HashMap::new();
         for (name, spec) in &plan.virtual_keys {
+            let facts = Arc::new(KeyFacts::new(name, spec.team.as_deref(), &spec.labels));
             let team_models = spec.team.as_ref().and_then(|team| plan.teams.get(team)).and_then(|team| team.models.clone());
             for hash in &spec.hashes {
                 let ends = [&spec.expires, &hash.not_after];
@@ -241,8 +276,14 @@ impl Builder<'_> {
                         Err(_) => self.fail(format!("/virtual_keys/{name}"), "the time at which the key ends cannot be read"),
                     }
                 }
-                let key =
-                    Key { name: name.clone(), digest: hash.sha256, spec: spec.clone(), team_models: team_models.clone(), not_after_ms };
+                let key = Key {
+                    name: name.clone(),
+                    digest: hash.sha256,
+                    spec: spec.clone(),
+                    team_models: team_models.clone(),
+                    facts: Arc::clone(&facts),
+                    not_after_ms,
+                };
                 keys.insert(hash.sha256, Arc::new(key));
             }
         }

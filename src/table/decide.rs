@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::entry::{Alias, Credential, Key, RoutingTable, Stage, Target};
+use super::rules::{Rule, RuleAction};
 use crate::base::glob;
 use crate::plan::Balance;
 use crate::provider::{Admit, CredentialState};
@@ -15,11 +16,13 @@ pub struct Ask<'a> {
     pub key: Option<&'a Key>,
     /// The model that the client named.
     pub model: &'a str,
+    /// The rule that decides, from [`RoutingTable::verdict`].
+    pub rule: Option<&'a Rule>,
     /// Monotonic milliseconds, for cooldowns and breakers.
     pub now_ms: u64,
     /// A random number; decides every weighted choice.
     pub roll: u64,
-    /// How many requests of this alias came before; decides `round_robin`.
+    /// How many requests of the alias that serves came before; decides `round_robin`.
     pub turn: u64,
 }
 
@@ -87,6 +90,15 @@ pub enum Exclusion {
 pub enum Denial {
     /// The key may not use the model.
     Forbidden,
+    /// A rule refuses the request.
+    Rule {
+        /// The rule's name.
+        name: String,
+        /// HTTP status.
+        status: u16,
+        /// What the client is told.
+        message: String,
+    },
     /// There is no such model; the key's own models, for a suggestion.
     NoSuchModel,
     /// Every target was left out.
@@ -99,6 +111,16 @@ pub enum Denial {
 /// [`Denial`].
 pub fn decide(table: &RoutingTable, services: &super::Services, ask: &Ask<'_>) -> Result<Decision, Denial> {
     let allowed = ask.key.is_none_or(|key| key.may_use(ask.model));
+    // A rule moves what the key may ask for; where it leads is the spec's word, as it is for a fallback.
+    if let (true, Some(rule)) = (allowed, ask.rule) {
+        return match &rule.action {
+            RuleAction::Use(alias) => choose(Some(alias), &alias.stages, ask),
+            RuleAction::Targets(stages) => choose(None, stages, ask),
+            RuleAction::Deny { status, message } => {
+                Err(Denial::Rule { name: rule.name.clone(), status: *status, message: message.clone() })
+            }
+        };
+    }
     if let Some(alias) = table.aliases.get(ask.model) {
         if !allowed {
             return Err(Denial::Forbidden);

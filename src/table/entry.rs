@@ -6,7 +6,9 @@ use std::sync::atomic::AtomicU64;
 
 use http::{HeaderName, HeaderValue};
 
+use super::rules::Rule;
 use crate::base::{Digest, glob};
+use crate::plan::expr::KeyFacts;
 use crate::plan::{self, Balance, Plan};
 use crate::provider::{Client, CredentialHeader, CredentialHealth, Destination, TargetHealth};
 use crate::telemetry::{AliasMetrics, TargetMetrics};
@@ -26,6 +28,21 @@ pub struct RoutingTable {
     pub aliases: HashMap<String, Arc<Alias>>,
     /// Providers by name.
     pub providers: HashMap<String, Arc<Provider>>,
+    /// Rules, in order.
+    pub rules: Vec<Rule>,
+    /// The facts of a request without a key.
+    pub anonymous: Arc<KeyFacts>,
+    /// Metrics of requests without an alias.
+    pub unnamed: Unnamed,
+}
+
+/// Metrics of requests that no alias serves.
+#[derive(Debug)]
+pub struct Unnamed {
+    /// Targets that the client, or a rule, named itself.
+    pub direct: AliasMetrics,
+    /// Requests that were refused before it was known what would serve them.
+    pub none: AliasMetrics,
 }
 
 /// One accepted digest of a virtual key.
@@ -39,6 +56,8 @@ pub struct Key {
     pub spec: plan::VirtualKey,
     /// Its team's model patterns, where the team limits them.
     pub team_models: Option<Vec<String>>,
+    /// What conditions and templates see of it.
+    pub facts: Arc<KeyFacts>,
     /// Unix millisecond from which it is refused: the earlier of the key's and the digest's end.
     pub not_after_ms: Option<u64>,
 }

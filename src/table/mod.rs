@@ -3,9 +3,13 @@
 mod build;
 mod decide;
 mod entry;
+mod facts;
 mod live;
+mod rules;
 
 pub use build::{PrepareError, Services, prepare};
 pub use decide::{Ask, Candidate, Decision, Denial, Excluded, Exclusion, Standing, decide};
-pub use entry::{Alias, Credential, Key, Provider, RoutingTable, Stage, Target};
+pub use entry::{Alias, Credential, Key, Provider, RoutingTable, Stage, Target, Unnamed};
+pub use facts::Request;
 pub use live::Live;
+pub use rules::{Rule, RuleAction, Verdict};

@@ -33,7 +33,11 @@ pub const FACTS: &[Fact] = &[
     Fact { path: "key.team", kind: "string", about: "team of the virtual key; empty without one" },
     Fact { path: "model", kind: "string", about: "model as the client asked for it" },
     Fact { path: "stream", kind: "bool", about: "whether the answer is streamed" },
-    Fact { path: "tokens.input", kind: "int", about: "estimated tokens of the prompt" },
+    Fact {
+        path: "tokens.input",
+        kind: "int",
+        about: "estimated tokens of the prompt and its tools: their bytes / 4; an inline file counts as 1,000",
+    },
     Fact { path: "tokens.max_output", kind: "int", about: "the client's limit of output tokens; 0 without one" },
     Fact { path: "tools", kind: "bool", about: "whether tools are offered" },
     Fact { path: "vision", kind: "bool", about: "whether the prompt holds images" },

@@ -64,7 +64,7 @@ const fn error_type(kind: Kind) -> &'static str {
         | Kind::ContentFilter
         | Kind::UpstreamRejected
         | Kind::Revoked => "invalid_request_error",
-        Kind::Forbidden => "permission_error",
+        Kind::Forbidden | Kind::Denied => "permission_error",
         Kind::UpstreamRateLimit => "rate_limit_error",
         Kind::Overloaded
         | Kind::NoCandidate

@@ -52,6 +52,7 @@ fn every_name_of_the_list_is_shown_once_it_has_a_value() {
     target.attempt(None, MS(1));
     target.time_to_first_token(MS(1));
     target.tokens(1, 1);
+    metrics.rule("r").matched();
     metrics.refused(Kind::TooLarge);
     metrics.config().reload("unchanged", "signal", MS(1));
     metrics.config().running("d", 1);

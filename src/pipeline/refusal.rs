@@ -1,0 +1,104 @@
+//! Refusals: what the client is told when the gateway itself says no. Each names the blocker, and where to look.
+
+use crate::error::{GatewayError, Kind};
+use crate::server::BodyError;
+use crate::table::{Denial, Excluded, Exclusion, Key, RoutingTable};
+
+/// A refusal with what its answer needs.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) error: GatewayError,
+    /// When another try makes sense.
+    pub(super) retry_after_ms: Option<u64>,
+    /// In place of the kind's own status.
+    pub(super) status: Option<u16>,
+}
+
+impl From<GatewayError> for Refusal {
+    fn from(error: GatewayError) -> Self {
+        Self { error, retry_after_ms: None, status: None }
+    }
+}
+
+/// A path that does not exist.
+pub(super) fn no_path(path: &str) -> Refusal {
+    GatewayError::new(Kind::UnknownPath, format!("There is no `{path}` here. The paths of OpenAI's API begin with `/v1/`.")).into()
+}
+
+/// A method that the path does not take.
+pub(super) fn wrong_method(allowed: &str) -> Refusal {
+    GatewayError::new(Kind::MethodNotAllowed, format!("This path takes {allowed}.")).into()
+}
+
+/// A body that could not be read.
+pub(super) fn unread(error: BodyError) -> Refusal {
+    let (kind, where_to_look) = match error {
+        BodyError::TooLarge { .. } => (Kind::TooLarge, " (`gateway.limits.body` in the spec)"),
+        BodyError::Timeout | BodyError::Disconnected => (Kind::ClientTimeout, ""),
+        BodyError::Malformed => (Kind::BadRequest, ""),
+    };
+    GatewayError::new(kind, format!("The request was refused: {error}{where_to_look}.")).into()
+}
+
+/// A decision that left nothing to try.
+pub(super) fn denied(denial: &Denial, model: &str, table: &RoutingTable, key: Option<&Key>, now_ms: u64) -> Refusal {
+    match denial {
+        Denial::Forbidden => {
+            let name = key.map_or("", |key| key.name.as_str());
+            let text = format!("The virtual key `{name}` may not use `{model}`. `GET /v1/models` lists what it may use.");
+            GatewayError::new(Kind::Forbidden, text).into()
+        }
+        Denial::Rule { name, status, message } => {
+            let error = GatewayError::new(Kind::Denied, format!("{message} (refused by the rule `{name}`)"));
+            Refusal { status: Some(*status), ..error.into() }
+        }
+        Denial::NoSuchModel => no_such_model(model, table, key),
+        Denial::NoCandidate(excluded) => no_candidate(model, excluded, now_ms),
+    }
+}
+
+/// A model that the key cannot see, with the nearest that it can.
+pub(super) fn no_such_model(model: &str, table: &RoutingTable, key: Option<&Key>) -> Refusal {
+    let near = usable(table, key).map(|name| (strsim::damerau_levenshtein(name, model), name)).min();
+    let hint = match near.filter(|(distance, _)| *distance <= (model.len() / 3).max(2)) {
+        Some((_, name)) => format!("Did you mean `{name}`?"),
+        None => "`GET /v1/models` lists what it may use.".to_owned(),
+    };
+    GatewayError::new(Kind::NotFound, format!("There is no model `{model}` for this key. {hint}")).into()
+}
+
+fn no_candidate(model: &str, excluded: &[Excluded], now_ms: u64) -> Refusal {
+    let (mut open, mut out, mut bare) = (0_u32, 0_u32, 0_u32);
+    let mut back: Option<u64> = None;
+    for excluded in excluded {
+        let until_ms = match excluded.why {
+            Exclusion::BreakerOpen { until_ms } => {
+                open += 1;
+                Some(until_ms)
+            }
+            Exclusion::CredentialsOut { until_ms } => {
+                out += 1;
+                until_ms
+            }
+            Exclusion::NoCredential(_) => {
+                bare += 1;
+                None
+            }
+        };
+        back = match (back, until_ms) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+    }
+    let reasons = [(open, "with an open breaker"), (out, "whose credentials cool down or are out"), (bare, "without a usable credential")];
+    let reasons: Vec<_> = reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
+    let text = format!("No target of `{model}` can be tried now: {}. `bifrostctl status` shows their state.", reasons.join(", "));
+    let detail = excluded.iter().map(|excluded| format!("{}: {:?}", excluded.target, excluded.why)).collect::<Vec<_>>().join("; ");
+    let retry_after_ms = back.map(|until_ms| until_ms.saturating_sub(now_ms));
+    Refusal { retry_after_ms, ..GatewayError::new(Kind::NoCandidate, text).detail(detail).into() }
+}
+
+/// Lists the aliases that a key may use, sorted.
+pub(super) fn usable<'t>(table: &'t RoutingTable, key: Option<&'t Key>) -> impl Iterator<Item = &'t str> {
+    table.plan.models.keys().map(String::as_str).filter(move |name| key.is_none_or(|key| key.may_use(name)))
+}
