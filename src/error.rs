@@ -54,6 +54,8 @@ pub enum Kind {
     UpstreamRejected,
     /// The key was revoked while the request was running.
     Revoked,
+    /// A template of the spec failed on this request.
+    TemplateFailed,
     /// A fault of ours.
     Internal,
 }
@@ -73,7 +75,7 @@ pub enum Retry {
 
 impl Kind {
     /// Every kind, in the order of its declaration: `Kind::ALL[kind as usize] == kind`.
-    pub const ALL: [Self; 25] = [
+    pub const ALL: [Self; 26] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -98,6 +100,7 @@ impl Kind {
         Self::ContentFilter,
         Self::UpstreamRejected,
         Self::Revoked,
+        Self::TemplateFailed,
         Self::Internal,
     ];
 
@@ -128,6 +131,7 @@ impl Kind {
             Self::ContentFilter => "content_filter",
             Self::UpstreamRejected => "upstream_rejected",
             Self::Revoked => "key_revoked",
+            Self::TemplateFailed => "template_failed",
             Self::Internal => "internal",
         }
     }
@@ -143,7 +147,7 @@ impl Kind {
             Self::ClientTimeout => 408,
             Self::TooLarge => 413,
             Self::UpstreamRateLimit => 429,
-            Self::Internal => 500,
+            Self::TemplateFailed | Self::Internal => 500,
             Self::UpstreamConnect
             | Self::UpstreamQuota
             | Self::UpstreamAuth
@@ -153,6 +157,19 @@ impl Kind {
             Self::Overloaded | Self::NoCandidate | Self::UpstreamOverload => 503,
             Self::UpstreamTimeout => 504,
         }
+    }
+
+    /// Returns whether the failure shows the target itself in trouble, and so counts against its health.
+    pub const fn blames_target(self) -> bool {
+        matches!(
+            self,
+            Self::UpstreamConnect
+                | Self::UpstreamOverload
+                | Self::UpstreamServerError
+                | Self::UpstreamTimeout
+                | Self::UpstreamMalformed
+                | Self::UpstreamTruncated
+        )
     }
 
     /// Returns whether, and where, another try can help.
@@ -171,6 +188,7 @@ impl Kind {
             | Self::NoCandidate
             | Self::UpstreamRejected
             | Self::Revoked
+            | Self::TemplateFailed
             | Self::Internal => Retry::Never,
             Self::UpstreamTimeout | Self::UpstreamMalformed | Self::UpstreamTruncated | Self::ContextWindow | Self::ContentFilter => {
                 Retry::NextTarget

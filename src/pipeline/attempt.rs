@@ -10,14 +10,15 @@ use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
 use super::exchange::Attempt;
+use super::facts::LazyFacts;
 use super::intake::is_judged;
-use super::outbound;
+use super::outbound::{self, SystemMessage};
 use super::refusal::Refusal;
 use super::stream::Stream;
 use crate::base::Clock;
 use crate::error::{GatewayError, Kind, Retry};
 use crate::plan::FallbackOn;
-use crate::provider::{Outbound, Upstream, Waits, request_headers, response_headers, retry_after_ms};
+use crate::provider::{Outbound, Upstream, Waits, response_headers, retry_after_ms};
 use crate::table::{Alias, Credential, Decision, Standing, Target};
 use crate::telemetry::Endpoint;
 use crate::wire::edit::Object;
@@ -34,6 +35,8 @@ pub(super) struct Call<'a> {
     pub(super) below: &'a str,
     pub(super) object: &'a Object<'a>,
     pub(super) headers: &'a HeaderMap,
+    pub(super) facts: &'a LazyFacts<'a>,
+    pub(super) system: Option<SystemMessage>,
     pub(super) stream: bool,
     pub(super) roll: u64,
 }
@@ -210,7 +213,9 @@ fn note(target: &Arc<Target>, credential: &Credential, result: &Result<Answer, B
         Some(Kind::UpstreamRateLimit) => credential.health.cool(now, retry_after_ms),
         Some(Kind::UpstreamQuota) => credential.health.exhaust(now),
         Some(Kind::UpstreamAuth) => credential.health.refuse(now),
-        Some(_) => target.health.failure(started, now, (call.roll % 1000) as f64 / 1000.0),
+        Some(kind) if kind.blames_target() => target.health.failure(started, now, (call.roll % 1000) as f64 / 1000.0),
+        // A fault of ours says nothing about anybody else.
+        Some(_) => {}
     }
     target.metrics.attempt(failure, Duration::from_millis(took_ms));
     Attempt { target: Arc::clone(target), credential: credential.name.clone(), failure, status, took_ms }
@@ -219,12 +224,12 @@ fn note(target: &Arc<Target>, credential: &Credential, result: &Result<Answer, B
 /// One call of one target with one credential.
 async fn once(target: &Arc<Target>, credential: &Credential, alias: Option<&Alias>, call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     let provider = &target.provider;
-    let prepared = outbound::prepare(call.object, call.endpoint, alias, target);
+    let prepared = outbound::prepare(call.object, call.endpoint, alias, call.system.as_ref(), target);
     let url = provider
         .destination
         .endpoint(call.below)
         .map_err(|error| GatewayError::new(Kind::Internal, "The provider's address cannot be built.").detail(error))?;
-    let headers = request_headers(call.headers, &provider.headers, credential.header.get());
+    let headers = outbound::headers(call.headers, provider, credential, call.facts)?;
     let timeouts = &provider.spec.timeouts;
     let outbound = Outbound { method: Method::POST, url, headers, body: Bytes::from(prepared.body) };
     let upstream = provider.client.send(outbound, Waits { first_byte: timeouts.first_byte.get(), idle: timeouts.idle.get() }).await?;

@@ -14,7 +14,7 @@ use super::facts::{self, LazyFacts};
 use super::intake::Asked;
 use super::refusal::{self, Refusal};
 use super::stream::Lease;
-use super::{Reply, auth, intake, models, respond};
+use super::{Reply, auth, intake, models, outbound, respond};
 use crate::base::Clock;
 use crate::error::{GatewayError, Kind};
 use crate::server::{Handler, Peer, RequestBody};
@@ -108,7 +108,8 @@ impl Gateway {
         });
         let (decision, roll) = self.decide(table, &asked, &facts, exchange)?;
         let stream = asked.stream && intake::is_judged(endpoint);
-        let call = Call { clock: &*self.clock, endpoint, below, object: &object, headers: &headers, stream, roll };
+        let system = outbound::system_message(&object, endpoint, decision.alias.as_deref(), &facts)?;
+        let call = Call { clock: &*self.clock, endpoint, below, object: &object, headers: &headers, facts: &facts, system, stream, roll };
         let outcome = attempt::run(&decision, &call).await;
         exchange.attempts = outcome.attempts;
         let answer = outcome.result?;

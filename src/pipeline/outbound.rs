@@ -1,11 +1,14 @@
-//! The body for one target: the client's bytes with what must change spliced in.
+//! The request for one target: the client's bytes with what must change spliced in, and the provider's headers.
 
-use serde_json::Value;
+use http::HeaderMap;
 
-use crate::plan::MaxTokensField;
-use crate::table::{Alias, Target};
+use super::facts::LazyFacts;
+use crate::error::{GatewayError, Kind};
+use crate::plan::{MaxTokensField, PromptPosition, Quirks};
+use crate::provider::request_headers;
+use crate::table::{Alias, Credential, Provider, Target};
 use crate::telemetry::Endpoint;
-use crate::wire::edit::Object;
+use crate::wire::edit::{Edits, Object};
 
 /// The edited body, and whether usage was asked for on the client's behalf (and must be hidden again).
 pub(super) struct Prepared {
@@ -13,37 +16,131 @@ pub(super) struct Prepared {
     pub(super) hide_usage: bool,
 }
 
+/// The system message that an alias adds to a chat, as raw JSON.
+#[derive(Debug)]
+pub(super) struct SystemMessage {
+    raw: Vec<u8>,
+    position: PromptPosition,
+}
+
+/// Renders the prompt of the alias, once per request.
+///
+/// # Errors
+/// [`Kind::TemplateFailed`] naming the template; [`Kind::BadRequest`] where there is no list of messages to add to, because a prompt
+/// that a client could leave out would be no rule.
+pub(super) fn system_message(
+    object: &Object<'_>,
+    endpoint: Endpoint,
+    alias: Option<&Alias>,
+    facts: &LazyFacts<'_>,
+) -> Result<Option<SystemMessage>, GatewayError> {
+    let Some((alias, prompt)) = alias.and_then(|alias| Some((alias, alias.prompt.as_ref()?))) else { return Ok(None) };
+    if endpoint != Endpoint::ChatCompletions {
+        return Ok(None);
+    }
+    if !object.get("messages").is_some_and(|raw| raw.starts_with(b"[")) {
+        return Err(GatewayError::new(Kind::BadRequest, "The member `messages` must be a list."));
+    }
+    match prompt.message(|| facts.get()) {
+        Ok(raw) if raw.is_empty() => Ok(None),
+        Ok(raw) => Ok(Some(SystemMessage { raw, position: prompt.position })),
+        Err(error) => Err(template_failed(&format!("models.{}.prompt", alias.name), &error)),
+    }
+}
+
+fn template_failed(place: &str, error: &dyn std::fmt::Display) -> GatewayError {
+    GatewayError::new(Kind::TemplateFailed, format!("The template `{place}` of the gateway's spec failed on this request: {error}."))
+}
+
 /// Prepares the body for a target. Copies the body once.
-pub(super) fn prepare(object: &Object<'_>, endpoint: Endpoint, alias: Option<&Alias>, target: &Target) -> Prepared {
+pub(super) fn prepare(
+    object: &Object<'_>,
+    endpoint: Endpoint,
+    alias: Option<&Alias>,
+    system: Option<&SystemMessage>,
+    target: &Target,
+) -> Prepared {
     let mut edits = object.edit();
     edits.set_string("model", &target.model);
     let quirks = &target.provider.spec.quirks;
-    match quirks.max_tokens_field {
-        Some(MaxTokensField::MaxTokens) => edits.rename("max_completion_tokens", "max_tokens"),
-        Some(MaxTokensField::MaxCompletionTokens) => edits.rename("max_tokens", "max_completion_tokens"),
-        None => {}
+    if let Some(field) = quirks.max_tokens_field {
+        edits.rename(other(spelling(field)), spelling(field));
     }
     if let Some(alias) = alias {
-        for (name, value) in &alias.spec.defaults {
-            if object.get(name).is_none() {
-                edits.set(name, raw(value).as_bytes());
-            }
-        }
-        for (name, value) in &alias.spec.overrides {
-            edits.set(name, raw(value).as_bytes());
-        }
+        set_members(alias, quirks, object, &mut edits);
+    }
+    if let Some(system) = system {
+        edits.insert_element("messages", &system.raw, system.position == PromptPosition::Prepend);
     }
     let chat = matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
     let hide_usage = chat && object.is_true("stream") && quirks.stream_options && ask_usage(object, &mut edits);
     Prepared { body: edits.apply(), hide_usage }
 }
 
-fn raw(value: &Value) -> String {
-    value.to_string()
+const MAX_TOKENS: &str = "max_tokens";
+const MAX_COMPLETION_TOKENS: &str = "max_completion_tokens";
+
+const fn spelling(field: MaxTokensField) -> &'static str {
+    match field {
+        MaxTokensField::MaxTokens => MAX_TOKENS,
+        MaxTokensField::MaxCompletionTokens => MAX_COMPLETION_TOKENS,
+    }
+}
+
+/// The other spelling of the output limit.
+fn other(name: &str) -> &'static str {
+    if name == MAX_TOKENS { MAX_COMPLETION_TOKENS } else { MAX_TOKENS }
+}
+
+/// Fills in the alias's defaults and sets its overrides. The two spellings of the output limit are one member: it is never sent twice.
+fn set_members(alias: &Alias, quirks: &Quirks, object: &Object<'_>, edits: &mut Edits<'_, '_>) {
+    let is_limit = |name: &str| name == MAX_TOKENS || name == MAX_COMPLETION_TOKENS;
+    let sent = |name: &str| object.get(name).is_some();
+    let wanted = |name: &str| quirks.max_tokens_field.filter(|_| is_limit(name)).map(spelling);
+    for (name, raw) in &alias.defaults {
+        let is_there = sent(name) || (is_limit(name) && sent(other(name)));
+        if !is_there {
+            edits.set(wanted(name).unwrap_or(name), raw);
+        }
+    }
+    for (name, raw) in &alias.overrides {
+        // Where the client wrote the other spelling, its value is set there; `rename` takes care of the name.
+        match is_limit(name) && sent(other(name)) {
+            true => {
+                edits.set(other(name), raw);
+                if sent(name) {
+                    edits.set(name, raw);
+                }
+            }
+            false if sent(name) => edits.set(name, raw),
+            false => edits.set(wanted(name).unwrap_or(name), raw),
+        }
+    }
+}
+
+/// Makes the headers of one attempt.
+///
+/// # Errors
+/// [`Kind::TemplateFailed`] naming the header.
+pub(super) fn headers(
+    client: &HeaderMap,
+    provider: &Provider,
+    credential: &Credential,
+    facts: &LazyFacts<'_>,
+) -> Result<HeaderMap, GatewayError> {
+    let mut own = Vec::with_capacity(provider.headers.len());
+    for line in &provider.headers {
+        match line.value(|| facts.get()) {
+            Ok(Some(value)) => own.push((line.name.clone(), value)),
+            Ok(None) => {}
+            Err(error) => return Err(template_failed(&format!("providers.{}.headers.{}", provider.name, line.name), &error)),
+        }
+    }
+    Ok(request_headers(client, &own, credential.header.get()))
 }
 
 /// Asks for usage in the stream unless the client did. Returns whether it was added.
-fn ask_usage(object: &Object<'_>, edits: &mut crate::wire::edit::Edits<'_, '_>) -> bool {
+fn ask_usage(object: &Object<'_>, edits: &mut Edits<'_, '_>) -> bool {
     let Some(options) = object.get("stream_options").filter(|options| *options != b"null") else {
         edits.set("stream_options", br#"{"include_usage":true}"#);
         return true;

@@ -180,7 +180,8 @@ pub struct Provider {
     /// Further tries at the same target.
     #[serde(default)]
     pub retries: Retries,
-    /// Headers added to every request; values are templates over the request's facts.
+    /// Headers added to every request; values are templates over the request's facts. One that renders to nothing is not sent; one that
+    /// fails on a request fails the request.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
 }
@@ -289,12 +290,12 @@ pub struct Model {
     pub fallbacks: Vec<FallbackRef>,
     /// Which failures move on to the next target. Default: all but content_filter.
     pub fallback_on: Option<Vec<FallbackOn>>,
-    /// A system prompt from a template.
+    /// A system prompt from a template. Added to chat completions; other endpoints have no place for it and are served without.
     pub prompt: Option<Prompt>,
-    /// Body members filled in when the client sent none.
+    /// Body members filled in when the client sent none; for every target of the chain.
     #[serde(default)]
     pub defaults: BTreeMap<String, Value>,
-    /// Body members always set.
+    /// Body members always set; for every target of the chain.
     #[serde(default)]
     pub overrides: BTreeMap<String, Value>,
 }
@@ -335,7 +336,8 @@ pub enum FallbackOn {
     ContentFilter,
 }
 
-/// A system prompt from a template.
+/// A system prompt from a template over the request's facts. One that renders to nothing adds no message; one that fails on a request
+/// fails the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Prompt {
@@ -373,10 +375,10 @@ pub struct Rule {
     pub name: String,
     /// The condition: an expression over the request's facts, true or false.
     pub when: String,
-    /// Serves the request as this alias.
+    /// Serves the request as this alias, whether or not the key may ask for it.
     #[serde(rename = "use")]
     pub use_alias: Option<String>,
-    /// Serves the request from these targets.
+    /// Serves the request from these targets, without a chain, a prompt or defaults.
     pub targets: Option<Vec<TargetRef>>,
     /// Refuses the request.
     pub deny: Option<Deny>,

@@ -1,17 +1,18 @@
 //! Plan + services → table. Everything that can fail happens here, all errors at once; the commit cannot fail.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use http::{HeaderName, HeaderValue};
+use http::HeaderName;
 
 use super::entry::{Alias, Credential, Key, Provider, RoutingTable, Stage, Target, Unnamed};
 use super::rules::{Rule, RuleAction};
+use super::template::{HeaderLine, Prompt};
 use crate::plan::expr::{Condition, KeyFacts};
 use crate::plan::{self, Balance, FallbackRef, Plan};
-use crate::provider::{ClientOptions, Clients, CredentialHeader, Destination, Health, credential_fingerprint, resolve};
+use crate::provider::{ClientOptions, Clients, CredentialHeader, Destination, Health, credential_fingerprint, is_hop_by_hop, resolve};
 use crate::spec::Environment;
 use crate::telemetry::{DIRECT, Metrics, NONE};
 
@@ -48,7 +49,6 @@ pub struct PrepareError {
 /// Everything that keeps the plan from running: secrets that are not there, addresses that may not be dialled, headers that cannot be sent.
 pub fn prepare(plan: Arc<Plan>, revision: u64, services: &Services) -> Result<RoutingTable, Vec<PrepareError>> {
     let mut builder = Builder { plan: &plan, services, providers: HashMap::new(), targets: HashMap::new(), errors: Vec::new() };
-    builder.unserved();
     builder.providers();
     let aliases = builder.aliases();
     let rules = builder.rules(&aliases);
@@ -73,14 +73,6 @@ struct Builder<'a> {
 impl Builder<'_> {
     fn fail(&mut self, place: String, message: impl ToString) {
         self.errors.push(PrepareError { place, message: message.to_string() });
-    }
-
-    /// Refuses what no stage of the data plane serves yet: a part of the spec that did nothing would be worse than an error.
-    fn unserved(&mut self) {
-        let plan = self.plan;
-        for (name, _) in plan.models.iter().filter(|(_, model)| model.prompt.is_some()) {
-            self.fail(format!("/models/{name}/prompt"), "prompt templates are not served by this version");
-        }
     }
 
     fn providers(&mut self) {
@@ -122,16 +114,17 @@ impl Builder<'_> {
         Some(Provider { name: name.to_owned(), spec: spec.clone(), destination, client, headers, credentials, absent })
     }
 
-    fn headers(&mut self, place: &str, spec: &plan::Provider) -> Vec<(HeaderName, HeaderValue)> {
+    fn headers(&mut self, place: &str, spec: &plan::Provider) -> Vec<HeaderLine> {
         let mut headers = Vec::new();
-        for (name, value) in &spec.headers {
-            if value.contains("{{") || value.contains("{%") {
-                self.fail(format!("{place}/headers/{name}"), "header templates are not served by this version; write the value itself");
-                continue;
-            }
-            match (HeaderName::try_from(name.as_str()), HeaderValue::from_str(value)) {
-                (Ok(name), Ok(value)) => headers.push((name, value)),
-                _ => self.fail(format!("{place}/headers/{name}"), "the header cannot be sent as it is written"),
+        for (name, source) in &spec.headers {
+            let place = format!("{place}/headers/{name}");
+            match HeaderName::try_from(name.as_str()) {
+                Ok(name) if is_hop_by_hop(&name) => self.fail(place, "the header belongs to the connection and cannot be set"),
+                Ok(name) => match HeaderLine::compile(name, source) {
+                    Ok(line) => headers.push(line),
+                    Err(error) => self.fail(place, error),
+                },
+                Err(_) => self.fail(place, "this is not the name of a header"),
             }
         }
         headers
@@ -188,11 +181,29 @@ impl Builder<'_> {
         for (name, spec) in &plan.models {
             let mut stages = Vec::new();
             self.stages(name, &mut BTreeSet::new(), &mut BTreeSet::new(), &mut stages);
-            let metrics = self.services.metrics.alias(name);
-            let alias = Alias { name: name.clone(), spec: spec.clone(), stages, turn: AtomicU64::new(0), metrics };
+            let alias = Alias {
+                name: name.clone(),
+                spec: spec.clone(),
+                prompt: spec.prompt.as_ref().and_then(|prompt| self.prompt(name, prompt)),
+                defaults: raw(&spec.defaults),
+                overrides: raw(&spec.overrides),
+                stages,
+                turn: AtomicU64::new(0),
+                metrics: self.services.metrics.alias(name),
+            };
             aliases.insert(name.clone(), Arc::new(alias));
         }
         aliases
+    }
+
+    fn prompt(&mut self, alias: &str, spec: &plan::Prompt) -> Option<Prompt> {
+        match Prompt::compile(&spec.system, spec.position) {
+            Ok(prompt) => Some(prompt),
+            Err(error) => {
+                self.fail(format!("/models/{alias}/prompt/system"), error);
+                None
+            }
+        }
     }
 
     /// Flattens a chain, depth first: an alias's own targets, then its fallbacks. No alias and no target is taken twice.
@@ -289,4 +300,9 @@ impl Builder<'_> {
         }
         keys
     }
+}
+
+/// Writes members as raw JSON, once.
+fn raw(members: &BTreeMap<String, serde_json::Value>) -> Vec<(String, Vec<u8>)> {
+    members.iter().map(|(name, value)| (name.clone(), value.to_string().into_bytes())).collect()
 }

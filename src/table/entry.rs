@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use http::{HeaderName, HeaderValue};
-
 use super::rules::Rule;
+use super::template::{HeaderLine, Prompt};
 use crate::base::{Digest, glob};
 use crate::plan::expr::KeyFacts;
 use crate::plan::{self, Balance, Plan};
@@ -81,6 +80,12 @@ pub struct Alias {
     pub name: String,
     /// What the spec says of it.
     pub spec: plan::Model,
+    /// Its system prompt.
+    pub prompt: Option<Prompt>,
+    /// Members that are filled in, as raw JSON.
+    pub defaults: Vec<(String, Vec<u8>)>,
+    /// Members that are set, as raw JSON.
+    pub overrides: Vec<(String, Vec<u8>)>,
     /// Its own targets first, then each link of the chain; no target twice.
     pub stages: Vec<Stage>,
     /// Counts requests, for `round_robin`.
@@ -130,7 +135,7 @@ pub struct Provider {
     /// The client with its pools.
     pub client: Client,
     /// Headers of every request.
-    pub headers: Vec<(HeaderName, HeaderValue)>,
+    pub headers: Vec<HeaderLine>,
     /// Credentials that have their secret.
     pub credentials: Vec<Arc<Credential>>,
     /// Optional credentials without a secret, with the reason.

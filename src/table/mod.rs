@@ -6,6 +6,7 @@ mod entry;
 mod facts;
 mod live;
 mod rules;
+mod template;
 
 pub use build::{PrepareError, Services, prepare};
 pub use decide::{Ask, Candidate, Decision, Denial, Excluded, Exclusion, Standing, decide};
@@ -13,3 +14,4 @@ pub use entry::{Alias, Credential, Key, Provider, RoutingTable, Stage, Target, U
 pub use facts::Request;
 pub use live::Live;
 pub use rules::{Rule, RuleAction, Verdict};
+pub use template::{HeaderFault, HeaderLine, Prompt};

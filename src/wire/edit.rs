@@ -108,7 +108,7 @@ impl<'a> Object<'a> {
 
     /// Starts a set of edits.
     pub fn edit(&self) -> Edits<'_, 'a> {
-        Edits { object: self, splices: Vec::new(), inserts: Vec::new() }
+        Edits { object: self, splices: Vec::with_capacity(4), inserts: Vec::new() }
     }
 }
 
@@ -117,23 +117,27 @@ impl<'a> Object<'a> {
 pub struct Edits<'o, 'a> {
     object: &'o Object<'a>,
     splices: Vec<(Range<usize>, Vec<u8>)>,
-    inserts: Vec<u8>,
+    /// Members that the object has not got, with their values.
+    inserts: Vec<(String, Vec<u8>)>,
 }
 
 impl Edits<'_, '_> {
-    /// Sets a member to raw JSON: in place where it stands, else before the closing brace.
+    /// Sets a member to raw JSON: in place where it stands, else before the closing brace. Of two values for one member the later wins.
     pub fn set(&mut self, key: &str, raw: &[u8]) {
+        self.put(key, raw.to_vec());
+    }
+
+    fn put(&mut self, key: &str, raw: Vec<u8>) {
         match self.object.find(key) {
-            Some(member) if self.object.bytes.get(member.value.clone()) == Some(raw) => {}
-            Some(member) => self.splices.push((member.value.clone(), raw.to_vec())),
-            None => {
-                if !self.inserts.is_empty() || !self.object.members.is_empty() {
-                    self.inserts.push(b',');
-                }
-                quote_into(key, &mut self.inserts);
-                self.inserts.push(b':');
-                self.inserts.extend_from_slice(raw);
-            }
+            Some(member) => match self.splices.iter_mut().find(|(range, _)| *range == member.value) {
+                Some((_, before)) => *before = raw,
+                None if self.object.bytes.get(member.value.clone()) == Some(raw.as_slice()) => {}
+                None => self.splices.push((member.value.clone(), raw)),
+            },
+            None => match self.inserts.iter_mut().find(|(name, _)| name == key) {
+                Some((_, before)) => *before = raw,
+                None => self.inserts.push((key.to_owned(), raw)),
+            },
         }
     }
 
@@ -141,7 +145,7 @@ impl Edits<'_, '_> {
     pub fn set_string(&mut self, key: &str, value: &str) {
         let mut raw = Vec::with_capacity(value.len() + 2);
         quote_into(value, &mut raw);
-        self.set(key, &raw);
+        self.put(key, raw);
     }
 
     /// Renames a member where it stands; nothing where the new name is there already.
@@ -186,8 +190,18 @@ impl Edits<'_, '_> {
     /// Writes the edited object.
     pub fn apply(mut self) -> Vec<u8> {
         if !self.inserts.is_empty() {
-            let at = if self.object.members.is_empty() { self.object.open } else { self.object.close };
-            self.splices.push((at..at, self.inserts));
+            let is_bare = self.object.members.is_empty();
+            let at = if is_bare { self.object.open } else { self.object.close };
+            let mut members = Vec::new();
+            for (key, raw) in &self.inserts {
+                if !is_bare || !members.is_empty() {
+                    members.push(b',');
+                }
+                quote_into(key, &mut members);
+                members.push(b':');
+                members.extend_from_slice(raw);
+            }
+            self.splices.push((at..at, members));
         }
         self.splices.sort_by_key(|(range, _)| (range.start, range.end));
         let grown: usize = self.splices.iter().map(|(_, raw)| raw.len()).sum();
@@ -376,6 +390,16 @@ mod tests {
             edits.set("c", b"3");
         });
         assert_eq!(two, "{\"b\":2,\"c\":3}");
+    }
+
+    #[test]
+    fn of_two_values_for_one_member_the_later_wins() {
+        let out = edited("{\"a\":1}", |edits| {
+            for (key, raw) in [("a", "2"), ("b", "3"), ("a", "4"), ("b", "5"), ("c", "6")] {
+                edits.set(key, raw.as_bytes());
+            }
+        });
+        assert_eq!(out, "{\"a\":4,\"b\":5,\"c\":6}");
     }
 
     #[test]

@@ -76,6 +76,7 @@ const fn error_type(kind: Kind) -> &'static str {
         | Kind::UpstreamTimeout
         | Kind::UpstreamMalformed
         | Kind::UpstreamTruncated
+        | Kind::TemplateFailed
         | Kind::Internal => "server_error",
     }
 }

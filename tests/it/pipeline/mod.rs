@@ -4,3 +4,4 @@ mod failover;
 mod harness;
 mod relay;
 mod rules;
+mod templates;

@@ -126,18 +126,23 @@ async fn a_stream_outlives_a_swap_that_keeps_its_key() {
 }
 
 #[tokio::test]
-async fn what_the_data_plane_cannot_serve_yet_is_refused_before_the_swap() {
+async fn what_cannot_be_served_is_refused_before_the_swap_all_at_once() {
     let rig = Rig::start().await;
     let refused = plan(|plan| {
         plan["rules"] = json!([{"name": "r", "when": "no_such_fact", "action": {"use": "fast"}}, {"name": "s", "when": "stream", "action": {"use": "nope"}}]);
-        plan["models"]["fast"]["prompt"] = json!({"system": "be brief", "position": "prepend"});
-        plan["providers"]["one"]["headers"] = json!({"x-team": "{{ key.team }}"});
+        plan["models"]["fast"]["prompt"] = json!({"system": "{{ nope }}", "position": "prepend"});
+        plan["providers"]["one"]["headers"] = json!({"x-team": "{{ key.tema }}", "connection": "close"});
         plan["providers"]["two"]["credentials"]["c"]["secret"] = json!({"env": "NOT_SET"});
     });
     let errors = prepare(Arc::new(refused), 2, &rig.gateway.services).unwrap_err();
     let places: Vec<_> = errors.iter().map(|error| error.place.as_str()).collect();
-    assert_eq!(
-        places,
-        ["/models/fast/prompt", "/providers/one/headers/x-team", "/providers/two/credentials/c/secret", "/rules/0/when", "/rules/1/use"]
-    );
+    let expected = [
+        "/providers/one/headers/connection",
+        "/providers/one/headers/x-team",
+        "/providers/two/credentials/c/secret",
+        "/models/fast/prompt/system",
+        "/rules/0/when",
+        "/rules/1/use",
+    ];
+    assert_eq!(places, expected);
 }
