@@ -40,7 +40,7 @@ pub(crate) fn diagnostic_line(diagnostic: &Value) -> String {
     let text = |pointer: &str| diagnostic.pointer(pointer).and_then(Value::as_str);
     let number = |pointer: &str| diagnostic.pointer(pointer).and_then(Value::as_u64);
     let head = format!("{}[{}]", text("/severity").unwrap_or("error"), text("/code").unwrap_or("?"));
-    let place = match (text("/file"), number("/range/start/line"), number("/range/start/col")) {
+    let place = match (text("/file"), number("/line"), number("/column")) {
         (Some(file), Some(line), Some(column)) => format!(" {file}:{line}:{column}"),
         (Some(file), _, _) => format!(" {file}"),
         (None, _, _) => String::new(),

@@ -5,6 +5,7 @@
 mod diagnostic;
 mod loaded;
 mod refs;
+pub mod report;
 mod schema;
 mod source;
 mod types;

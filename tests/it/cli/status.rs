@@ -15,7 +15,7 @@ fn status() -> Value {
         "tables_alive": 1, "in_flight": 3,
         "last_reload": {"outcome": "rejected", "trigger": "file", "time": "2026-11-25T06:01:00Z", "diagnostics": [{
             "code": "BF0207", "severity": "error", "message": "alias `fast` targets provider `groqq`, which does not exist",
-            "file": "gateway.yaml", "range": {"start": {"line": 14, "col": 9, "byte": 200}, "end": {"line": 14, "col": 14, "byte": 205}}}]},
+            "file": "gateway.yaml", "line": 14, "column": 9, "end_line": 14, "end_column": 14}]},
         "providers": {
             "groq": {"credentials": {
                 "a": {"state": "ready", "reason": null, "until_ms": null},

@@ -1,3 +1,4 @@
 //! The spec's language through its public functions: schema, loader, reports.
 
+mod report;
 mod schema;
