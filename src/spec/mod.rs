@@ -9,6 +9,7 @@ pub mod report;
 mod schema;
 mod source;
 mod types;
+mod yaml;
 
 pub use diagnostic::{Diagnostic, Location, Severity};
 pub use loaded::{Environment, Inputs, Loaded, ProcessEnvironment, Rejected, Spans};
@@ -16,3 +17,4 @@ pub use refs::{FallbackRef, SecretRef, TargetRef};
 pub use schema::{Draft, schema};
 pub use source::{Disk, Files, Memory, Source, Sources};
 pub use types::*;
+pub use yaml::to_yaml;

@@ -18,6 +18,8 @@ pub use json::json;
 pub use markdown::markdown;
 pub use sarif::{Explanation, sarif};
 
+pub(super) use shown::is_visible;
+
 use super::{Diagnostic, Severity};
 
 /// Sorts as a reader goes through files: findings without a place first, then by file and byte.

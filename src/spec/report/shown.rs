@@ -33,6 +33,11 @@ pub(super) fn visible(character: char) -> char {
     }
 }
 
+/// Returns whether a character is shown as itself.
+pub(in crate::spec) fn is_visible(character: char) -> bool {
+    visible(character) == character
+}
+
 /// Cleans a message, a remedy or a label: one line, cut when endless.
 pub(super) fn line(text: &str) -> String {
     let mut clean: String = text.chars().take(LONGEST).map(|c| if c.is_whitespace() { ' ' } else { visible(c) }).collect();
