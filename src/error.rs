@@ -159,6 +159,11 @@ impl Kind {
         }
     }
 
+    /// Returns whether the upstream refused the request itself, so that its answer is the client's to read.
+    pub const fn is_about_the_request(self) -> bool {
+        matches!(self, Self::UpstreamRejected | Self::ContextWindow | Self::ContentFilter)
+    }
+
     /// Returns whether the failure shows the target itself in trouble, and so counts against its health.
     pub const fn blames_target(self) -> bool {
         matches!(

@@ -3,10 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-/// A source of monotonic and wall time, both in milliseconds.
+/// A source of monotonic and wall time.
 pub trait Clock: Send + Sync + std::fmt::Debug {
     /// Returns milliseconds on a clock that never goes back; only differences mean something.
     fn monotonic_ms(&self) -> u64;
+    /// Returns microseconds on the clock of [`Clock::monotonic_ms`], as finely as it can tell them.
+    fn monotonic_us(&self) -> u64 {
+        self.monotonic_ms().saturating_mul(1_000)
+    }
     /// Returns milliseconds since the Unix epoch.
     fn unix_ms(&self) -> u64;
 }
@@ -26,6 +30,10 @@ impl Default for SystemClock {
 impl Clock for SystemClock {
     fn monotonic_ms(&self) -> u64 {
         u64::try_from(self.start.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn monotonic_us(&self) -> u64 {
+        u64::try_from(self.start.elapsed().as_micros()).unwrap_or(u64::MAX)
     }
 
     fn unix_ms(&self) -> u64 {

@@ -7,20 +7,31 @@ use http::request::Parts;
 use http::{Method, Uri};
 
 use super::Gateway;
+use super::attempt::{Answer, AnswerBody, Call, Failure};
 use crate::base::Clock;
 use crate::error::Kind;
-use crate::table::{Alias, Key, RoutingTable, Target};
+use crate::provider::Probe;
+use crate::table::{Alias, Credential, Key, RoutingTable, Target};
 use crate::telemetry::{AccessEntry, AccessLog, AliasMetrics, AttemptEntry, Endpoint, Held, Metrics, RequestId};
-use crate::wire::openai_chat::Usage;
+use crate::wire::openai_chat::{Attempted, Usage};
 
 /// One call of an upstream.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Attempt {
     pub(super) target: Arc<Target>,
-    pub(super) credential: String,
+    pub(super) credential: Arc<Credential>,
     pub(super) failure: Option<Kind>,
     pub(super) status: Option<u16>,
+    pub(super) started_ms: u64,
     pub(super) took_ms: u64,
+}
+
+/// What the end of a running stream must be told to.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) jitter: f64,
+    /// The right to probe, held until the stream shows how the target is.
+    pub(super) probe: Option<Probe>,
 }
 
 /// What is known of a request, and where it is written.
@@ -33,7 +44,9 @@ pub(super) struct Exchange {
     pub(super) log: AccessLog,
     pub(super) id: RequestId,
     pub(super) arrived_unix_ms: u64,
-    pub(super) arrived_ms: u64,
+    pub(super) arrived_us: u64,
+    /// Until the answer's head, without waits for others; a running stream adds to it what is not counted.
+    pub(super) overhead_us: u64,
     pub(super) revision: u64,
     pub(super) method: Method,
     pub(super) uri: Uri,
@@ -43,14 +56,18 @@ pub(super) struct Exchange {
     pub(super) alias: Option<Arc<Alias>>,
     pub(super) rule: Option<String>,
     pub(super) attempts: Vec<Attempt>,
+    /// The last attempt, while it is a stream that runs.
+    pub(super) open: Option<Open>,
     pub(super) status: u16,
     pub(super) error: Option<Kind>,
     pub(super) stream: bool,
-    pub(super) ttft_ms: Option<u64>,
+    pub(super) ttft_us: Option<u64>,
     pub(super) usage: Option<Usage>,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
+    /// Counted while it lives.
     pub(super) in_flight: Option<Held>,
+    pub(super) stream_open: Option<Held>,
     pub(super) done: bool,
 }
 
@@ -65,7 +82,8 @@ impl Exchange {
             log: gateway.log.clone(),
             id: gateway.ids.next(unix_ms),
             arrived_unix_ms: unix_ms,
-            arrived_ms: gateway.clock.monotonic_ms(),
+            arrived_us: gateway.clock.monotonic_us(),
+            overhead_us: 0,
             revision: table.revision,
             method: head.method.clone(),
             uri: head.uri.clone(),
@@ -75,14 +93,16 @@ impl Exchange {
             alias: None,
             rule: None,
             attempts: Vec::new(),
+            open: None,
             status: 500,
             error: None,
             stream: false,
-            ttft_ms: None,
+            ttft_us: None,
             usage: None,
             bytes_in: 0,
             bytes_out: 0,
-            in_flight: Some(gateway.services.metrics.in_flight()),
+            in_flight: None,
+            stream_open: None,
             done: false,
         }
     }
@@ -97,30 +117,55 @@ impl Exchange {
         self.finish(false);
     }
 
+    /// Judges the running stream's end: a target has succeeded only when its stream is whole. Further calls do nothing.
+    pub(super) fn conclude(&mut self, failure: Option<Kind>) {
+        self.judge_stream(failure, false);
+    }
+
+    fn judge_stream(&mut self, failure: Option<Kind>, client_gone: bool) {
+        let Some(open) = self.open.take() else { return };
+        let Some(last) = self.attempts.last_mut() else { return };
+        let now_ms = self.clock.monotonic_ms();
+        last.took_ms = now_ms.saturating_sub(last.started_ms);
+        match failure {
+            Some(kind) if kind.blames_target() => last.target.health.failure(last.started_ms, now_ms, open.jitter),
+            // What came was fine, but nobody knows what would have followed.
+            None if client_gone => {}
+            None => last.target.health.success(last.started_ms, now_ms),
+            // An error of the account, or a key that was revoked here.
+            Some(_) => {}
+        }
+        last.failure = failure.filter(|kind| *kind != Kind::Revoked);
+        last.target.metrics.attempt(last.failure, Duration::from_millis(last.took_ms));
+    }
+
     fn finish(&mut self, client_gone: bool) {
         if std::mem::replace(&mut self.done, true) {
             return;
         }
-        self.in_flight = None;
-        let duration_ms = self.clock.monotonic_ms().saturating_sub(self.arrived_ms);
+        self.judge_stream(None, client_gone);
+        (self.in_flight, self.stream_open) = (None, None);
+        let duration_us = self.clock.monotonic_us().saturating_sub(self.arrived_us);
         let status = if client_gone { 499 } else { self.status };
-        self.metrics.endpoint(self.endpoint).record_request(status, Duration::from_millis(duration_ms));
+        let metrics = self.metrics.endpoint(self.endpoint);
+        metrics.record_request(status, Duration::from_micros(duration_us));
         if let (true, Some(kind)) = (self.attempts.is_empty(), self.error) {
             self.gateway_metrics.refused(kind);
+        } else {
+            metrics.overhead(Duration::from_micros(self.overhead_us));
         }
         let last = self.attempts.last();
         if let (Some(usage), Some(last)) = (self.usage, last) {
             last.target.metrics.tokens(usage.input, usage.output);
         }
         if self.log.enabled() {
-            self.write(duration_ms, status, client_gone);
+            self.write(duration_us / 1000, status, client_gone);
         }
     }
 
     fn write(&self, duration_ms: u64, status: u16, client_gone: bool) {
         let attempts: Vec<_> = self.attempts.iter().map(Attempt::entry).collect();
         let served = self.attempts.last().filter(|attempt| attempt.failure.is_none());
-        let upstream_ms: u64 = self.attempts.iter().map(|attempt| attempt.took_ms).sum();
         self.log.write(&AccessEntry {
             unix_ms: self.arrived_unix_ms,
             request_id: self.id.as_str(),
@@ -134,15 +179,15 @@ impl Exchange {
             alias: self.alias.as_ref().map(|alias| alias.name.as_str()),
             rule: self.rule.as_deref(),
             target: served.map(|attempt| (attempt.target.provider.name.as_str(), attempt.target.model.as_str())),
-            credential: served.map(|attempt| attempt.credential.as_str()),
+            credential: served.map(|attempt| attempt.credential.name.as_str()),
             attempts: &attempts,
             fallbacks: self.fallbacks(),
             status,
             error: self.error.map(Kind::code),
             stream: self.stream,
             duration_ms,
-            overhead_us: if self.stream { 0 } else { duration_ms.saturating_sub(upstream_ms) * 1000 },
-            ttft_ms: self.ttft_ms,
+            overhead_us: self.overhead_us,
+            ttft_ms: self.ttft_us.map(|us| us / 1000),
             tokens_in: self.usage.map(|usage| usage.input),
             tokens_out: self.usage.map(|usage| usage.output),
             usage_source: self.usage.map(|_| "provider"),
@@ -168,10 +213,59 @@ impl Drop for Exchange {
 }
 
 impl Attempt {
+    pub(super) fn begin(target: &Arc<Target>, credential: &Arc<Credential>, call: &Call<'_>) -> Self {
+        let (target, credential) = (Arc::clone(target), Arc::clone(credential));
+        Self { target, credential, failure: None, status: None, started_ms: call.clock.monotonic_ms(), took_ms: 0 }
+    }
+
+    /// Tells health and metrics how the attempt went. Of a stream that has only begun, no more is known than that the credential is good.
+    pub(super) fn conclude(&mut self, result: &Result<Answer, Box<Failure>>, call: &Call<'_>) {
+        let now_ms = call.clock.monotonic_ms();
+        self.took_ms = now_ms.saturating_sub(self.started_ms);
+        let (target, credential, started_ms) = (&self.target.health, &self.credential.health, self.started_ms);
+        match result {
+            Ok(answer) => {
+                self.status = Some(answer.status.as_u16());
+                credential.success(started_ms);
+                match answer.body {
+                    AnswerBody::Whole(..) => target.success(started_ms, now_ms),
+                    AnswerBody::Stream(_) => return,
+                }
+            }
+            Err(failure) => {
+                self.status = failure.status;
+                self.failure = Some(failure.error.kind);
+                match failure.error.kind {
+                    kind if kind.is_about_the_request() => {
+                        target.success(started_ms, now_ms);
+                        credential.success(started_ms);
+                    }
+                    Kind::UpstreamRateLimit => credential.cool(now_ms, failure.retry_after_ms),
+                    Kind::UpstreamQuota => credential.exhaust(now_ms),
+                    Kind::UpstreamAuth => {
+                        credential.refuse(now_ms);
+                        let (provider, name) = (self.target.provider.name.as_str(), self.credential.name.as_str());
+                        tracing::error!(provider, credential = name, "the provider refused a credential, which is out until it is changed");
+                    }
+                    kind if kind.blames_target() && failure.blames => target.failure(started_ms, now_ms, call.jitter()),
+                    // A fault of ours says nothing about anybody else.
+                    _ => {}
+                }
+            }
+        }
+        self.target.metrics.attempt(self.failure, Duration::from_millis(self.took_ms));
+    }
+
+    /// Shows the attempt to a client that may see it.
+    pub(super) fn shown(&self) -> Attempted {
+        let outcome = self.failure.map_or("ok", Kind::code);
+        Attempted { target: self.target.id(), outcome, status: self.status, ms: self.took_ms }
+    }
+
     fn entry(&self) -> AttemptEntry<'_> {
         AttemptEntry {
             target: (&self.target.provider.name, &self.target.model),
-            credential: Some(&self.credential),
+            credential: Some(&self.credential.name),
             outcome: self.failure.map_or("ok", Kind::code),
             status: self.status,
             ms: self.took_ms,

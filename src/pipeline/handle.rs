@@ -8,13 +8,14 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
 use http::{HeaderValue, Method, Request, Response};
 
-use super::attempt::{self, Answer, AnswerBody, Call};
-use super::exchange::Exchange;
+use super::attempt::{Answer, AnswerBody, Call};
+use super::exchange::{Attempt, Exchange};
 use super::facts::{self, LazyFacts};
 use super::intake::Asked;
 use super::refusal::{self, Refusal};
 use super::stream::Lease;
-use super::{Reply, auth, intake, models, outbound, respond};
+use super::waiting::Waiting;
+use super::{Reply, auth, chain, intake, models, outbound, respond};
 use crate::base::Clock;
 use crate::error::{GatewayError, Kind};
 use crate::server::{Handler, Peer, RequestBody};
@@ -46,17 +47,28 @@ impl Handler for Gateway {
         let (head, body) = request.into_parts();
         let is_head = head.method == Method::HEAD;
         let mut exchange = Exchange::begin(self, &table, &head);
-        let outcome = Box::pin(self.serve(&table, head, body, &mut exchange)).await;
+        let waiting = Waiting::new(&*self.clock);
+        let outcome = Box::pin(self.serve((&table, head, body), &mut exchange, &waiting)).await;
+        let sees_routing = exchange.key.as_ref().is_some_and(|key| key.spec.routing_headers);
         let mut response = outcome.unwrap_or_else(|refusal| {
             exchange.error = Some(refusal.error.kind);
-            respond::error(&refusal, exchange.id.as_str())
+            let attempts: Vec<_> = exchange.attempts.iter().filter(|_| sees_routing).map(Attempt::shown).collect();
+            respond::error(&refusal, &attempts, exchange.id.as_str())
         });
         exchange.status = response.status().as_u16();
         let headers = response.headers_mut();
+        if sees_routing && let Some(last) = exchange.attempts.last() {
+            headers.insert("x-bifrost-attempts", HeaderValue::from(exchange.attempts.len()));
+            if let Ok(target) = HeaderValue::from_str(&last.target.id()) {
+                headers.insert("x-bifrost-target", target);
+            }
+        }
         if let Ok(id) = HeaderValue::from_str(exchange.id.as_str()) {
             headers.insert("x-bifrost-request-id", id);
         }
         headers.insert("x-bifrost-revision", HeaderValue::from(table.revision));
+        let spent_us = self.clock.monotonic_us().saturating_sub(exchange.arrived_us);
+        exchange.overhead_us = spent_us.saturating_sub(waiting.total_us());
         if is_head {
             // Nobody will read the body, which says how long it would have been.
             exchange.end();
@@ -70,15 +82,19 @@ impl Handler for Gateway {
 impl Gateway {
     async fn serve(
         &self,
-        table: &Arc<RoutingTable>,
-        head: Parts,
-        body: RequestBody,
+        (table, head, body): (&RoutingTable, Parts, RequestBody),
         exchange: &mut Exchange,
+        waiting: &Waiting<'_>,
     ) -> Result<Response<Reply>, Refusal> {
         let path = head.uri.path();
         let (endpoint, below) =
             intake::endpoint(path).filter(|(endpoint, _)| *endpoint != Endpoint::Unknown).ok_or_else(|| refusal::no_path(path))?;
         exchange.endpoint = endpoint;
+        let limits = &table.plan.gateway.limits;
+        exchange.in_flight = self.services.metrics.admit(limits.in_flight);
+        if exchange.in_flight.is_none() {
+            return Err(refusal::full(limits.in_flight));
+        }
         let key = auth::authenticate(table, &head.headers, exchange.arrived_unix_ms)?;
         exchange.key.clone_from(&key);
         let key = key.as_deref();
@@ -88,7 +104,7 @@ impl Gateway {
         if head.method != Method::POST {
             return Err(refusal::wrong_method("POST"));
         }
-        let bytes = body.collect_capped(table.plan.gateway.limits.body.get()).await.map_err(refusal::unread)?;
+        let bytes = waiting.on(body.collect_capped(limits.body.get())).await.map_err(refusal::unread)?;
         exchange.bytes_in = bytes.len() as u64;
         let object =
             Object::scan(&bytes).map_err(|error| GatewayError::new(Kind::BadRequest, format!("The request was refused: {error}.")))?;
@@ -109,9 +125,10 @@ impl Gateway {
         let (decision, roll) = self.decide(table, &asked, &facts, exchange)?;
         let stream = asked.stream && intake::is_judged(endpoint);
         let system = outbound::system_message(&object, endpoint, decision.alias.as_deref(), &facts)?;
-        let call = Call { clock: &*self.clock, endpoint, below, object: &object, headers: &headers, facts: &facts, system, stream, roll };
-        let outcome = attempt::run(&decision, &call).await;
-        exchange.attempts = outcome.attempts;
+        let (clock, object, headers, facts) = (&*self.clock, &object, &*headers, &facts);
+        let call = Call { clock, endpoint, below, object, headers, facts, system, stream, roll, waiting };
+        let outcome = chain::run(&decision, &call).await;
+        (exchange.attempts, exchange.open) = (outcome.attempts, outcome.open);
         let answer = outcome.result?;
         let lease = Lease {
             live: Arc::clone(&self.live),
@@ -165,16 +182,17 @@ impl Gateway {
                 Reply::whole(body)
             }
             AnswerBody::Stream(mut stream) => {
-                let ttft_ms = self.clock.monotonic_ms().saturating_sub(exchange.arrived_ms);
-                exchange.ttft_ms = Some(ttft_ms);
+                let ttft_us = self.clock.monotonic_us().saturating_sub(exchange.arrived_us);
+                exchange.ttft_us = Some(ttft_us);
+                exchange.stream_open = Some(self.services.metrics.stream_open());
                 if let Some(last) = exchange.attempts.last() {
-                    last.target.metrics.time_to_first_token(Duration::from_millis(ttft_ms));
+                    last.target.metrics.time_to_first_token(Duration::from_micros(ttft_us));
                 }
                 stream.lease = Some(lease);
                 Reply::stream(*stream)
             }
         };
-        let is_stream = exchange.ttft_ms.is_some();
+        let is_stream = exchange.ttft_us.is_some();
         let mut response = Response::new(body);
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
@@ -182,12 +200,6 @@ impl Gateway {
         if is_stream {
             headers.entry(CONTENT_TYPE).or_insert(HeaderValue::from_static("text/event-stream"));
             headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-        }
-        if exchange.key.as_ref().is_some_and(|key| key.spec.routing_headers) {
-            headers.insert("x-bifrost-attempts", HeaderValue::from(exchange.attempts.len()));
-            if let Some(Ok(target)) = exchange.attempts.last().map(|attempt| HeaderValue::from_str(&attempt.target.id())) {
-                headers.insert("x-bifrost-target", target);
-            }
         }
         response
     }

@@ -5,6 +5,7 @@
 
 mod attempt;
 mod auth;
+mod chain;
 mod exchange;
 mod facts;
 mod handle;
@@ -15,6 +16,7 @@ mod refusal;
 mod reply;
 mod respond;
 mod stream;
+mod waiting;
 
 pub use handle::Gateway;
 pub use reply::Reply;

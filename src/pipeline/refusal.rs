@@ -20,6 +20,13 @@ impl From<GatewayError> for Refusal {
     }
 }
 
+/// A gateway that serves as many requests as it may.
+pub(super) fn full(limit: u32) -> Refusal {
+    let text = format!("The gateway is serving as many requests as it may: {limit} (`gateway.limits.in_flight` in the spec).");
+    // Most requests take longer, but places come free all the time.
+    Refusal { retry_after_ms: Some(1_000), ..GatewayError::new(Kind::Overloaded, text).into() }
+}
+
 /// A path that does not exist.
 pub(super) fn no_path(path: &str) -> Refusal {
     GatewayError::new(Kind::UnknownPath, format!("There is no `{path}` here. The paths of OpenAI's API begin with `/v1/`.")).into()

@@ -6,12 +6,12 @@ use http::{HeaderValue, Response, StatusCode};
 
 use super::Reply;
 use super::refusal::Refusal;
-use crate::wire::openai_chat::Envelope;
+use crate::wire::openai_chat::{Attempted, Envelope};
 
 /// Writes a refusal. Its wait becomes `Retry-After`, rounded up to whole seconds.
-pub(super) fn error(refusal: &Refusal, request_id: &str) -> Response<Reply> {
+pub(super) fn error(refusal: &Refusal, attempts: &[Attempted], request_id: &str) -> Response<Reply> {
     let error = &refusal.error;
-    let body = Envelope::new(error.kind, &error.public, None, Some(request_id)).to_bytes();
+    let body = Envelope::new(error.kind, &error.public, None, Some(request_id)).attempts(attempts).to_bytes();
     let status = refusal.status.unwrap_or(error.kind.status());
     let mut response = json(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body);
     if let Some(seconds) = refusal.retry_after_ms.map(|ms| ms.div_ceil(1000))

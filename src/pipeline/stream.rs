@@ -13,8 +13,11 @@ use crate::base::{Clock, Digest};
 use crate::error::{GatewayError, Kind};
 use crate::provider::IdleBody;
 use crate::table::Live;
-use crate::wire::frame::Sse;
-use crate::wire::openai_chat::{Event, Watcher, error_event};
+use crate::wire::frame::{self, Sse};
+use crate::wire::openai_chat::{Event, Watcher, classify_event, error_event};
+
+/// Most bytes that are held back before the first content: keep-alives and roles are small.
+const HELD_CAP: usize = 1 << 20;
 
 /// What a stream needs to find out that its key was revoked.
 #[derive(Debug)]
@@ -39,6 +42,20 @@ impl Lease {
     }
 }
 
+/// Why a stream did not get as far as content.
+#[derive(Debug)]
+pub(super) enum Early {
+    /// An error event, with its data.
+    Event(Bytes),
+    Fault(GatewayError),
+}
+
+impl From<GatewayError> for Early {
+    fn from(error: GatewayError) -> Self {
+        Self::Fault(error)
+    }
+}
+
 /// A stream whose gate has opened: its first content has come.
 #[derive(Debug)]
 pub(super) struct Stream {
@@ -59,9 +76,14 @@ impl Stream {
     ///
     /// # Errors
     /// Whatever keeps the next target possible: an error event, a malformed event, an end or a fault before content.
-    pub(super) async fn open(&mut self) -> Result<(), GatewayError> {
+    pub(super) async fn open(&mut self) -> Result<(), Early> {
+        let mut held = 0;
         loop {
             while let Some(event) = self.sse.next_event() {
+                held += event.len();
+                if held > HELD_CAP {
+                    return Err(malformed("The provider sent too much before any content.").into());
+                }
                 match self.watcher.observe(&event) {
                     Event::Usage if self.hide_usage => {}
                     Event::Quiet | Event::Usage => self.queue.push_back(event),
@@ -69,15 +91,18 @@ impl Stream {
                         self.queue.push_back(event);
                         return Ok(());
                     }
-                    Event::Error => return Err(early(&event)),
-                    Event::Done => return Err(GatewayError::new(Kind::UpstreamMalformed, "The provider's stream ended without content.")),
-                    Event::Malformed => return Err(GatewayError::new(Kind::UpstreamMalformed, "The provider sent a malformed event.")),
+                    Event::Error => return Err(Early::Event(data(&event))),
+                    Event::Done => return Err(malformed("The provider's stream ended without content.").into()),
+                    Event::Malformed => return Err(malformed("The provider sent a malformed event.").into()),
                 }
             }
             match std::future::poll_fn(|cx| self.pull(cx)).await {
                 Some(Ok(piece)) => self.push(piece)?,
-                Some(Err(error)) => return Err(error),
-                None => return Err(GatewayError::new(Kind::UpstreamTruncated, "The provider's stream ended before its first content.")),
+                Some(Err(error)) => return Err(error.into()),
+                None => {
+                    let text = "The provider's stream ended before its first content.";
+                    return Err(GatewayError::new(Kind::UpstreamTruncated, text).into());
+                }
             }
         }
     }
@@ -164,11 +189,15 @@ impl Stream {
                     self.queue.push_back(event);
                     self.over = true;
                     self.upstream = None;
-                    self.settle(Some(Kind::UpstreamServerError));
+                    let kind = match classify_event(&data(&self.queue.back().cloned().unwrap_or_default())) {
+                        Kind::UpstreamMalformed => Kind::UpstreamServerError,
+                        kind => kind,
+                    };
+                    self.settle(Some(kind));
                     return;
                 }
                 Event::Malformed => {
-                    self.fail(&GatewayError::new(Kind::UpstreamMalformed, "The provider sent a malformed event."));
+                    self.fail(&malformed("The provider sent a malformed event."));
                     return;
                 }
             }
@@ -196,40 +225,27 @@ impl Stream {
         self.settle(Some(error.kind));
     }
 
+    /// Tells the record how the stream went; the end is written when the client has got it.
     fn settle(&mut self, failure: Option<Kind>) {
         let Some(exchange) = &mut self.exchange else { return };
         exchange.usage = self.watcher.usage;
-        if let Some(kind) = failure {
-            exchange.error = Some(kind);
-            if let Some(last) = exchange.attempts.last_mut() {
-                last.failure = Some(kind);
-                let now = exchange.clock.monotonic_ms();
-                last.target.health.failure(exchange.arrived_ms, now, 0.5);
+        match failure {
+            Some(kind) => {
+                exchange.error = Some(kind);
+                exchange.conclude(Some(kind));
             }
-        } else if self.queue.is_empty() {
-            exchange.end();
+            None => exchange.end(),
         }
     }
 }
 
-/// Classifies an error event that came in place of content.
-fn early(event: &[u8]) -> GatewayError {
-    let mut data: &[u8] = &[];
-    crate::wire::frame::fields(event, |line| data = line);
-    let text = String::from_utf8_lossy(data.get(..data.len().min(4096)).unwrap_or_default()).to_ascii_lowercase();
-    let says = |needle: &str| text.contains(needle);
-    let kind = if says("insufficient_quota") {
-        Kind::UpstreamQuota
-    } else if says("rate_limit") {
-        Kind::UpstreamRateLimit
-    } else if says("overloaded") {
-        Kind::UpstreamOverload
-    } else if says("context_length") {
-        Kind::ContextWindow
-    } else if says("content_filter") {
-        Kind::ContentFilter
-    } else {
-        Kind::UpstreamMalformed
-    };
-    GatewayError::new(kind, "The provider answered with an error event before any content.")
+fn malformed(text: &str) -> GatewayError {
+    GatewayError::new(Kind::UpstreamMalformed, text)
+}
+
+/// Returns the data of an event, as it stands in it.
+fn data(event: &Bytes) -> Bytes {
+    let mut found: &[u8] = &[];
+    frame::fields(event, |line| found = line);
+    event.slice_ref(found)
 }

@@ -328,7 +328,7 @@ pub enum FallbackOn {
     Timeout,
     /// No connection.
     Connect,
-    /// The prompt is larger than the model's window.
+    /// The prompt is larger than the model's window. The next target of the chain is tried, whatever its window.
     ContextWindow,
     /// An answer that is not what its format says, or an error event before content.
     Malformed,

@@ -20,6 +20,13 @@ impl Held {
         gauge.inc();
         Self(gauge.clone())
     }
+
+    /// Takes a unit unless `limit` are taken. Of two that ask for the last one at once, one gets it.
+    pub(super) fn within(gauge: &Gauge, limit: u32) -> Option<Self> {
+        let before = gauge.inc();
+        let held = Self(gauge.clone());
+        (before < i64::from(limit)).then_some(held)
+    }
 }
 
 impl Drop for Held {

@@ -248,9 +248,9 @@ impl Metrics {
         self.refused.add(kind as usize, 1);
     }
 
-    /// Counts a request as being served until the guard drops.
-    pub fn in_flight(&self) -> Held {
-        Held::new(&self.in_flight)
+    /// Counts a request as being served until the guard drops; none where `limit` requests are being served already.
+    pub fn admit(&self, limit: u32) -> Option<Held> {
+        Held::within(&self.in_flight, limit)
     }
 
     /// Returns how many requests are being served.

@@ -18,12 +18,34 @@ struct Inner<'a> {
     code: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    attempts: &'a [Attempted],
+}
+
+/// One attempt, for clients that may see where they were served.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Attempted {
+    /// `provider/model`.
+    pub target: String,
+    /// The failure's code.
+    pub outcome: &'static str,
+    /// The upstream's status, if it answered.
+    pub status: Option<u16>,
+    /// How long it took, in milliseconds.
+    pub ms: u64,
 }
 
 impl<'a> Envelope<'a> {
     /// Makes an envelope; `param` names the blamed member where there is one.
     pub const fn new(kind: Kind, message: &'a str, param: Option<&'a str>, request_id: Option<&'a str>) -> Self {
-        Self { error: Inner { message, r#type: error_type(kind), param, code: code(kind), request_id } }
+        Self { error: Inner { message, r#type: error_type(kind), param, code: code(kind), request_id, attempts: &[] } }
+    }
+
+    /// Adds the attempts that were made.
+    #[must_use]
+    pub const fn attempts(mut self, attempts: &'a [Attempted]) -> Self {
+        self.error.attempts = attempts;
+        self
     }
 
     /// Writes it.
@@ -106,6 +128,39 @@ pub fn classify(status: u16, body: &[u8]) -> Kind {
     }
 }
 
+/// Classifies the data of an error event, which has no status but may name one (`"code": 502`, OpenRouter).
+pub fn classify_event(data: &[u8]) -> Kind {
+    #[derive(serde::Deserialize)]
+    struct Event {
+        error: Coded,
+    }
+    #[derive(serde::Deserialize)]
+    struct Coded {
+        code: u16,
+    }
+    if let Ok(event) = serde_json::from_slice::<Event>(data)
+        && (400..600).contains(&event.error.code)
+    {
+        return classify(event.error.code, data);
+    }
+    let head = data.get(..data.len().min(8192)).unwrap_or_default();
+    let text = String::from_utf8_lossy(head).to_ascii_lowercase();
+    let says = |needles: &[&str]| needles.iter().any(|needle| text.contains(needle));
+    if says(&QUOTA) {
+        Kind::UpstreamQuota
+    } else if says(&["rate_limit", "rate limit", "too_many_requests"]) {
+        Kind::UpstreamRateLimit
+    } else if says(&["overloaded"]) {
+        Kind::UpstreamOverload
+    } else if says(&CONTEXT) {
+        Kind::ContextWindow
+    } else if says(&FILTER) {
+        Kind::ContentFilter
+    } else {
+        Kind::UpstreamMalformed
+    }
+}
+
 const CONTEXT: [&str; 9] = [
     "context_length_exceeded",
     "maximum context length",
@@ -158,6 +213,22 @@ mod tests {
             (529, "", Kind::UpstreamOverload),
         ] {
             assert_eq!(classify(status, body.as_bytes()), kind, "{status} {body}");
+        }
+    }
+
+    #[test]
+    fn error_events_are_told_apart_by_the_status_they_name_or_their_words() {
+        for (data, kind) in [
+            (r#"{"error":{"code":502,"message":"Upstream error"}}"#, Kind::UpstreamServerError),
+            (r#"{"error":{"code":429,"message":"slow down"}}"#, Kind::UpstreamRateLimit),
+            (r#"{"error":{"code":"insufficient_quota"}}"#, Kind::UpstreamQuota),
+            (r#"{"error":{"code":"rate_limit_exceeded"}}"#, Kind::UpstreamRateLimit),
+            (r#"{"error":{"message":"Overloaded","type":"overloaded_error"}}"#, Kind::UpstreamOverload),
+            (r#"{"error":{"code":"context_length_exceeded"}}"#, Kind::ContextWindow),
+            (r#"{"error":{"message":"something"}}"#, Kind::UpstreamMalformed),
+            ("no json", Kind::UpstreamMalformed),
+        ] {
+            assert_eq!(classify_event(data.as_bytes()), kind, "{data}");
         }
     }
 

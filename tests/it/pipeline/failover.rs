@@ -95,7 +95,7 @@ async fn a_stated_wait_beyond_patience_goes_to_the_next_target_at_once() {
 
 #[tokio::test]
 async fn a_failure_that_the_alias_does_not_list_ends_the_chain() {
-    for (fault, status, path) in [("status=429", 429, "11"), ("status=401", 502, "11"), ("status=500", 502, "11")] {
+    for (fault, status, path) in [("status=429;retry_after=60", 429, "11"), ("status=401", 502, "11"), ("status=500", 502, "11")] {
         let rig = Rig::start_with(|plan| plan["models"]["fast"]["fallback_on"] = json!(["timeout"])).await;
         rig.mock.script(Script::always(fault.parse().unwrap()));
         let seen = rig.chat(WHOLE).await;

@@ -2,6 +2,7 @@
 
 mod failover;
 mod harness;
+mod health;
 mod relay;
 mod rules;
 mod templates;

@@ -83,7 +83,7 @@ async fn headers_are_rendered_per_request_and_cannot_be_broken_out_of() {
     .await;
     let seen = rig.chat(r#"{"model":"one/m\r\nx-evil: 1","messages":[]}"#).await;
     assert_eq!((seen.status.as_u16(), seen.json()["error"]["code"].as_str()), (500, Some("template_failed")), "{}", seen.text());
-    assert!(!seen.text().contains("evil") && rig.mock.requests().is_empty(), "{}", seen.text());
+    assert!(!seen.json()["error"]["message"].as_str().unwrap().contains("evil") && rig.mock.requests().is_empty(), "{}", seen.text());
 }
 
 #[tokio::test]

@@ -24,7 +24,7 @@ fn everything_that_is_recorded_is_shown_in_openmetrics_text() {
     target.tokens(10, 32);
     target.retry();
     metrics.refused(Kind::Overloaded);
-    let (_request, _stream) = (metrics.in_flight(), metrics.stream_open());
+    let (_request, _stream) = (metrics.admit(9), metrics.stream_open());
     metrics.access_log_dropped().inc_by(3);
     metrics.config().reload("applied", "file", MS(7));
     metrics.config().running("0123456789ab", 4);
@@ -119,8 +119,9 @@ fn series_of_what_left_the_spec_are_forgotten_and_held_handles_stay_usable() {
 #[test]
 fn a_guard_gives_back_what_it_holds() {
     let metrics = Metrics::new();
-    let first = metrics.in_flight();
-    let second = metrics.in_flight();
+    let first = metrics.admit(2);
+    let second = metrics.admit(2);
+    assert!(second.is_some() && metrics.admit(2).is_none());
     assert_eq!(metrics.requests_in_flight(), 2);
     drop(first);
     assert_eq!(metrics.requests_in_flight(), 1);

@@ -1,0 +1,211 @@
+//! The chain: one candidate after another, one credential after another, within one deadline, until one answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::attempt::{Answer, AnswerBody, Call, Failure, once};
+use super::exchange::{Attempt, Open};
+use super::refusal::Refusal;
+use crate::error::{GatewayError, Kind, Retry};
+use crate::plan::FallbackOn;
+use crate::table::{Alias, Credential, Decision, Standing, Target};
+
+/// Longest wait between two tries of one target, unless the provider states its own.
+const BACKOFF_CAP_MS: u64 = 30_000;
+
+/// What the whole chain came to.
+pub(super) struct Outcome {
+    pub(super) result: Result<Answer, Refusal>,
+    pub(super) attempts: Vec<Attempt>,
+    /// The last attempt, where its answer is a stream that has only begun.
+    pub(super) open: Option<Open>,
+}
+
+/// How far a target was tried when an attempt failed.
+struct Tried {
+    tries: u32,
+    took: Duration,
+    /// Of the request's time.
+    left: Duration,
+    credentials_left: bool,
+    targets_left: bool,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Next {
+    /// After a wait.
+    Same(Duration),
+    Credential,
+    Target,
+    Stop,
+}
+
+/// Tries the candidates in order.
+pub(super) async fn run(decision: &Decision, call: &Call<'_>) -> Outcome {
+    let total = decision.candidates.first().map_or(Duration::from_secs(900), |first| first.target.provider.spec.timeouts.total.get());
+    let deadline = Instant::now() + total;
+    let alias = decision.alias.as_deref();
+    let mut attempts = Vec::with_capacity(1);
+    let mut last: Option<Box<Failure>> = None;
+    'chain: for (place, candidate) in decision.candidates.iter().enumerate() {
+        let target = &candidate.target;
+        let targets_left = place + 1 < decision.candidates.len();
+        // A half-open breaker lets one request through; whoever else comes goes on to the next target, if there is one.
+        let mut probe = target.health.try_probe(call.clock.monotonic_ms());
+        if candidate.standing == Standing::HalfOpen && probe.is_none() && targets_left {
+            continue;
+        }
+        if let (Some(failure), Some(alias)) = (&last, alias) {
+            alias.metrics.fallback(failure.error.kind);
+        }
+        let mut credentials = candidate.credentials.iter();
+        while let Some(credential) = credentials.next() {
+            for tries in 0.. {
+                let (attempt, result) = tried(target, credential, alias, (call, deadline, !attempts.is_empty())).await;
+                let took = Duration::from_millis(attempt.took_ms);
+                attempts.push(attempt);
+                let failure = match result {
+                    Ok(answer) => {
+                        let is_open = matches!(answer.body, AnswerBody::Stream(_));
+                        let open = is_open.then(|| Open { jitter: call.jitter(), probe: probe.take() });
+                        return Outcome { result: Ok(answer), attempts, open };
+                    }
+                    Err(failure) => failure,
+                };
+                let left = deadline.saturating_duration_since(Instant::now());
+                let tried = Tried { tries, took, left, credentials_left: credentials.len() > 0, targets_left };
+                let next = judge(&failure, target, alias, &tried, call.roll);
+                last = Some(failure);
+                match next {
+                    Next::Same(wait) => {
+                        target.metrics.retry();
+                        call.waiting.on(tokio::time::sleep(wait)).await;
+                    }
+                    Next::Credential => break,
+                    Next::Target => continue 'chain,
+                    Next::Stop => break 'chain,
+                }
+            }
+        }
+    }
+    let result = conclude(last, attempts.len());
+    Outcome { result, attempts, open: None }
+}
+
+/// Tries once, within what is left of the request's time.
+async fn tried(
+    target: &Arc<Target>,
+    credential: &Arc<Credential>,
+    alias: Option<&Alias>,
+    (call, deadline, shared): (&Call<'_>, Instant, bool),
+) -> (Attempt, Result<Answer, Box<Failure>>) {
+    let mut attempt = Attempt::begin(target, credential, call);
+    let result = tokio::time::timeout_at(deadline, once(target, credential, alias, call)).await;
+    let result = result.unwrap_or_else(|_| Err(over(shared)));
+    attempt.conclude(&result, call);
+    (attempt, result)
+}
+
+/// The request's time is over. Only where one target had all of it, the target is to blame.
+fn over(shared: bool) -> Box<Failure> {
+    let error = GatewayError::new(Kind::UpstreamTimeout, "The request's time is over (`timeouts.total` in the spec).");
+    let mut failure = Failure::from(error);
+    failure.blames = !shared;
+    Box::new(failure)
+}
+
+/// The most useful error: the last definitive one, in the provider's own words where the request itself was refused.
+fn conclude(last: Option<Box<Failure>>, attempts: usize) -> Result<Answer, Refusal> {
+    let Some(failure) = last else {
+        return Err(GatewayError::new(Kind::NoCandidate, "Every target is being probed by another request; try again.").into());
+    };
+    match failure.answer {
+        Some((status, headers, body)) => Ok(Answer { status, headers, body: AnswerBody::Whole(body, None) }),
+        None => {
+            let mut error = failure.error;
+            if attempts > 1 {
+                error.public.push_str(&format!(" This was the last of {attempts} attempts."));
+            }
+            error.public.push_str(" The gateway's access log names every attempt under this request's id.");
+            Err(Refusal { retry_after_ms: failure.retry_after_ms, ..error.into() })
+        }
+    }
+}
+
+/// Where a failure leads, by the table of failover: what was tried, what may still be.
+fn judge(failure: &Failure, target: &Target, alias: Option<&Alias>, tried: &Tried, roll: u64) -> Next {
+    let kind = failure.error.kind;
+    let retries = &target.provider.spec.retries;
+    let allowed = alias.is_none_or(|alias| fallback_on(kind).is_some_and(|on| alias.spec.fallback_on.contains(&on)));
+    let further = if allowed && tried.targets_left { Next::Target } else { Next::Stop };
+    // Patience covers the failure and a wait that the provider states: neither may hold up the chain for longer.
+    let patience = retries.only_if_failed_within.get();
+    let again = |wait: Duration| {
+        let may = tried.tries < retries.max && wait <= patience && wait < tried.left;
+        may.then_some(Next::Same(wait))
+    };
+    match retry(kind, failure.status) {
+        Retry::Never => Next::Stop,
+        Retry::NextTarget => further,
+        Retry::NextCredential if tried.credentials_left => Next::Credential,
+        // Where nobody else is left, a rate limit that says when it ends is worth a short wait.
+        Retry::NextCredential => match failure.retry_after_ms.filter(|_| kind == Kind::UpstreamRateLimit && further == Next::Stop) {
+            Some(ms) => again(Duration::from_millis(ms)).unwrap_or(further),
+            None => further,
+        },
+        Retry::Same => {
+            let quick = kind == Kind::UpstreamConnect || tried.took <= patience;
+            let wait = backoff(retries.backoff.as_millis(), tried.tries, failure.retry_after_ms, roll);
+            again(wait).filter(|_| quick).unwrap_or(further)
+        }
+    }
+}
+
+/// An upstream that says 408 or 504 itself may have failed quickly; one that was silent until our own limit has not.
+const fn retry(kind: Kind, status: Option<u16>) -> Retry {
+    match (kind, status) {
+        (Kind::UpstreamTimeout, Some(_)) => Retry::Same,
+        (kind, _) => kind.retry(),
+    }
+}
+
+const fn fallback_on(kind: Kind) -> Option<FallbackOn> {
+    match kind {
+        Kind::UpstreamRateLimit => Some(FallbackOn::RateLimit),
+        Kind::UpstreamQuota => Some(FallbackOn::Quota),
+        Kind::UpstreamAuth => Some(FallbackOn::Auth),
+        Kind::UpstreamOverload => Some(FallbackOn::Overload),
+        Kind::UpstreamServerError => Some(FallbackOn::ServerError),
+        Kind::UpstreamTimeout => Some(FallbackOn::Timeout),
+        Kind::UpstreamConnect => Some(FallbackOn::Connect),
+        Kind::ContextWindow => Some(FallbackOn::ContextWindow),
+        Kind::UpstreamMalformed | Kind::UpstreamTruncated => Some(FallbackOn::Malformed),
+        Kind::ContentFilter => Some(FallbackOn::ContentFilter),
+        Kind::BadRequest
+        | Kind::Unauthenticated
+        | Kind::Forbidden
+        | Kind::Denied
+        | Kind::NotFound
+        | Kind::UnknownPath
+        | Kind::MethodNotAllowed
+        | Kind::TooLarge
+        | Kind::ClientTimeout
+        | Kind::Overloaded
+        | Kind::NoCandidate
+        | Kind::UpstreamRejected
+        | Kind::Revoked
+        | Kind::TemplateFailed
+        | Kind::Internal => None,
+    }
+}
+
+/// Doubles from the first wait, jittered over its upper half; a stated wait goes before.
+fn backoff(first_ms: u64, tries: u32, retry_after_ms: Option<u64>, roll: u64) -> Duration {
+    if let Some(ms) = retry_after_ms {
+        return Duration::from_millis(ms);
+    }
+    let ceiling = first_ms.saturating_mul(1 << tries.min(10)).min(BACKOFF_CAP_MS);
+    Duration::from_millis(ceiling / 2 + roll.wrapping_add(u64::from(tries)) % (ceiling / 2 + 1))
+}

@@ -1,0 +1,133 @@
+//! What protects the process and its upstreams: the cap on requests, breakers and probes, waits; and the figures about them.
+
+use std::sync::Arc;
+
+use bifrostctl::base::ManualClock;
+use bifrostctl::mock::{Behaviour, Script};
+use bifrostctl::pipeline::Reply;
+use bifrostctl::provider::Admit;
+use bifrostctl::server::{Handler as _, Peer, RequestBody};
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use serde_json::json;
+
+use super::harness::{KEY, Rig};
+
+const WHOLE: &str = r#"{"model":"fast","messages":[{"role":"user","content":"hi"}]}"#;
+const STREAM: &str = r#"{"model":"fast","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+
+/// Sends a request and leaves its answer unread.
+async fn begin(rig: &Rig, body: &'static str) -> Response<Reply> {
+    let request = Request::post("/v1/chat/completions").header("x-api-key", KEY);
+    rig.gateway.handle(request.body(RequestBody::from(Bytes::from(body))).unwrap(), Peer::default()).await
+}
+
+fn admits(rig: &Rig, provider: &str) -> Admit {
+    rig.gateway.services.health.target(provider, "m").admits(rig.gateway.clock.monotonic_ms())
+}
+
+fn sample(rig: &Rig, line: &str) -> Option<f64> {
+    let metrics = rig.gateway.services.metrics.encode();
+    metrics.lines().find_map(|have| have.strip_prefix(line)).map(|value| value.trim().parse().unwrap())
+}
+
+#[tokio::test]
+async fn more_requests_than_the_cap_are_refused_before_their_body_is_read() {
+    let rig = Rig::start_with(|plan| plan["gateway"]["limits"] = json!({"body": "1KiB", "in_flight": 1, "connections": 9})).await;
+    let first = begin(&rig, STREAM).await;
+    let seen = rig.chat(vec![b' '; 4096]).await;
+    assert_eq!((seen.status, seen.json()["error"]["code"].as_str()), (StatusCode::SERVICE_UNAVAILABLE, Some("overloaded")));
+    assert!(seen.text().contains("`gateway.limits.in_flight`"), "{}", seen.text());
+    assert_eq!(seen.headers["retry-after"], "1");
+    assert!(Rig::read(first).await.text().ends_with("[DONE]\n\n"));
+    assert_eq!(rig.chat(vec![b' '; 4096]).await.status, StatusCode::PAYLOAD_TOO_LARGE);
+    assert_eq!(rig.chat(WHOLE).await.status, StatusCode::OK);
+    assert_eq!(sample(&rig, "bifrost_in_flight"), Some(0.0));
+}
+
+#[tokio::test]
+async fn streams_count_when_they_end_and_five_that_break_after_content_open_the_breaker() {
+    let rig = Rig::start().await;
+    let (broken, fine) = ("cut_at=event:3", "");
+    let faults = [broken, broken, broken, broken, fine, broken, fine].map(|fault| fault.parse::<Behaviour>().unwrap());
+    rig.mock.script(Script::sequence(faults));
+    for _ in 0..4 {
+        assert!(rig.chat(STREAM).await.text().contains("upstream_truncated"));
+    }
+    let running = begin(&rig, STREAM).await;
+    assert_eq!((running.status(), admits(&rig, "one")), (StatusCode::OK, Admit::Yes));
+    assert!(rig.chat(STREAM).await.text().contains("upstream_truncated"));
+    assert!(matches!(admits(&rig, "one"), Admit::No { .. }), "a stream that has only begun is no success");
+    Rig::read(running).await;
+    assert!(matches!(admits(&rig, "one"), Admit::No { .. }), "nor does one that began before close the breaker");
+    let metric = |outcome: &str| sample(&rig, &format!("bifrost_attempts_total{{provider=\"one\",model=\"m\",outcome=\"{outcome}\"}}"));
+    assert_eq!((metric("upstream_truncated"), metric("ok")), (Some(5.0), Some(1.0)));
+    assert_eq!(sample(&rig, "bifrost_streams_open"), Some(0.0));
+}
+
+#[tokio::test]
+async fn a_probing_stream_keeps_others_away_until_it_has_ended_well() {
+    let mut rig = Rig::start().await;
+    rig.gateway.clock = Arc::new(ManualClock::at(10_000));
+    let health = rig.gateway.services.health.target("one", "m");
+    (0..5).for_each(|_| health.failure(0, 0, 0.0));
+    assert_eq!(admits(&rig, "one"), Admit::Probe);
+    let probe = begin(&rig, STREAM).await;
+    assert_eq!(probe.headers()["x-bifrost-target"], "one/m");
+    assert_eq!(rig.chat(WHOLE).await.headers["x-bifrost-target"], "two/m");
+    assert!(matches!(admits(&rig, "one"), Admit::No { .. }));
+    Rig::read(probe).await;
+    assert_eq!(admits(&rig, "one"), Admit::Yes);
+    assert_eq!(rig.chat(WHOLE).await.headers["x-bifrost-target"], "one/m");
+}
+
+#[tokio::test]
+async fn a_probe_whose_client_leaves_proves_nothing_and_frees_the_place() {
+    let mut rig = Rig::start().await;
+    rig.gateway.clock = Arc::new(ManualClock::at(10_000));
+    let health = rig.gateway.services.health.target("one", "m");
+    (0..5).for_each(|_| health.failure(0, 0, 0.0));
+    drop(begin(&rig, STREAM).await);
+    assert_eq!(admits(&rig, "one"), Admit::Probe);
+}
+
+#[tokio::test]
+async fn a_rate_limit_that_ends_soon_is_waited_out_only_where_nobody_else_is_left() {
+    let alone = |plan: &mut serde_json::Value| {
+        plan["models"]["fast"]["targets"][0]["provider"] = json!("two");
+        plan["models"]["fast"]["fallbacks"] = json!([]);
+    };
+    for (wait, status, tries) in [("retry_after_ms=5", 200, 2), ("retry_after=60", 429, 1), ("retry_after=6", 429, 1)] {
+        let rig = Rig::start_with(alone).await;
+        rig.mock.script(Script::sequence([format!("status=429;{wait}").parse::<Behaviour>().unwrap()]));
+        let seen = rig.chat(WHOLE).await;
+        assert_eq!((seen.status.as_u16(), rig.mock.requests().len()), (status, tries), "{wait}");
+    }
+    let rig = Rig::start().await;
+    rig.mock.script(Script::sequence(["status=429;retry_after_ms=5"; 2].map(|fault| fault.parse::<Behaviour>().unwrap())));
+    assert_eq!(rig.chat(WHOLE).await.headers["x-bifrost-target"], "two/m");
+}
+
+#[tokio::test]
+async fn overhead_leaves_out_what_the_upstream_took() {
+    let rig = Rig::start().await;
+    rig.mock.script(Script::always(Behaviour { delay: "300ms".parse().unwrap(), ..Behaviour::default() }));
+    assert_eq!(rig.chat(WHOLE).await.status, StatusCode::OK);
+    let of = |name: &str| sample(&rig, &format!("bifrost_{name}{{endpoint=\"chat_completions\"}}"));
+    assert_eq!(of("overhead_seconds_count"), Some(1.0));
+    let overhead = of("overhead_seconds_sum").unwrap();
+    assert!(overhead > 0.0 && overhead < 0.3, "{overhead}");
+}
+
+#[tokio::test]
+async fn a_client_that_may_see_routing_gets_the_attempts_with_the_error() {
+    for sees in [true, false] {
+        let rig = Rig::start_with(|plan| plan["virtual_keys"]["web"]["routing_headers"] = json!(sees)).await;
+        rig.mock.script(Script::always(Behaviour::status(401)));
+        let seen = rig.chat(WHOLE).await;
+        let attempts: Vec<_> = seen.json()["error"]["attempts"].as_array().into_iter().flatten().map(|it| it["target"].clone()).collect();
+        assert_eq!(attempts, if sees { vec!["one/m", "one/m", "two/m"] } else { vec![] });
+        assert_eq!(seen.headers.contains_key("x-bifrost-target"), sees);
+        assert!(seen.json()["error"]["message"].as_str().unwrap().contains("refused the gateway's credential"), "{}", seen.text());
+    }
+}
