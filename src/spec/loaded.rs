@@ -1,6 +1,6 @@
 //! What a load gives: the spec, its JSON form, and where every leaf came from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -39,7 +39,8 @@ pub struct Inputs<'a> {
     pub paths: &'a [PathBuf],
     /// Where `${env:…}` is looked up.
     pub env: &'a dyn Environment,
-    /// Whether an unset variable is an error; otherwise its leaf counts as absent and is left out of the type checks.
+    /// Whether an unset variable is an error. Otherwise the leaf keeps its text, or a stand-in where the text would not fit the field,
+    /// and nothing is said about it; see [`Spans::is_unresolved`].
     pub strict_env: bool,
 }
 
@@ -56,7 +57,7 @@ pub struct Loaded {
     pub sources: Sources,
     /// Findings that do not refuse the spec.
     pub warnings: Vec<Diagnostic>,
-    /// Prompt templates by the path that the spec names.
+    /// Prompt templates by the path that [`Loaded::spec`] names: relative to the first spec file.
     pub prompts: BTreeMap<String, String>,
 }
 
@@ -73,6 +74,7 @@ pub struct Rejected {
 #[derive(Debug, Clone, Default)]
 pub struct Spans {
     pub(super) by_pointer: BTreeMap<String, (Option<Location>, Location)>,
+    pub(super) unresolved: BTreeSet<String>,
 }
 
 impl Spans {
@@ -84,6 +86,17 @@ impl Spans {
     /// Returns where the key of `pointer` stands; its value where it has no key; its nearest ancestor where it has no place.
     pub fn key(&self, pointer: &str) -> Option<Location> {
         self.nearest(pointer).map(|(key, value)| key.unwrap_or(value))
+    }
+
+    /// Returns whether the value at `pointer`, or one that holds it, comes from a variable that is not set.
+    ///
+    /// Such a value is a stand-in, so nothing can be said about it. Only with [`Inputs::strict_env`] off.
+    pub fn is_unresolved(&self, pointer: &str) -> bool {
+        if self.unresolved.is_empty() {
+            return false;
+        }
+        let ancestors = std::iter::successors(Some(pointer), |pointer| pointer.rsplit_once('/').map(|(parent, _)| parent));
+        ancestors.into_iter().any(|pointer| self.unresolved.contains(pointer))
     }
 
     fn nearest(&self, pointer: &str) -> Option<(Option<Location>, Location)> {

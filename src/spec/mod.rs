@@ -2,16 +2,20 @@
 //!
 //! Rule: one loader, one meaning. A value reaches [`Spec`] only through [`load`], which knows where every leaf came from.
 
+pub mod codes;
 mod diagnostic;
+mod load;
 mod loaded;
 mod refs;
 pub mod report;
 mod schema;
 mod source;
+pub(crate) mod suggest;
 mod types;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Location, Severity};
+pub use load::load;
 pub use loaded::{Environment, Inputs, Loaded, ProcessEnvironment, Rejected, Spans};
 pub use refs::{FallbackRef, SecretRef, TargetRef};
 pub use schema::{Draft, schema};

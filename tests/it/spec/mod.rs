@@ -1,5 +1,8 @@
-//! The spec's language through its public functions: schema, loader, reports.
+//! Loading specs: what is accepted, what is refused and where.
 
+mod corpus;
+mod load;
 mod report;
 mod schema;
+mod support;
 mod yaml;
