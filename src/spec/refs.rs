@@ -64,6 +64,7 @@ pub struct TargetRef {
     pub weight: Option<u32>,
 }
 
+/// The long form of a target.
 #[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct LongTarget {

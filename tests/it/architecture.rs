@@ -19,12 +19,12 @@ const LONG_TABLES: &[&str] = &[];
 /// Where each module stands: name → rank.
 type Map = BTreeMap<String, u32>;
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Lists every file under `folder`, relative to the package, sorted.
-fn files_under(folder: &str) -> Vec<PathBuf> {
+pub(crate) fn files_under(folder: &str) -> Vec<PathBuf> {
     let mut waiting = vec![root().join(folder)];
     let mut found = Vec::new();
     while let Some(path) = waiting.pop() {

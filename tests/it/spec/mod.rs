@@ -1,7 +1,8 @@
-//! Loading specs: what is accepted, what is refused and where.
+//! Specs: loading, what is accepted, what is refused and where; schema, reports, examples.
 
 mod corpus;
 mod load;
+mod reference;
 mod report;
 mod schema;
 mod support;
