@@ -1,6 +1,7 @@
 //! Specs: loading, what is accepted, what is refused and where; schema, reports, examples.
 
 mod corpus;
+mod examples;
 mod load;
 mod reference;
 mod report;
