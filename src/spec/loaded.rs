@@ -99,6 +99,11 @@ impl Spans {
         ancestors.into_iter().any(|pointer| self.unresolved.contains(pointer))
     }
 
+    /// Returns where the value at `pointer` itself stands; nothing for a default.
+    pub fn own(&self, pointer: &str) -> Option<Location> {
+        self.by_pointer.get(pointer).map(|(_, value)| *value)
+    }
+
     fn nearest(&self, pointer: &str) -> Option<(Option<Location>, Location)> {
         let mut pointer = pointer;
         loop {

@@ -42,7 +42,7 @@ const SHORTEST: usize = 12;
 const RANDOM: usize = 24;
 
 /// Finds what may be a secret, as byte ranges of `text`.
-pub(super) fn secret_like(text: &str) -> Vec<Range<usize>> {
+pub(in crate::spec) fn secret_like(text: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
     let mut start = None;
     for (at, byte) in text.bytes().enumerate().chain([(text.len(), b' ')]) {

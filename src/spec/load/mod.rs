@@ -18,6 +18,7 @@ mod shape;
 mod syntax;
 mod typed;
 
+pub(super) use mask::secret_like;
 use node::Node;
 use read::Reading;
 

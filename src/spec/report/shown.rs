@@ -1,5 +1,7 @@
 //! Text made fit to be shown: nothing in it can move a cursor, colour a terminal, or reorder what is read.
 
+use super::super::load::secret_like;
+
 /// Characters of a message or a remedy that are shown; a longer one comes from a text that was never meant to be read.
 const LONGEST: usize = 2_000;
 
@@ -38,9 +40,17 @@ pub(in crate::spec) fn is_visible(character: char) -> bool {
     visible(character) == character
 }
 
-/// Cleans a message, a remedy or a label: one line, cut when endless.
+/// Cleans a message, a remedy, a label or a pointer: one line, cut when endless, without what looks like a secret: messages name what
+/// the user wrote, and a name may be a key that was pasted in the wrong place.
 pub(super) fn line(text: &str) -> String {
-    let mut clean: String = text.chars().take(LONGEST).map(|c| if c.is_whitespace() { ' ' } else { visible(c) }).collect();
+    let secrets = secret_like(text);
+    let hidden = |at: usize| secrets.iter().any(|range| range.contains(&at));
+    let one = |(at, c): (usize, char)| match c {
+        _ if hidden(at) => MASK,
+        c if c.is_whitespace() => ' ',
+        c => visible(c),
+    };
+    let mut clean: String = text.char_indices().take(LONGEST).map(one).collect();
     if text.chars().nth(LONGEST).is_some() {
         clean.push('…');
     }
