@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::output::Sink;
-use super::{chat, completion, history, init, key, mock, status, version};
+use super::{chat, completion, history, init, key, mock, render, schema, status, validate, version};
 use crate::base::Span;
 
 /// The command line.
@@ -32,6 +32,7 @@ pub(crate) struct Cli {
 const EXAMPLES: &str = "\
 Examples:
   bifrostctl init                                  # write a gateway.yaml to start from
+  bifrostctl validate                              # check it
   bifrostctl key new --name web                    # make a virtual key
   bifrostctl mock --listen 127.0.0.1:9000          # an upstream that breaks on demand
   bifrostctl chat --model fast \"hi\"               # one streamed request";
@@ -87,6 +88,9 @@ pub(crate) enum ColorWhen {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Init(init::Args),
+    Validate(validate::Args),
+    Render(render::Args),
+    Schema(schema::Args),
     Status(status::Args),
     History(history::Args),
     Key(key::Args),

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use super::admin::Admin;
 use super::args::Global;
 use super::exit::CommandError;
+use super::input::Source;
 use super::io::Io;
-use super::output::{Paint, color};
 use super::peek;
 use crate::base::Secret;
 
@@ -23,6 +23,8 @@ pub(crate) struct Context<'a> {
     pub(crate) global: &'a Global,
     /// The outside world.
     pub(crate) io: &'a mut Io,
+    /// The spec once it was opened: standard input can be read only once.
+    pub(crate) source: Option<Source>,
 }
 
 impl Context<'_> {
@@ -51,11 +53,6 @@ impl Context<'_> {
         if self.global.verbose {
             self.io.stderr.line(text);
         }
-    }
-
-    /// Returns the colours of messages.
-    pub(crate) fn paint(&self) -> Paint {
-        Paint(color(self.global.color, self.io.terminal.stderr, self.io))
     }
 
     /// Returns whether a question can be answered.

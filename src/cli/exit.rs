@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::output::Details;
+
 /// The process's exit code. The numbers are a public contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
@@ -63,12 +65,14 @@ pub(crate) struct CommandError {
     pub(crate) message: String,
     /// What would be right, most likely first.
     pub(crate) hints: Vec<String>,
+    /// Findings and changes that led to it.
+    pub(crate) details: Option<Box<Details>>,
 }
 
 impl CommandError {
     /// Makes an error.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), hints: Vec::new() }
+        Self { exit, message: message.into(), hints: Vec::new(), details: None }
     }
 
     /// Makes a runtime or I/O error.
@@ -84,6 +88,12 @@ impl CommandError {
     /// Adds what to try.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds the findings and changes that led to it.
+    pub(crate) fn details(mut self, details: Details) -> Self {
+        self.details = Some(Box::new(details));
         self
     }
 }

@@ -8,20 +8,28 @@ mod args;
 mod chat;
 mod completion;
 mod context;
+mod deploy;
 mod exit;
+mod findings;
+mod git;
 mod history;
 mod init;
+mod input;
 mod io;
 mod key;
 mod mock;
 mod output;
 mod peek;
 mod prompt;
+mod render;
 mod runtime;
+mod schema;
 mod status;
 mod table_text;
+mod validate;
 mod version;
 mod virtual_key;
+mod written;
 
 use std::ffi::OsString;
 
@@ -62,7 +70,7 @@ fn dispatch(cli: &Cli, io: &mut Io) -> Exit {
         Ok(printer) => printer,
         Err(error) => return Printer::plain(name, &cli.global).print(Err(error), io),
     };
-    let result = perform(&cli.command, &mut Context { global: &cli.global, io });
+    let result = perform(&cli.command, &mut Context { global: &cli.global, io, source: None });
     printer.print(result, io)
 }
 
@@ -70,6 +78,9 @@ fn dispatch(cli: &Cli, io: &mut Io) -> Exit {
 const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
     match command {
         Command::Init(_) => ("init", init::FORMATS),
+        Command::Validate(_) => ("validate", validate::FORMATS),
+        Command::Render(_) => ("render", render::FORMATS),
+        Command::Schema(_) => ("schema", schema::FORMATS),
         Command::Status(_) => ("status", status::FORMATS),
         Command::History(_) => ("history", history::FORMATS),
         Command::Key(args) => (args.name(), key::FORMATS),
@@ -83,6 +94,9 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
 fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit::CommandError> {
     match command {
         Command::Init(args) => init::run(args, context),
+        Command::Validate(args) => validate::run(args, context),
+        Command::Render(args) => render::run(args, context),
+        Command::Schema(args) => schema::run(args),
         Command::Status(_) => status::run(context),
         Command::History(args) => history::run(args, context),
         Command::Key(args) => key::run(args, context),

@@ -2,21 +2,24 @@
 //!
 //! Rule: standard output is data, standard error is messages. The format never changes the exit code.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::str::FromStr;
 
 use serde::Serialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::args::{ColorWhen, Global};
 use super::exit::{CommandError, Exit};
 use super::io::Io;
+use super::table_text::{plain, workflow_text};
+use crate::spec::{Sources, report};
 
 /// The version of the JSON envelope; its schema is `schemas/cli-output.v1.schema.json`.
 const SCHEMA: &str = "bifrost.dev/cli/v1";
 
 /// How a result is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Format {
     /// For a person.
     Human,
@@ -87,12 +90,36 @@ pub(crate) struct Outcome {
     pub(crate) text: String,
     /// What JSON gets in `result`.
     pub(crate) result: Value,
+    /// Findings and changes.
+    pub(crate) details: Details,
+}
+
+/// Findings and changes, which a result and a failure alike may bring along.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Details {
+    /// What a person reads about them, before the summary. Messages.
+    pub(crate) messages: String,
+    /// What JSON gets in `diagnostics`.
+    pub(crate) diagnostics: Vec<Value>,
+    /// What JSON gets in `changes`.
+    pub(crate) changes: Vec<Value>,
+    /// What JSON gets in `risk`.
+    pub(crate) risk: Option<&'static str>,
+    /// What the other formats get.
+    pub(crate) renditions: BTreeMap<Format, String>,
 }
 
 impl Outcome {
     /// Makes a success with its summary; empty says nothing.
     pub(crate) fn ok(summary: impl Into<String>) -> Self {
-        Self { exit: Exit::Ok, summary: summary.into(), hints: Vec::new(), text: String::new(), result: Value::Null }
+        Self {
+            exit: Exit::Ok,
+            summary: summary.into(),
+            hints: Vec::new(),
+            text: String::new(),
+            result: Value::Null,
+            details: Details::default(),
+        }
     }
 
     /// Adds what a person gets on standard output.
@@ -119,8 +146,15 @@ impl Outcome {
         self
     }
 
+    /// Adds findings and changes.
+    pub(crate) fn details(mut self, details: Details) -> Self {
+        self.details = details;
+        self
+    }
+
     fn failed(error: CommandError) -> Self {
-        Self { exit: error.exit, summary: error.message, hints: error.hints, text: String::new(), result: Value::Null }
+        let details = error.details.map_or_else(Details::default, |details| *details);
+        Self { exit: error.exit, summary: error.message, hints: error.hints, text: String::new(), result: Value::Null, details }
     }
 }
 
@@ -139,6 +173,13 @@ struct Envelope<'a> {
     risk: Option<&'a str>,
     #[serde(skip_serializing_if = "Value::is_null")]
     result: &'a Value,
+}
+
+/// What a sink is given.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    outcome: &'a Outcome,
+    failed: bool,
 }
 
 /// Prints outcomes as the global options ask.
@@ -182,12 +223,15 @@ impl<'a> Printer<'a> {
             Ok(outcome) => (outcome, false),
             Err(error) => (Outcome::failed(error), true),
         };
+        let said = Said { outcome: &outcome, failed };
         let mut exit = outcome.exit;
         for sink in &self.sinks {
-            let text = self.render(sink.format, &outcome);
+            let text = self.render(sink.format, said);
             match &sink.path {
                 None => self.put(sink.format, &text, io),
                 Some(path) => {
+                    // A file is no terminal, whatever the streams are.
+                    let text = if sink.format == Format::Human { plain(&text) } else { text };
                     if let Err(error) = std::fs::write(path, &text) {
                         io.stderr.line(&format!("error: cannot write {}: {error}", path.display()));
                         exit = worse(exit);
@@ -195,7 +239,7 @@ impl<'a> Printer<'a> {
                 }
             }
         }
-        self.messages(&outcome, failed, io);
+        self.messages(said, io);
         if let Err(error) = io.stdout.finish() {
             io.stderr.line(&format!("error: cannot write to standard output: {error}"));
             exit = worse(exit);
@@ -213,37 +257,67 @@ impl<'a> Printer<'a> {
         }
     }
 
-    fn render(&self, format: Format, outcome: &Outcome) -> String {
+    fn render(&self, format: Format, said: Said<'_>) -> String {
+        let outcome = said.outcome;
         match format {
-            Format::Human | Format::Github | Format::Sarif | Format::Markdown => outcome.text.clone(),
+            Format::Human => outcome.text.clone(),
             Format::Json => self.envelope(outcome),
+            Format::Github | Format::Sarif | Format::Markdown => match outcome.details.renditions.get(&format) {
+                Some(text) => text.clone(),
+                None => self.bare(format, said),
+            },
+        }
+    }
+
+    /// Says in a machine's format what has no rendition of its own: a failure that no place in a spec is to blame for.
+    fn bare(&self, format: Format, said: Said<'_>) -> String {
+        let outcome = said.outcome;
+        match format {
+            Format::Human | Format::Json => String::new(),
+            Format::Github if said.failed => format!("::error title=bifrostctl {}::{}\n", self.command, workflow_text(&outcome.summary)),
+            Format::Github => String::new(),
+            Format::Markdown if said.failed => {
+                let hints: String = outcome.hints.iter().map(|hint| format!("- {hint}\n")).collect();
+                let gap = if hints.is_empty() { "" } else { "\n" };
+                format!("**`bifrostctl {}` failed:** {}\n{gap}{hints}", self.command, outcome.summary)
+            }
+            Format::Markdown => format!("{}\n", outcome.summary),
+            Format::Sarif => {
+                // Without this mark an empty run would tell code scanning that every finding is fixed.
+                let mut log = report::sarif(&[], &Sources::default(), &|_| None);
+                let invocation = json!([{"executionSuccessful": !said.failed, "exitCode": outcome.exit.code(),
+                    "toolExecutionNotifications": [{"level": "error", "message": {"text": outcome.summary}}]}]);
+                if let Some(run) = log.pointer_mut("/runs/0").and_then(Value::as_object_mut).filter(|_| said.failed) {
+                    run.insert("invocations".to_owned(), invocation);
+                }
+                pretty(&log)
+            }
         }
     }
 
     fn envelope(&self, outcome: &Outcome) -> String {
-        let envelope = Envelope {
+        pretty(&Envelope {
             schema: SCHEMA,
             command: self.command,
             ok: outcome.exit == Exit::Ok,
             exit_code: outcome.exit.code(),
             summary: &outcome.summary,
             hints: &outcome.hints,
-            diagnostics: &[],
-            changes: &[],
-            risk: None,
+            diagnostics: &outcome.details.diagnostics,
+            changes: &outcome.details.changes,
+            risk: outcome.details.risk,
             result: &outcome.result,
-        };
-        let mut text = serde_json::to_string_pretty(&envelope).unwrap_or_default();
-        text.push('\n');
-        text
+        })
     }
 
-    fn messages(&self, outcome: &Outcome, failed: bool, io: &mut Io) {
-        if self.global.quiet && !failed {
+    fn messages(&self, said: Said<'_>, io: &mut Io) {
+        if self.global.quiet && !said.failed {
             return;
         }
+        let outcome = said.outcome;
+        io.stderr.put(&outcome.details.messages);
         let paint = Paint(self.color(io.terminal.stderr, io));
-        if failed {
+        if said.failed {
             io.stderr.line(&format!("{} {}", paint.red("error:"), outcome.summary));
         } else if !outcome.summary.is_empty() {
             io.stderr.line(&outcome.summary);
@@ -266,6 +340,13 @@ pub(crate) fn color(when: ColorWhen, terminal: bool, io: &Io) -> bool {
         ColorWhen::Never => false,
         ColorWhen::Auto => terminal && io.variable("NO_COLOR").is_none() && io.variable("TERM").as_deref() != Some("dumb"),
     }
+}
+
+/// Writes JSON for people and machines alike: indented, with a line end.
+pub(crate) fn pretty(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).unwrap_or_default();
+    text.push('\n');
+    text
 }
 
 /// A sink that failed is a failure, unless something worse is known already.

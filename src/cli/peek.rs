@@ -1,4 +1,6 @@
-//! A glance at the spec for where the gateway listens. It must work on a broken spec: that is when `status` matters most.
+//! Where the gateway listens, as the spec says. It must work on a broken spec: that is when `status` matters most.
+//!
+//! Rule: what the loader says counts; only of a spec that it refuses is a glance taken at the files.
 
 use std::path::PathBuf;
 
@@ -7,6 +9,7 @@ use serde_json::Value;
 use super::admin::Endpoint;
 use super::context::Context;
 use super::exit::CommandError;
+use crate::spec::{self, Admin, Disk, Files, Inputs, Spec};
 
 /// Where the admin API listens when the spec does not say.
 const DEFAULT_ADMIN: &str = "unix:.bifrost/admin.sock";
@@ -24,10 +27,16 @@ pub(crate) fn endpoint(context: &Context<'_>) -> Result<Endpoint, CommandError> 
     if let Some(text) = context.io.variable("BIFROST_ENDPOINT") {
         return text.parse().map_err(|error| CommandError::usage(format!("BIFROST_ENDPOINT: {error}")));
     }
-    let named = match glance(&context.paths(), "/gateway/admin") {
-        Some(Value::String(text)) => Some(text),
-        Some(Value::Object(tcp)) => tcp.get("listen").and_then(Value::as_str).map(|listen| format!("http://{}", reachable(listen))),
-        Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) | None => None,
+    let named = match loaded(context) {
+        Some(spec) => spec.gateway.admin.map(|admin| match admin {
+            Admin::Unix(text) => text,
+            Admin::Tcp(tcp) => format!("http://{}", reachable(&tcp.listen)),
+        }),
+        None => match glance(&context.paths(), "/gateway/admin") {
+            Some(Value::String(text)) => Some(text),
+            Some(Value::Object(tcp)) => tcp.get("listen").and_then(Value::as_str).map(|listen| format!("http://{}", reachable(listen))),
+            Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_)) | None => None,
+        },
     };
     let text = named.unwrap_or_else(|| DEFAULT_ADMIN.to_owned());
     text.parse().map_err(|error| CommandError::usage(format!("gateway.admin in the spec: {error}")).hint("name it with --endpoint"))
@@ -35,13 +44,27 @@ pub(crate) fn endpoint(context: &Context<'_>) -> Result<Endpoint, CommandError> 
 
 /// Finds the URL that clients connect to, without a trailing slash: the spec's `gateway.listen`, or the default.
 pub(crate) fn client_url(context: &Context<'_>) -> String {
-    let paths = context.paths();
-    let scheme = if glance(&paths, "/gateway/tls").is_some() { "https" } else { "http" };
-    let listen = match glance(&paths, "/gateway/listen") {
-        Some(Value::String(listen)) => listen,
-        Some(_) | None => DEFAULT_LISTEN.to_owned(),
+    let (listen, tls) = match loaded(context) {
+        Some(spec) => (spec.gateway.listen, spec.gateway.tls.is_some()),
+        None => {
+            let paths = context.paths();
+            let listen = glance(&paths, "/gateway/listen").and_then(|listen| listen.as_str().map(ToOwned::to_owned));
+            (listen, glance(&paths, "/gateway/tls").is_some())
+        }
     };
-    format!("{scheme}://{}", reachable(&listen))
+    let scheme = if tls { "https" } else { "http" };
+    format!("{scheme}://{}", reachable(listen.as_deref().unwrap_or(DEFAULT_LISTEN)))
+}
+
+/// Loads the spec, with this environment; nothing when it is refused or not there.
+fn loaded(context: &Context<'_>) -> Option<Spec> {
+    let load = |files: &dyn Files, paths: &[PathBuf]| {
+        spec::load(&Inputs { files, paths, env: &*context.io.env, strict_env: true }).ok().map(|loaded| loaded.spec)
+    };
+    match &context.source {
+        Some(source) => load(&source.files, &source.paths),
+        None => load(&Disk, &context.paths()),
+    }
 }
 
 /// Turns an address that is listened on into one that can be dialled: any address is reached as this machine.

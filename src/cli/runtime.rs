@@ -2,6 +2,8 @@
 
 use std::future::Future;
 
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::exit::{CommandError, Exit};
 
 /// Runs work to its end, or to Ctrl-C.
@@ -14,9 +16,12 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, CommandError>>) -
         .build()
         .map_err(|error| CommandError::failure(format!("cannot start the async runtime: {error}")))?;
     let result = runtime.block_on(async {
+        // Listened for before the work begins: a signal that comes in between would end the process as a failure.
+        let mut interrupt =
+            signal(SignalKind::interrupt()).map_err(|error| CommandError::failure(format!("cannot listen for Ctrl-C: {error}")))?;
         tokio::select! {
             result = work => result,
-            _ = tokio::signal::ctrl_c() => Err(CommandError::new(Exit::Interrupted, "interrupted")),
+            _ = interrupt.recv() => Err(CommandError::new(Exit::Interrupted, "interrupted")),
         }
     });
     // A read that nobody ends (a prompt) must not hold the process.

@@ -22,17 +22,36 @@ pub(crate) fn table(rows: &[Vec<String>]) -> String {
 
 /// Counts the characters that a terminal shows, without colour codes.
 fn width(cell: &str) -> usize {
-    let mut shown = 0;
+    plain(cell).chars().count()
+}
+
+/// Takes colour codes out.
+pub(crate) fn plain(text: &str) -> String {
     let mut hidden = false;
-    for character in cell.chars() {
-        match (hidden, character) {
-            (false, '\u{1b}') => hidden = true,
-            (false, _) => shown += 1,
-            (true, 'm') => hidden = false,
-            (true, _) => {}
-        }
-    }
-    shown
+    text.chars()
+        .filter(|character| match (hidden, character) {
+            (false, '\u{1b}') => {
+                hidden = true;
+                false
+            }
+            (false, _) => true,
+            (true, 'm') => {
+                hidden = false;
+                false
+            }
+            (true, _) => false,
+        })
+        .collect()
+}
+
+/// Escapes the message of one of GitHub's workflow commands, so that it stays one line and one command.
+pub(crate) fn workflow_text(text: &str) -> String {
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
+}
+
+/// Writes a count and its noun: `1 key`, `3 keys`.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }
 }
 
 /// Writes one diagnostic in its JSON form as a line: `error[CODE] file:line:col: message`.

@@ -1,5 +1,6 @@
 //! `key`: makes, digests and checks virtual keys. The gateway stores digests only; a key is seen once, by whoever made it.
 
+mod check;
 mod hash;
 pub(super) mod new;
 
@@ -20,12 +21,14 @@ pub(crate) struct Args {
 const EXAMPLES: &str = "\
 Examples:
   bifrostctl key new --name web-app --models fast   # a new key: the secret once, and its stanza
-  bifrostctl key hash < key.txt                      # the digest that the spec stores";
+  bifrostctl key hash < key.txt                      # the digest that the spec stores
+  bifrostctl key check < key.txt                     # whether the spec knows it, and whether it is valid";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     New(new::Args),
     Hash(hash::Args),
+    Check(check::Args),
 }
 
 impl Args {
@@ -34,6 +37,7 @@ impl Args {
         match &self.command {
             Command::New(_) => "key new",
             Command::Hash(_) => "key hash",
+            Command::Check(_) => "key check",
         }
     }
 }
@@ -44,5 +48,6 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
     match &args.command {
         Command::New(args) => new::run(args, context),
         Command::Hash(args) => hash::run(args, context),
+        Command::Check(args) => check::run(args, context),
     }
 }

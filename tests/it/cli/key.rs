@@ -82,3 +82,65 @@ fn hash_of_nothing_is_a_usage_error() {
     assert_eq!(done.code, 64);
     assert!(done.stderr.contains("no key on standard input"), "{}", done.stderr);
 }
+
+const SOUND: &str = "sk-bf-abcdefghijklmnopqrstuvwxyz0123451nc0VA";
+
+fn with_key(members: &str) -> Place {
+    let digest = Digest::of(SOUND.as_bytes());
+    let text = format!(
+        "version: 1\nproviders: {{mock: {{}}}}\nvirtual_keys:\n  web:\n    hashes: [{{sha256: \"{digest}\"}}]\n    models: [\"*\"]\n{members}"
+    );
+    Place::new().file("gateway.yaml", &text)
+}
+
+#[test]
+fn check_knows_whose_key_it_is_and_whether_it_is_valid() {
+    for (members, code, said, state) in [
+        ("", 0, "gateway.yaml: `web`, valid\n", "valid"),
+        ("    expires: 2999-01-01\n", 0, "`web`, valid (expires 2999-01-01", "valid"),
+        ("    expires: 2020-01-01\n", 1, "`web`, which expired 2020-01-01", "expired"),
+        ("    disabled: true\n", 1, "`web`, which is disabled", "disabled"),
+    ] {
+        let place = with_key(members);
+        let done = place.feed(&["key", "check"], SOUND);
+        assert_eq!(done.code, code, "{members}: {done:?}");
+        assert!(done.stdout.contains(said), "{members}: {}", done.stdout);
+        assert!(!format!("{done:?}").contains(SOUND), "it is never echoed");
+        let envelope = place.feed(&["key", "check", "-o", "json"], SOUND).json();
+        assert_eq!((&envelope["result"]["state"], &envelope["result"]["key"]["name"]), (&Value::from(state), &Value::from("web")));
+    }
+}
+
+#[test]
+fn check_tells_a_digest_that_was_rotated_out_from_the_key() {
+    let digest = Digest::of(SOUND.as_bytes());
+    let place = with_key("").file(
+        "gateway.yaml",
+        &format!("version: 1\nproviders: {{mock: {{}}}}\nvirtual_keys:\n  web:\n    hashes: [{{sha256: \"{digest}\", not_after: \"2020-01-01T00:00:00Z\"}}]\n    models: [\"*\"]\n"),
+    );
+    let done = place.file("web.key", SOUND).run(&["key", "check", "--key-file", "web.key"]);
+    assert_eq!(done.code, 1);
+    assert!(done.stdout.contains("`web`, but this one of its keys ended 2020-01-01"), "{done:?}");
+}
+
+#[test]
+fn check_of_a_key_that_the_spec_does_not_know_says_what_to_do() {
+    let place = with_key("");
+    let done = place.feed(&["key", "check"], "sk-imported-from-elsewhere");
+    assert_eq!(done.code, 1);
+    assert!(done.stdout.contains("no key of the spec has this digest") && done.stderr.contains("add its digest"), "{done:?}");
+    let done = place.feed(&["key", "check"], "sk-bf-abcdefghijklmnopqrstuvwxyz0123451nc0VB");
+    assert_eq!(done.code, 1);
+    assert!(done.stdout.contains("a character may be mistyped") && !done.stderr.contains("add its digest"), "{done:?}");
+}
+
+#[test]
+fn check_without_a_spec_looks_at_the_spelling_alone() {
+    let place = Place::new();
+    let done = place.feed(&["key", "check"], SOUND);
+    assert_eq!(done.code, 0);
+    assert!(done.stdout.contains("its checksum agrees") && done.stdout.contains("there is no gateway.yaml here"), "{done:?}");
+    assert_eq!(place.feed(&["key", "check"], "sk-bf-abc").code, 1);
+    assert_eq!(place.feed(&["key", "check", "-f", "nope.yaml"], SOUND).code, 1);
+    assert_eq!(place.feed(&["key", "check", "-f", "-"], SOUND).code, 64);
+}

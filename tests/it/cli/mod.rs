@@ -1,13 +1,16 @@
 //! The command line, run as the real binary in a directory of its own, and in process where no directory matters.
 
+mod canary;
 mod chat;
 mod fake;
 mod help;
 mod init;
 mod key;
 mod mock;
+mod render;
 mod status;
 mod streams;
+mod validate;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -87,6 +90,11 @@ impl Place {
         self.feed(args, "")
     }
 
+    /// Runs a command line in this process with this environment and text on its standard input. Paths must be absolute.
+    pub(crate) fn inside(&self, args: &[&str], stdin: &str) -> Done {
+        within(args, typed(stdin), Terminal::default(), self.env.clone())
+    }
+
     /// Runs the real binary with text on its standard input.
     pub(crate) fn feed(&self, args: &[&str], stdin: &str) -> Done {
         let mut child = self.command(args).stdin(Stdio::piped()).spawn().unwrap();
@@ -101,16 +109,24 @@ impl Place {
     }
 }
 
-/// Runs a command line in this process: no environment, no terminal, empty standard input.
+/// Runs a command line in this process: nothing in the environment, no terminal, empty standard input.
 pub(crate) fn run(args: &[&str]) -> Done {
+    within(args, typed(""), Terminal::default(), BTreeMap::new())
+}
+
+fn typed(text: &str) -> Box<dyn io::Read + Send> {
+    Box::new(io::Cursor::new(text.as_bytes().to_vec()))
+}
+
+fn within(args: &[&str], stdin: Box<dyn io::Read + Send>, terminal: Terminal, env: BTreeMap<String, String>) -> Done {
     let (stdout, stderr) = (Buffer::default(), Buffer::default());
     let mut io = Io {
-        stdin: Box::new(io::empty()),
+        stdin,
         stdout: Stream::new(stdout.clone()),
         stderr: Stream::new(stderr.clone()),
-        env: Box::new(BTreeMap::new()),
+        env: Box::new(env),
         clock: Box::new(ManualClock::at(1_800_000_000_000)),
-        terminal: Terminal::default(),
+        terminal,
     };
     let line = std::iter::once("bifrostctl").chain(args.iter().copied()).map(Into::into);
     let exit = cli::run(line, &mut io);

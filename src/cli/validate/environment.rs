@@ -1,0 +1,38 @@
+//! Level `env`: what the spec refers to can be read on this machine. Values are looked at for being usable, and no further.
+
+use std::path::Path;
+
+use super::codes::{SECRET_ABSENT, SECRET_UNREADABLE, TLS_UNREADABLE};
+use crate::cli::findings::pointer;
+use crate::cli::input::Checked;
+use crate::provider;
+use crate::server::Acceptor;
+use crate::spec::{Diagnostic, Environment, Severity};
+
+/// Tries every secret and the certificate, as a start of the gateway would.
+pub(super) fn look(checked: &Checked, env: &dyn Environment, base_dir: &Path) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let mut add = |pointer: String, diagnostic: Diagnostic| {
+        found.push(diagnostic.at(checked.loaded.spans.value(&pointer)).pointer(pointer));
+    };
+    for (provider, spec) in &checked.plan.providers {
+        for (name, credential) in &spec.credentials {
+            let Err(error) = provider::resolve(&credential.secret, env, base_dir) else { continue };
+            let text = error.to_string();
+            let (message, help) = text.split_once("; ").unwrap_or((&text, ""));
+            let diagnostic = if credential.optional && error.is_absent() {
+                let message = format!("{message}: `{provider}` runs without credential `{name}`");
+                Diagnostic { severity: Severity::Info, ..Diagnostic::warning(SECRET_ABSENT.code, message) }
+            } else {
+                Diagnostic::error(SECRET_UNREADABLE.code, message).help(help)
+            };
+            add(pointer(&["providers", provider, "credentials", name, "secret"]), diagnostic);
+        }
+    }
+    if let Some(tls) = &checked.plan.gateway.tls
+        && let Err(error) = Acceptor::from_pem_files(&base_dir.join(&tls.cert), &base_dir.join(&tls.key))
+    {
+        add(pointer(&["gateway", "tls"]), Diagnostic::error(TLS_UNREADABLE.code, error.to_string()));
+    }
+    found
+}
