@@ -3,8 +3,10 @@
 //! Rule: what `validate` accepts is what `apply` compiles. Every reference in a plan resolves; the same input gives the same
 //! digest; comparing two plans is comparing two JSON trees ([`Plan::model`]).
 
+mod canonical;
 pub mod codes;
 mod compile;
+pub mod diff;
 pub mod expr;
 mod finding;
 mod types;

@@ -36,36 +36,9 @@ impl Plan {
         serde_json::to_value(self).unwrap_or(Value::Null)
     }
 
-    /// Digests the model with its maps sorted: equal digests ⇔ empty diff.
+    /// Digests the meaning: the model with its maps sorted, and its lists too where order says nothing. Equal digests ⇔ empty diff.
     pub fn digest(&self) -> Digest {
-        let mut bytes = Vec::new();
-        canonical(&self.model(), &mut bytes);
-        Digest::of(&bytes)
-    }
-}
-
-fn canonical(value: &Value, out: &mut Vec<u8>) {
-    match value {
-        Value::Object(map) => {
-            let sorted: BTreeMap<_, _> = map.iter().collect();
-            out.push(b'{');
-            for (key, value) in sorted {
-                canonical(&Value::String(key.clone()), out);
-                out.push(b':');
-                canonical(value, out);
-                out.push(b',');
-            }
-            out.push(b'}');
-        }
-        Value::Array(items) => {
-            out.push(b'[');
-            for item in items {
-                canonical(item, out);
-                out.push(b',');
-            }
-            out.push(b']');
-        }
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => out.extend_from_slice(value.to_string().as_bytes()),
+        super::canonical::digest(self)
     }
 }
 

@@ -1,5 +1,9 @@
 //! The compiler, its checks and the diff, through their public functions.
 
 mod compile;
+mod diff;
+mod diff_judgement;
+mod diff_laws;
 mod expr;
+mod generate;
 mod support;

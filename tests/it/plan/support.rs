@@ -4,11 +4,16 @@ use std::collections::BTreeMap;
 
 use bifrostctl::plan::{self, Compiled, Plan};
 use bifrostctl::spec::{Diagnostic, Loaded, Sources, Spans, Spec};
+use serde::Deserialize as _;
 
 /// Loads YAML without the loader: no interpolation, no includes, no places.
 pub(crate) fn loaded(yaml: &str) -> Loaded {
-    let value: serde_json::Value = serde_yaml::from_str(yaml).unwrap();
-    let spec: Spec = serde_json::from_value(value.clone()).unwrap();
+    loaded_value(serde_yaml::from_str(yaml).unwrap())
+}
+
+/// Loads a spec in its JSON form.
+pub(crate) fn loaded_value(value: serde_json::Value) -> Loaded {
+    let spec = Spec::deserialize(&value).unwrap_or_else(|error| panic!("{error}\n{value:#}"));
     Loaded { spec, value, spans: Spans::default(), sources: Sources::default(), warnings: Vec::new(), prompts: BTreeMap::new() }
 }
 

@@ -1,0 +1,152 @@
+//! Providers and their credentials.
+
+use super::access;
+use super::changes::{Changes, Entry, Meaning, Pair, Sides};
+use super::pattern::{Patterns, is_unbounded};
+use super::place::Place;
+use super::{Action, Risk, shown};
+use crate::plan::types::{AuthScheme, Credential, Provider, Quirks, Retries, SecretRef, Timeouts};
+
+impl Entry for Provider {
+    fn added(&self, sides: Sides<'_>, name: &str) -> Meaning {
+        match access::users_of_provider(sides.new, name).as_slice() {
+            [] => Meaning::low("nothing uses it yet"),
+            users => Meaning::low(format!("used by {}", access::phrase(users))),
+        }
+    }
+
+    fn removed(&self, sides: Sides<'_>, name: &str) -> Meaning {
+        match access::users_of_provider(sides.base, name).as_slice() {
+            [] => Meaning::low("nothing used it"),
+            users => Meaning::high(format!("was used by {}", access::phrase(users))),
+        }
+    }
+
+    fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
+        let Self { preset, api, base_url, auth, credentials, quirks, timeouts, retries, headers } = pair.base;
+        let new = pair.new;
+        out.field(place.member("preset"), preset, &new.preset, || Meaning::low("what the preset changes is listed as changes of its own"));
+        out.field(place.member("api"), api, &new.api, || Meaning::high("requests are sent in another format"));
+        out.field(place.member("base_url"), base_url, &new.base_url, || destination(base_url, &new.base_url));
+        out.field(place.member("auth"), auth, &new.auth, || match new.auth {
+            AuthScheme::None => Meaning::high("requests are sent without a credential"),
+            AuthScheme::Bearer | AuthScheme::Header(_) => {
+                Meaning::medium("the provider refuses every request if it looks for the credential elsewhere")
+            }
+        });
+        out.entries(&place.member("credentials"), credentials, &new.credentials);
+        self::quirks(out, &place.member("quirks"), quirks, &new.quirks);
+        self::timeouts(out, &place.member("timeouts"), timeouts, &new.timeouts);
+        self::retries(out, &place.member("retries"), retries, &new.retries);
+        out.members(&place.member("headers"), headers, &new.headers, |action, name| match action {
+            Action::Added => Meaning::low("sent with every request to this provider"),
+            Action::Removed => Meaning::medium(format!("requests go without {}, which the provider may need", shown::name(name))),
+            Action::Changed => Meaning::medium("the provider is told something else"),
+        });
+    }
+}
+
+fn destination(base: &str, new: &str) -> Meaning {
+    let (old_scheme, old_host) = scheme_and_host(base);
+    let (scheme, host) = scheme_and_host(new);
+    if old_scheme == "https" && scheme == "http" {
+        return Meaning::high(format!("prompts and keys go to {} in clear text", shown::name(host)));
+    }
+    if (old_scheme, old_host) != (scheme, host) {
+        return Meaning::high(format!("prompts and keys go to {} instead of {}", shown::name(host), shown::name(old_host)));
+    }
+    Meaning::medium("the same host is asked under another path")
+}
+
+fn scheme_and_host(url: &str) -> (&str, &str) {
+    let (scheme, rest) = url.split_once("://").unwrap_or((url, url));
+    (scheme, rest.split('/').next().unwrap_or(rest))
+}
+
+fn quirks(out: &mut Changes<'_>, place: &Place, base: &Quirks, new: &Quirks) {
+    let Quirks { max_tokens_field, stream_options, done_marker } = base;
+    out.field(place.member("max_tokens_field"), max_tokens_field, &new.max_tokens_field, || {
+        Meaning::medium("a server that does not know the name ignores the output limit or refuses the request")
+    });
+    out.field(place.member("stream_options"), stream_options, &new.stream_options, || {
+        Meaning::medium(if new.stream_options {
+            "streams are asked for their usage, which some servers refuse"
+        } else {
+            "the usage of streams is known only where the client asks for it"
+        })
+    });
+    out.field(place.member("done_marker"), done_marker, &new.done_marker, || {
+        Meaning::medium(if new.done_marker {
+            "a stream that ends without `[DONE]` counts as cut"
+        } else {
+            "a stream need not end with `[DONE]`, so that a cut one is harder to tell"
+        })
+    });
+}
+
+fn timeouts(out: &mut Changes<'_>, place: &Place, base: &Timeouts, new: &Timeouts) {
+    let Timeouts { connect, first_byte, first_content, idle, total } = base;
+    let fields = [
+        ("connect", connect, &new.connect),
+        ("first_byte", first_byte, &new.first_byte),
+        ("first_content", first_content, &new.first_content),
+        ("idle", idle, &new.idle),
+        ("total", total, &new.total),
+    ];
+    for (name, base, new) in fields {
+        out.field(place.member(name), base, new, || {
+            if new < base { Meaning::low("slower answers fail") } else { Meaning::low("failures are noticed later") }
+        });
+    }
+}
+
+fn retries(out: &mut Changes<'_>, place: &Place, base: &Retries, new: &Retries) {
+    let Retries { max, only_if_failed_within, backoff } = base;
+    out.field(place.member("max"), max, &new.max, || Meaning::plain(Risk::Low));
+    out.field(place.member("only_if_failed_within"), only_if_failed_within, &new.only_if_failed_within, || Meaning::plain(Risk::Low));
+    out.field(place.member("backoff"), backoff, &new.backoff, || Meaning::plain(Risk::Low));
+}
+
+impl Entry for Credential {
+    fn added(&self, _: Sides<'_>, _: &str) -> Meaning {
+        if self.optional {
+            return Meaning::low("takes a share of the traffic where its secret is set");
+        }
+        Meaning::low("takes a share of the traffic; without its secret the gateway refuses the spec")
+    }
+
+    fn removed(&self, _: Sides<'_>, _: &str) -> Meaning {
+        Meaning::medium("its share of the traffic moves to the provider's other credentials")
+    }
+
+    fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
+        let Self { secret, weight, models, optional } = pair.base;
+        let new = pair.new;
+        out.field(place.member("secret"), secret, &new.secret, || match new.secret {
+            SecretRef::None => Meaning::high("requests are sent without a key"),
+            SecretRef::Env(_) | SecretRef::File(_) | SecretRef::Cred(_) => {
+                Meaning::medium("requests carry another secret, which the gateway must find before it takes the spec")
+            }
+        });
+        out.field(place.member("weight"), weight, &new.weight, || Meaning::plain(Risk::Low));
+        let found = Patterns::compare(models, &new.models);
+        if !found.is_same() {
+            let meaning = if is_unbounded(models) && !is_unbounded(&new.models) {
+                Meaning::medium(format!("used only for {}", shown::names(new.models.iter().map(String::as_str))))
+            } else if found.lost.is_empty() {
+                Meaning::low("used for more models")
+            } else {
+                Meaning::medium(format!("no longer used for {}", shown::names(found.lost.iter().copied())))
+            };
+            let summary = found.summary();
+            out.changed(place.member("models"), models.clone().into(), new.models.clone().into(), meaning.saying(summary));
+        }
+        out.field(place.member("optional"), optional, &new.optional, || {
+            if new.optional {
+                Meaning::medium("an unset secret takes the credential out instead of refusing the spec")
+            } else {
+                Meaning::low("an unset secret refuses the spec instead of taking the credential out")
+            }
+        });
+    }
+}

@@ -1,0 +1,207 @@
+//! What a reviewer is told of one edit: path, what happened, risk, consequence.
+
+use std::fmt::Write as _;
+
+use bifrostctl::plan::diff::{Risk, diff};
+
+use super::diff::{A, B, C, base_yaml, edited, only};
+use super::support::plan;
+
+/// Makes one edit after the other to the same gateway, and returns a line for each.
+fn told(edits: &[(&str, &str)]) -> String {
+    let base = plan(&base_yaml());
+    let mut text = String::new();
+    for (replace, by) in edits {
+        let found = diff(&base, &edited(replace, by));
+        let change = only(&found);
+        let reason = change.reason.as_deref().unwrap_or("-");
+        let _ = writeln!(text, "{} | {} | {} | {reason}", change.path, change.summary, change.risk.word());
+    }
+    text
+}
+
+#[test]
+fn the_gateway_is_judged_by_the_consequences() {
+    let told = told(&[
+        ("auth: required", "auth: optional"),
+        ("\"127.0.0.1:8080\"", "\"0.0.0.0:8080\""),
+        ("\"127.0.0.1:8080\"", "\"127.0.0.1:9000\""),
+        ("drain: 120s", "drain: 60s"),
+        ("drain: 120s", "limits: {body: 1MiB}"),
+        ("drain: 120s", "limits: {in_flight: 9000}"),
+        ("drain: 120s", "limits: {connections: 10}"),
+        ("drain: 120s", "state: elsewhere"),
+        ("drain: 120s", "tls: {cert: {file: c.pem}, key: {file: k.pem}}"),
+        ("drain: 120s", "admin: \"unix:/run/a.sock\""),
+        ("drain: 120s", &format!("admin: {{listen: \"127.0.0.1:9\", tokens: {{ci: {{sha256: {C}, scopes: [apply]}}}}}}")),
+        ("version: 1", "version: 1\ntelemetry: {access_log: \"off\"}"),
+        ("version: 1", "version: 1\ntelemetry: {metrics: gateway}"),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn admin_tokens_are_judged_by_what_their_holders_can_do() {
+    let yaml =
+        |tokens: &str| plan(&base_yaml().replace("drain: 120s", &format!("admin: {{listen: \"127.0.0.1:9\", tokens: {{{tokens}}}}}")));
+    let token = |name: &str, hash: &str, scopes: &str| format!("{name}: {{sha256: {hash}, scopes: [{scopes}]}}");
+    let base = token("ci", A, "read");
+    let mut text = String::new();
+    for new in [
+        token("ci", B, "read"),
+        token("ci", A, "read, apply"),
+        format!("{base}, {}", token("ops", B, "read")),
+        format!("{base}, {}", token("ops", B, "apply")),
+        token("ops", A, "read"),
+    ] {
+        for change in diff(&yaml(&base), &yaml(&new)).changes {
+            let reason = change.reason.unwrap_or_default();
+            let _ = writeln!(text, "{} | {} | {} | {reason}", change.path, change.summary, change.risk.word());
+        }
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn providers_are_judged_by_the_consequences() {
+    let told = told(&[
+        ("https://old.example/v1", "https://new.example/v1"),
+        ("https://old.example/v1", "http://old.example/v1"),
+        ("https://old.example/v1", "https://old.example/v2"),
+        ("https://old.example/v1\"", "https://old.example/v1\", auth: none"),
+        ("https://old.example/v1\"", "https://old.example/v1\", auth: {header: api-key}"),
+        ("https://old.example/v1\"", "https://old.example/v1\", quirks: {stream_options: false}"),
+        ("https://old.example/v1\"", "https://old.example/v1\", timeouts: {total: 1m}"),
+        ("https://old.example/v1\"", "https://old.example/v1\", retries: {max: 0}"),
+        ("{env: OPENAI_API_KEY}", "{file: /run/secrets/openai}"),
+        ("{env: OPENAI_API_KEY}", "none"),
+        ("{env: OPENAI_API_KEY}", "{env: OPENAI_API_KEY}, optional: true"),
+        ("{env: GROQ_2}", "{env: GROQ_2}, models: [\"llama*\"]"),
+        ("weight: 3}", "weight: 4}"),
+        (", backup: {secret: {env: GROQ_2}, weight: 3}", ""),
+        (", backup: {secret", ", third: {secret: {env: GROQ_3}}, backup: {secret"),
+        ("{{ key.team }}", "{{ key.name }}"),
+        (", headers: {x-team: \"{{ key.team }}\"}", ""),
+        ("  legacy:", "  mistral: {credentials: {d: {secret: {env: M}}}}\n  legacy:"),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn aliases_are_judged_by_the_consequences() {
+    let told = told(&[
+        ("model: gpt-4o-mini, weight: 1", "model: gpt-4o-mini, weight: 3"),
+        ("model: gpt-4o-mini, weight: 1", "model: gpt-4o-mini, weight: 0"),
+        (", {provider: groq, model: llama-3.3-70b, weight: 1}", ""),
+        ("[openai/gpt-4o]", "[openai/gpt-4o, groq/x]"),
+        ("[openai/gpt-4o]", "[openai/gpt-4o], balance: round_robin"),
+        ("[smart, groq/qwen3]", "[smart]"),
+        ("[smart, groq/qwen3]", "[smart, groq/qwen3, legacy/x]"),
+        ("[smart, groq/qwen3]", "[groq/qwen3, smart]"),
+        ("[smart, groq/qwen3]", "[]"),
+        ("[openai/gpt-4o]", "[openai/gpt-4o], fallback_on: [timeout, connect]"),
+        (
+            "[openai/gpt-4o]",
+            "[openai/gpt-4o], fallback_on: [rate_limit, quota, auth, overload, server_error, timeout, connect, context_window, malformed, content_filter]",
+        ),
+        ("Anything interactive", "Something"),
+        ("Be brief.\\n", ""),
+        ("    prompt: {system: {text: \"You are helpful.\\nBe brief.\\nAnswer in English.\\n\"}}\n", ""),
+        ("temperature: 0.2", "temperature: 0.7"),
+        ("defaults: {temperature: 0.2}", "defaults: {temperature: 0.2}\n    overrides: {store: false}"),
+        ("  cheap: {targets: [legacy/old-model]}\n", ""),
+        ("  cheap:", "  tiny: {targets: [groq/x]}\n  cheap:"),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn rules_are_judged_by_the_consequences() {
+    let told = told(&[
+        ("rules:\n", "rules:\n  - {name: first, when: stream, use: fast}\n"),
+        ("rules:\n", "rules:\n  - {name: first, when: stream, deny: {status: 429, message: later}}\n"),
+        ("  - {name: big, when: \"tokens.input > 8000\", use: smart}\n", ""),
+        ("  - {name: no-tools, when: \"tools\", deny: {message: \"no tools\"}}\n", ""),
+        ("deny: {message: \"no tools\"}", "use: fast"),
+        ("deny: {message: \"no tools\"}", "deny: {message: \"no tools, sorry\"}"),
+        ("deny: {message: \"no tools\"}", "deny: {status: 400, message: \"no tools\"}"),
+        ("when: \"tools\"", "when: \"tools and stream\""),
+        ("tokens.input > 8000", "tokens.input > 9000"),
+        ("use: smart}", "use: fast}"),
+        ("use: smart}", "targets: [groq/big]}"),
+        ("use: smart}", "deny: {message: sorry}}"),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn keys_and_teams_are_judged_by_the_consequences() {
+    let hash = format!("[{{sha256: {A}}}]");
+    let (old, new) = (format!("sha256: {A}"), format!("sha256: {C}"));
+    let ci = format!("  ci: {{hashes: [{{sha256: {B}}}], models: [smart]}}\n");
+    let told = told(&[
+        (&hash, &format!("[{{{old}, not_after: 2026-12-01}}, {{{new}}}]")),
+        (&hash, &format!("[{{{new}}}]")),
+        (&hash, &format!("[{{{old}}}, {{{new}}}]")),
+        (&hash, &format!("[{{{old}, not_after: 2026-12-01}}]")),
+        (&ci, ""),
+        (&ci, &format!("{ci}  bot: {{hashes: [{{{new}}}], models: [fast]}}\n")),
+        (&ci, &format!("{ci}  bot: {{hashes: [{{{new}}}], models: [\"*\"]}}\n")),
+        ("models: [smart]}", "models: [smart, \"*\"]}"),
+        ("models: [smart]}", "models: [smart], disabled: true}"),
+        ("models: [smart]}", "models: [smart], expires: 2027-06-30}"),
+        ("models: [smart]}", "models: [smart], routing_headers: true}"),
+        ("models: [smart]}", "models: [smart], team: growth}"),
+        ("models: [fast, cheap]", "models: [fast]"),
+        ("models: [fast, cheap]", "models: [fast, cheap, smart]"),
+        ("models: [fast, cheap]", "models: [fast, cheap, \"openai/*\"]"),
+        ("models: [fast, smart, cheap]", "models: [fast, smart]"),
+        ("models: [fast, smart, cheap]", "models: [fast, smart, cheap, \"groq/*\"]"),
+        ("{models: [fast, smart, cheap]}", "{}"),
+        ("env: prod", "env: test"),
+        ("teams: {", "teams: {research: {}, "),
+    ]);
+    insta::assert_snapshot!(told);
+}
+
+#[test]
+fn the_end_of_a_rotation_is_told_from_a_revocation() {
+    let yaml = |hashes: &str| plan(&base_yaml().replace(&format!("[{{sha256: {A}}}]"), &format!("[{hashes}]")));
+    let (open, ending, later) =
+        (format!("{{sha256: {A}}}"), format!("{{sha256: {A}, not_after: 2026-12-01}}"), format!("{{sha256: {A}, not_after: 2027-01-01}}"));
+    let new = format!("{{sha256: {C}}}");
+    let mut text = String::new();
+    for (before, after) in [
+        (format!("{ending}, {new}"), new.clone()),
+        (format!("{open}, {new}"), new.clone()),
+        (format!("{ending}, {new}"), format!("{later}, {new}")),
+        (format!("{later}, {new}"), format!("{ending}, {new}")),
+        (format!("{ending}, {new}"), format!("{open}, {new}")),
+    ] {
+        let found = diff(&yaml(&before), &yaml(&after));
+        let change = only(&found);
+        let _ = writeln!(text, "{} | {} | {}", change.summary, change.risk.word(), change.reason.as_deref().unwrap_or_default());
+    }
+    insta::assert_snapshot!(text);
+}
+
+#[test]
+fn a_renamed_key_is_told_from_a_revoked_one() {
+    let found = diff(&plan(&base_yaml()), &edited("  web-app: {", "  site: {"));
+    let risks: Vec<_> = found.changes.iter().map(|change| (change.path.as_str(), change.risk)).collect();
+    assert_eq!(risks, [("virtual_keys.site", Risk::Medium), ("virtual_keys.web-app", Risk::Medium)]);
+}
+
+#[test]
+fn a_rename_does_not_hide_what_a_key_gains_or_loses() {
+    let old = format!("  ci: {{hashes: [{{sha256: {B}}}], models: [smart]}}\n");
+    for (models, extra, added, removed) in [
+        ("[smart, \"*\"]", "", Risk::High, Risk::Medium),
+        ("[fast]", "", Risk::Medium, Risk::High),
+        ("[smart]", ", disabled: true", Risk::None, Risk::High),
+    ] {
+        let new = format!("  bot: {{hashes: [{{sha256: {B}}}], models: {models}{extra}}}\n");
+        let found = diff(&plan(&base_yaml()), &edited(&old, &new));
+        assert_eq!(found.changes.iter().map(|change| change.risk).collect::<Vec<_>>(), [added, removed], "{models}");
+    }
+}
