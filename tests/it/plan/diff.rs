@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use bifrostctl::plan::Plan;
 use bifrostctl::plan::diff::render::{self, nowhere};
 use bifrostctl::plan::diff::{Change, Diff, Impact, RESTART_ONLY, Risk, diff};
-use bifrostctl::spec::Spec;
+use bifrostctl::plan::{Plan, compile};
+use bifrostctl::spec::{Inputs, Loaded, Memory, Spec, load};
 use serde_json::Value;
 
-use super::support::{loaded, plan};
+use super::support::plan;
 
 pub(super) const A: &str = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 pub(super) const B: &str = "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
@@ -172,8 +172,44 @@ fn the_place_of_a_change_is_in_the_new_file() {
     assert_eq!((change.pointer.as_str(), change.spec_pointer().as_str()), ("/rules/0/action/use", "/rules/0/use"));
     change.pointer = "/gateway/admin/tcp/tokens/ci".into();
     assert_eq!(change.spec_pointer(), "/gateway/admin/tokens/ci");
-    let loaded = loaded(&base_yaml());
-    assert_eq!(render::places(&loaded.spans, &loaded.sources)(&change), None, "a spec without spans has no places");
+}
+
+/// Loads a file with its places.
+fn placed(yaml: &str) -> (Plan, Loaded) {
+    let files = Memory(BTreeMap::from([("gateway.yaml".into(), yaml.as_bytes().to_vec())]));
+    let env = BTreeMap::<String, String>::new();
+    let inputs = Inputs { files: &files, paths: &["gateway.yaml".into()], env: &env, strict_env: false };
+    let loaded = load(&inputs).unwrap_or_else(|rejected| panic!("{:#?}", rejected.diagnostics));
+    (compile(&loaded).unwrap().plan, loaded)
+}
+
+#[test]
+fn places_are_those_of_the_new_file() {
+    let swapped = base_yaml()
+        .replace("use: smart}", "use: fast}")
+        .replace("model: gpt-4o-mini, weight: 1", "model: gpt-4o-mini, weight: 3")
+        .replace("  cheap: {targets: [legacy/old-model]}\n", "")
+        .replace("drain: 120s", "admin: {listen: \"127.0.0.1:9\", tokens: {ci: {sha256: REPLACED, scopes: [read]}}}")
+        .replace("REPLACED", C);
+    let (new, loaded) = placed(&swapped);
+    let places = render::places(&loaded.spans, &loaded.sources);
+    let found = diff(&plan(&base_yaml()), &new);
+    for change in &found.changes {
+        let words = match change.path.as_str() {
+            "gateway.admin" => Some("{listen: \"127.0.0.1:9\""),
+            "models.cheap" => None,
+            "models.fast.targets[openai/gpt-4o-mini].weight" => Some("3}"),
+            "rules[big].use" => Some("fast}"),
+            path => panic!("{path}"),
+        };
+        let at = places(change).map(|place| {
+            let numbers: Vec<usize> = place.strip_prefix("gateway.yaml:").unwrap().split(':').map(|it| it.parse().unwrap()).collect();
+            swapped.lines().nth(numbers[0] - 1).unwrap().chars().skip(numbers[1] - 1).collect::<String>()
+        });
+        assert_eq!(at.is_some(), words.is_some(), "{change:?}");
+        assert!(at.unwrap_or_default().starts_with(words.unwrap_or_default()), "{change:?} {:?}", places(change));
+    }
+    assert_eq!(found.changes.len(), 4);
 }
 
 #[test]

@@ -5,6 +5,7 @@ use similar::ChangeTag;
 
 use super::escape::visible;
 use crate::plan::diff::{Action, Change, text};
+use crate::spec::to_yaml;
 
 /// Lines around a changed one that are shown too.
 const CONTEXT: usize = 3;
@@ -50,9 +51,7 @@ fn has_more(value: &Value) -> bool {
 fn whole(sign: char, value: &Value) -> Vec<String> {
     let text = match value {
         Value::String(text) => text.clone(),
-        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => {
-            serde_json::to_string_pretty(&without_empty(value)).unwrap_or_default()
-        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => to_yaml(&without_empty(value)),
     };
     text.lines().map(|line| format!("{sign} {}", visible(line))).collect()
 }
