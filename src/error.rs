@@ -46,6 +46,8 @@ pub enum Kind {
     UpstreamMalformed,
     /// The upstream's answer ended before its end.
     UpstreamTruncated,
+    /// The upstream's answer is larger than what is held back.
+    UpstreamTooLarge,
     /// The prompt does not fit the model's window.
     ContextWindow,
     /// The provider's content filter refused.
@@ -75,7 +77,7 @@ pub enum Retry {
 
 impl Kind {
     /// Every kind, in the order of its declaration: `Kind::ALL[kind as usize] == kind`.
-    pub const ALL: [Self; 26] = [
+    pub const ALL: [Self; 27] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -96,6 +98,7 @@ impl Kind {
         Self::UpstreamTimeout,
         Self::UpstreamMalformed,
         Self::UpstreamTruncated,
+        Self::UpstreamTooLarge,
         Self::ContextWindow,
         Self::ContentFilter,
         Self::UpstreamRejected,
@@ -127,6 +130,7 @@ impl Kind {
             Self::UpstreamTimeout => "upstream_timeout",
             Self::UpstreamMalformed => "upstream_malformed",
             Self::UpstreamTruncated => "upstream_truncated",
+            Self::UpstreamTooLarge => "upstream_too_large",
             Self::ContextWindow => "context_window",
             Self::ContentFilter => "content_filter",
             Self::UpstreamRejected => "upstream_rejected",
@@ -153,7 +157,8 @@ impl Kind {
             | Self::UpstreamAuth
             | Self::UpstreamServerError
             | Self::UpstreamMalformed
-            | Self::UpstreamTruncated => 502,
+            | Self::UpstreamTruncated
+            | Self::UpstreamTooLarge => 502,
             Self::Overloaded | Self::NoCandidate | Self::UpstreamOverload => 503,
             Self::UpstreamTimeout => 504,
         }
@@ -191,6 +196,7 @@ impl Kind {
             | Self::ClientTimeout
             | Self::Overloaded
             | Self::NoCandidate
+            | Self::UpstreamTooLarge
             | Self::UpstreamRejected
             | Self::Revoked
             | Self::TemplateFailed

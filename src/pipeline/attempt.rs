@@ -11,6 +11,8 @@ use http_body_util::BodyExt as _;
 use super::facts::LazyFacts;
 use super::intake::is_judged;
 use super::outbound::{self, SystemMessage};
+use super::passing::Passing;
+use super::payload::Payload;
 use super::stream::{Early, Stream};
 use super::waiting::Waiting;
 use crate::base::Clock;
@@ -18,19 +20,23 @@ use crate::error::{GatewayError, Kind};
 use crate::provider::{Outbound, Upstream, Waits, response_headers, retry_after_ms};
 use crate::table::{Alias, Credential, Target};
 use crate::telemetry::Endpoint;
-use crate::wire::edit::Object;
 use crate::wire::frame::Sse;
 use crate::wire::openai_chat::{Usage, Watcher, answer_usage, classify, classify_event, is_json_object};
 
+/// Largest answer that is held back until it is whole. 2,048 embeddings of 3,072 numbers, the most that OpenAI gives at once, are close
+/// to it.
+const ANSWER_CAP: usize = 128 << 20;
 /// Largest error body that is kept.
 const ERROR_CAP: usize = 256 << 10;
 
 /// What is sent, whoever answers it.
 pub(super) struct Call<'a> {
     pub(super) clock: &'a dyn Clock,
+    pub(super) method: &'a Method,
     pub(super) endpoint: Endpoint,
-    pub(super) below: &'a str,
-    pub(super) object: &'a Object<'a>,
+    /// Path below the provider's root, and the query where one travels.
+    pub(super) path: (&'a str, Option<&'a str>),
+    pub(super) payload: &'a Payload<'a>,
     pub(super) headers: &'a HeaderMap,
     pub(super) facts: &'a LazyFacts<'a>,
     pub(super) system: Option<SystemMessage>,
@@ -57,6 +63,7 @@ pub(super) struct Answer {
 pub(super) enum AnswerBody {
     Whole(Bytes, Option<Usage>),
     Stream(Box<Stream>),
+    Passing(Box<Passing>),
 }
 
 /// A failed attempt.
@@ -93,18 +100,22 @@ pub(super) async fn once(
     call: &Call<'_>,
 ) -> Result<Answer, Box<Failure>> {
     let provider = &target.provider;
-    let prepared = outbound::prepare(call.object, call.endpoint, alias, call.system.as_ref(), target);
+    let prepared = outbound::prepare(call, alias, target);
     let url = provider
-        .destination
-        .endpoint(call.below)
+        .url(call.path.0, call.path.1)
         .map_err(|error| GatewayError::new(Kind::Internal, "The provider's address cannot be built.").detail(error))?;
     let headers = outbound::headers(call.headers, provider, credential, call.facts)?;
     let timeouts = &provider.spec.timeouts;
-    let outbound = Outbound { method: Method::POST, url, headers, body: Bytes::from(prepared.body) };
+    let outbound = Outbound { method: call.method.clone(), url, headers, body: prepared.body };
     let waits = Waits { first_byte: timeouts.first_byte.get(), idle: timeouts.idle.get() };
     let upstream = call.waiting.on(provider.client.send(outbound, waits)).await?;
     if !upstream.status.is_success() {
         return Err(Box::new(refused(upstream, call).await));
+    }
+    if !is_judged(call.endpoint) {
+        let headers = response_headers(upstream.status, &upstream.headers);
+        let body = AnswerBody::Passing(Box::new(Passing::new(upstream.body)));
+        return Ok(Answer { status: upstream.status, headers, body });
     }
     if call.stream { open(upstream, target, prepared.hide_usage, call).await } else { whole(upstream, call).await }
 }
@@ -138,12 +149,25 @@ async fn open(upstream: Upstream, target: &Target, hide_usage: bool, call: &Call
 /// Reads an answer that is passed on when it is whole.
 async fn whole(upstream: Upstream, call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     let headers = response_headers(upstream.status, &upstream.headers);
-    let body = call.waiting.on(upstream.body.collect()).await?.to_bytes();
-    if is_judged(call.endpoint) && !is_json_object(&body) {
+    let body = call.waiting.on(collect(upstream.body, ANSWER_CAP)).await?;
+    if !is_json_object(&body) {
         return Err(GatewayError::new(Kind::UpstreamMalformed, "The provider's answer is not JSON.").into());
     }
     let usage = answer_usage(&body);
     Ok(Answer { status: upstream.status, headers, body: AnswerBody::Whole(body, usage) })
+}
+
+/// Collects a body, at most `cap` bytes.
+async fn collect<B: http_body::Body<Data = Bytes, Error = GatewayError>>(body: B, cap: usize) -> Result<Bytes, GatewayError> {
+    match http_body_util::Limited::new(body, cap).collect().await {
+        Ok(body) => Ok(body.to_bytes()),
+        Err(error) => Err(error.downcast::<GatewayError>().map_or_else(|_| too_large(cap), |error| *error)),
+    }
+}
+
+fn too_large(cap: usize) -> GatewayError {
+    let text = format!("The provider's answer is larger than {} MiB, the most that the gateway holds back.", cap >> 20);
+    GatewayError::new(Kind::UpstreamTooLarge, text)
 }
 
 /// Reads an error answer, and keeps it where it may be returned as it is.
@@ -180,5 +204,19 @@ const fn public(kind: Kind) -> &'static str {
         Kind::UpstreamTimeout => "The provider did not answer in time.",
         Kind::UpstreamMalformed => "The provider answered with an error in place of content.",
         _ => "The provider failed.",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::Full;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn an_answer_over_the_cap_is_refused_and_one_at_the_cap_is_not() {
+        let body = || Full::from(vec![0; 5]).map_err(|never| match never {});
+        assert_eq!(collect(body(), 5).await.unwrap().len(), 5);
+        assert_eq!(collect(body(), 4).await.unwrap_err().kind, Kind::UpstreamTooLarge);
     }
 }

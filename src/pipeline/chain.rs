@@ -19,7 +19,7 @@ const BACKOFF_CAP_MS: u64 = 30_000;
 pub(super) struct Outcome {
     pub(super) result: Result<Answer, Refusal>,
     pub(super) attempts: Vec<Attempt>,
-    /// The last attempt, where its answer is a stream that has only begun.
+    /// The last attempt, where its answer has only begun.
     pub(super) open: Option<Open>,
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>) -> Outcome {
                 attempts.push(attempt);
                 let failure = match result {
                     Ok(answer) => {
-                        let is_open = matches!(answer.body, AnswerBody::Stream(_));
+                        let is_open = matches!(answer.body, AnswerBody::Stream(_) | AnswerBody::Passing(_));
                         let open = is_open.then(|| Open { jitter: call.jitter(), probe: probe.take() });
                         return Outcome { result: Ok(answer), attempts, open };
                     }
@@ -194,6 +194,7 @@ const fn fallback_on(kind: Kind) -> Option<FallbackOn> {
         | Kind::ClientTimeout
         | Kind::Overloaded
         | Kind::NoCandidate
+        | Kind::UpstreamTooLarge
         | Kind::UpstreamRejected
         | Kind::Revoked
         | Kind::TemplateFailed

@@ -229,7 +229,7 @@ impl Attempt {
                 credential.success(started_ms);
                 match answer.body {
                     AnswerBody::Whole(..) => target.success(started_ms, now_ms),
-                    AnswerBody::Stream(_) => return,
+                    AnswerBody::Stream(_) | AnswerBody::Passing(_) => return,
                 }
             }
             Err(failure) => {

@@ -1,74 +1,201 @@
 //! What is asked for: the endpoint by its path, and the few members of the body that the gateway needs.
 
+use http::Method;
+
+use super::payload::Payload;
 use crate::error::{GatewayError, Kind};
 use crate::telemetry::Endpoint;
-use crate::wire::edit::Object;
+
+/// Where a path leads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Route<'p> {
+    pub(super) endpoint: Endpoint,
+    /// The path below the provider's root.
+    pub(super) below: &'p str,
+    takes: Takes,
+}
+
+/// Which requests a path takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Takes {
+    /// One operation on a model.
+    Post,
+    /// Something that the provider keeps: it is made, listed, read, deleted.
+    Resource,
+    /// The gateway's own list of models.
+    Models,
+}
+
+impl Route<'_> {
+    /// Returns the methods in words, where this one is not among them.
+    pub(super) fn refuses(&self, method: &Method) -> Option<&'static str> {
+        let reads = method == Method::GET || method == Method::HEAD;
+        match self.takes {
+            Takes::Post if method == Method::POST => None,
+            Takes::Post => Some("POST"),
+            Takes::Resource if reads || method == Method::POST || method == Method::DELETE => None,
+            Takes::Resource => Some("GET, POST or DELETE"),
+            Takes::Models if reads => None,
+            Takes::Models => Some("GET"),
+        }
+    }
+
+    /// Returns whether the path is of something that the provider keeps.
+    pub(super) fn is_resource(&self) -> bool {
+        self.takes == Takes::Resource
+    }
+}
 
 /// Endpoints whose answers are judged, not only passed on.
 pub(super) const fn is_judged(endpoint: Endpoint) -> bool {
     matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings)
 }
 
-/// Finds the endpoint of a path, and the path below the provider's `base_url`.
-pub(super) fn endpoint(path: &str) -> Option<(Endpoint, &str)> {
+/// Operations that are relayed as they are.
+const RELAYED: [&str; 8] = [
+    "/moderations",
+    "/rerank",
+    "/images/generations",
+    "/images/edits",
+    "/images/variations",
+    "/audio/speech",
+    "/audio/transcriptions",
+    "/audio/translations",
+];
+
+/// What providers keep, by the first segment of its path.
+const RESOURCES: [&str; 4] = ["files", "uploads", "batches", "responses"];
+
+/// Finds where a path leads; none where it leads nowhere.
+pub(super) fn route(path: &str) -> Option<Route<'_>> {
     let path = path.strip_prefix("/openai").filter(|rest| rest.starts_with("/v1/")).unwrap_or(path);
     let below = path.strip_prefix("/v1").filter(|below| below.starts_with('/'))?;
-    let endpoint = match below {
-        "/chat/completions" => Endpoint::ChatCompletions,
-        "/completions" => Endpoint::Completions,
-        "/embeddings" => Endpoint::Embeddings,
-        "/responses" => Endpoint::Responses,
-        "/models" => Endpoint::Models,
-        _ if below.starts_with("/models/") => Endpoint::Models,
-        "/moderations" | "/rerank" | "/images/generations" | "/audio/speech" => Endpoint::Relay,
-        _ => Endpoint::Unknown,
+    let (endpoint, takes) = match below {
+        "/chat/completions" => (Endpoint::ChatCompletions, Takes::Post),
+        "/completions" => (Endpoint::Completions, Takes::Post),
+        "/embeddings" => (Endpoint::Embeddings, Takes::Post),
+        "/responses" => (Endpoint::Responses, Takes::Post),
+        "/models" => (Endpoint::Models, Takes::Models),
+        _ if below.starts_with("/models/") => (Endpoint::Models, Takes::Models),
+        _ if RELAYED.contains(&below) => (Endpoint::Relay, Takes::Post),
+        _ if is_resource(below) => (Endpoint::Relay, Takes::Resource),
+        _ => return None,
     };
-    Some((endpoint, below))
+    Some(Route { endpoint, below, takes })
+}
+
+/// Ids of OpenAI's resources are plain words; anything else could climb out of the resource, or mean something else to the provider.
+fn is_resource(below: &str) -> bool {
+    let is_id = |segment: &str| {
+        !segment.is_empty()
+            && !segment.starts_with('.')
+            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'))
+    };
+    let mut segments = below.split('/').skip(1);
+    segments.next().is_some_and(|first| RESOURCES.contains(&first)) && segments.all(is_id)
 }
 
 /// What the gateway reads of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked {
-    /// The model that the client named.
-    pub(super) model: String,
+    /// The model that the client named. None only where the endpoint does without.
+    pub(super) model: Option<String>,
     /// Whether the answer is to be streamed.
     pub(super) stream: bool,
 }
 
-/// Reads a scanned body.
+/// Reads a body.
 ///
 /// # Errors
 /// [`Kind::BadRequest`] naming the member.
-pub(super) fn asked(body: &Object<'_>) -> Result<Asked, GatewayError> {
-    let bad = |message: &str| GatewayError::new(Kind::BadRequest, message);
-    let model = body.string("model").filter(|model| !model.is_empty()).ok_or_else(|| bad("The member `model` must be a string."))?;
-    let stream = match body.get("stream") {
-        None | Some(b"false" | b"null") => false,
-        Some(b"true") => true,
-        Some(_) => return Err(bad("The member `stream` must be true or false.")),
+pub(super) fn asked(endpoint: Endpoint, payload: &Payload<'_>) -> Result<Asked, GatewayError> {
+    let bad = |message: &str| Err(GatewayError::new(Kind::BadRequest, message));
+    let needs_model = is_judged(endpoint) || endpoint == Endpoint::Responses;
+    let (model, stream) = match payload {
+        Payload::Json { object, .. } => {
+            let stream = match object.get("stream") {
+                Some(b"true") => true,
+                Some(other) if is_judged(endpoint) && !matches!(other, b"false" | b"null") => {
+                    return bad("The member `stream` must be true or false.");
+                }
+                _ => false,
+            };
+            let model = match object.get("model") {
+                None => None,
+                Some(b"null") if !needs_model => None,
+                Some(_) => match object.string("model").filter(|model| !model.is_empty()) {
+                    Some(model) => Some(model.into_owned()),
+                    None => return bad("The member `model` must be a string."),
+                },
+            };
+            (model, stream)
+        }
+        Payload::Form { whole, model: Some(range) } => match std::str::from_utf8(whole.get(range.clone()).unwrap_or_default()) {
+            Ok(model) if !model.is_empty() => (Some(model.to_owned()), false),
+            Ok(_) | Err(_) => return bad("The form's field `model` must be a text."),
+        },
+        Payload::Form { model: None, .. } | Payload::Empty => (None, false),
     };
-    Ok(Asked { model: model.into_owned(), stream })
+    if needs_model && model.is_none() {
+        return bad("The member `model` must be a string.");
+    }
+    Ok(Asked { model, stream })
 }
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
 
-    #[test]
-    fn paths_are_known_with_and_without_the_drop_in_prefix() {
-        assert_eq!(endpoint("/v1/chat/completions"), Some((Endpoint::ChatCompletions, "/chat/completions")));
-        assert_eq!(endpoint("/openai/v1/embeddings"), Some((Endpoint::Embeddings, "/embeddings")));
-        assert_eq!(endpoint("/v1/nothing"), Some((Endpoint::Unknown, "/nothing")));
-        assert_eq!(endpoint("/v1x/models"), None);
-        assert_eq!(endpoint("/"), None);
+    fn found(path: &str) -> Option<(Endpoint, &str)> {
+        route(path).map(|route| (route.endpoint, route.below))
     }
 
     #[test]
-    fn a_body_must_name_its_model_and_spell_stream_as_a_bool() {
-        let read = |body: &str| asked(&Object::scan(body.as_bytes()).unwrap());
-        assert_eq!(read(r#"{"model":"a","stream":true}"#).unwrap(), Asked { model: "a".to_owned(), stream: true });
-        for bad in ["{}", r#"{"model":5}"#, r#"{"model":""}"#, r#"{"model":"a","stream":"yes"}"#] {
-            assert_eq!(read(bad).unwrap_err().kind, Kind::BadRequest, "{bad}");
+    fn paths_are_known_with_and_without_the_drop_in_prefix() {
+        assert_eq!(found("/v1/chat/completions"), Some((Endpoint::ChatCompletions, "/chat/completions")));
+        assert_eq!(found("/openai/v1/embeddings"), Some((Endpoint::Embeddings, "/embeddings")));
+        assert_eq!(found("/v1/audio/transcriptions"), Some((Endpoint::Relay, "/audio/transcriptions")));
+        assert_eq!(found("/v1/files/file-a_1.x/content"), Some((Endpoint::Relay, "/files/file-a_1.x/content")));
+        for none in ["/v1/nothing", "/v1x/models", "/", "/v1/files/..", "/v1/files/%2e%2e/models", "/v1/files//x", "/v1/filesystem"] {
+            assert_eq!(found(none), None, "{none}");
         }
+    }
+
+    #[test]
+    fn each_path_takes_its_methods() {
+        let refuses = |path: &str, method: Method| route(path).unwrap().refuses(&method);
+        assert_eq!(refuses("/v1/embeddings", Method::GET), Some("POST"));
+        assert_eq!(refuses("/v1/models", Method::HEAD), None);
+        assert_eq!(refuses("/v1/models", Method::POST), Some("GET"));
+        for method in [Method::GET, Method::HEAD, Method::POST, Method::DELETE] {
+            assert_eq!(refuses("/v1/files", method), None);
+        }
+        assert_eq!(refuses("/v1/files", Method::PUT), Some("GET, POST or DELETE"));
+    }
+
+    fn read(endpoint: Endpoint, body: &'static str) -> Result<Asked, GatewayError> {
+        let bytes = Bytes::from_static(body.as_bytes());
+        asked(endpoint, &Payload::read("application/json", &bytes, true)?)
+    }
+
+    #[test]
+    fn a_judged_body_must_name_its_model_and_spell_stream_as_a_bool() {
+        let chat = |body| read(Endpoint::ChatCompletions, body);
+        assert_eq!(chat(r#"{"model":"a","stream":true}"#).unwrap(), Asked { model: Some("a".to_owned()), stream: true });
+        for bad in ["{}", r#"{"model":5}"#, r#"{"model":""}"#, r#"{"model":null}"#, r#"{"model":"a","stream":"yes"}"#, ""] {
+            assert_eq!(chat(bad).unwrap_err().kind, Kind::BadRequest, "{bad}");
+        }
+    }
+
+    #[test]
+    fn other_bodies_may_do_without_a_model() {
+        let relay = |body| read(Endpoint::Relay, body).map(|asked| asked.model);
+        assert_eq!(relay(r#"{"input":"x"}"#), Ok(None));
+        assert_eq!(relay(r#"{"model":null}"#), Ok(None));
+        assert_eq!(relay(""), Ok(None));
+        assert_eq!(relay(r#"{"model":"m","stream":"maybe"}"#), Ok(Some("m".to_owned())));
+        assert_eq!(relay(r#"{"model":7}"#).unwrap_err().kind, Kind::BadRequest);
     }
 }

@@ -6,12 +6,15 @@
 mod attempt;
 mod auth;
 mod chain;
+mod choose;
 mod exchange;
 mod facts;
 mod handle;
 mod intake;
 mod models;
 mod outbound;
+mod passing;
+mod payload;
 mod refusal;
 mod reply;
 mod respond;

@@ -1,20 +1,17 @@
 //! `GET /v1/models`: the aliases that the key may use.
 
-use http::{Method, Response, StatusCode};
+use http::{Response, StatusCode};
 use serde_json::json;
 
-use super::refusal::{Refusal, no_such_model, usable, wrong_method};
+use super::refusal::{Refusal, no_such_model, usable};
 use super::{Reply, respond};
 use crate::table::{Key, RoutingTable};
 
 /// Lists the aliases that the key may use, or shows one. `below` is the path below `/v1`.
 ///
 /// # Errors
-/// A method that is not GET or HEAD, and a model that the key may not see.
-pub(super) fn answer(table: &RoutingTable, key: Option<&Key>, method: &Method, below: &str) -> Result<Response<Reply>, Refusal> {
-    if method != Method::GET && method != Method::HEAD {
-        return Err(wrong_method("GET"));
-    }
+/// A model that the key may not see.
+pub(super) fn answer(table: &RoutingTable, key: Option<&Key>, below: &str) -> Result<Response<Reply>, Refusal> {
     let entry = |name: &str| json!({"id": name, "object": "model", "created": 0, "owned_by": "bifrostctl"});
     let body = match below.strip_prefix("/models/") {
         Some(name) if usable(table, key).any(|known| known == name) => entry(name),

@@ -1,18 +1,21 @@
 //! The request for one target: the client's bytes with what must change spliced in, and the provider's headers.
 
+use bytes::Bytes;
 use http::HeaderMap;
 
+use super::attempt::Call;
 use super::facts::LazyFacts;
+use super::payload::Payload;
 use crate::error::{GatewayError, Kind};
 use crate::plan::{MaxTokensField, PromptPosition, Quirks};
-use crate::provider::request_headers;
+use crate::provider::{Pieces, request_headers};
 use crate::table::{Alias, Credential, Provider, Target};
 use crate::telemetry::Endpoint;
 use crate::wire::edit::{Edits, Object};
 
 /// The edited body, and whether usage was asked for on the client's behalf (and must be hidden again).
 pub(super) struct Prepared {
-    pub(super) body: Vec<u8>,
+    pub(super) body: Pieces,
     pub(super) hide_usage: bool,
 }
 
@@ -29,7 +32,7 @@ pub(super) struct SystemMessage {
 /// [`Kind::TemplateFailed`] naming the template; [`Kind::BadRequest`] where there is no list of messages to add to, because a prompt
 /// that a client could leave out would be no rule.
 pub(super) fn system_message(
-    object: &Object<'_>,
+    payload: &Payload<'_>,
     endpoint: Endpoint,
     alias: Option<&Alias>,
     facts: &LazyFacts<'_>,
@@ -38,7 +41,7 @@ pub(super) fn system_message(
     if endpoint != Endpoint::ChatCompletions {
         return Ok(None);
     }
-    if !object.get("messages").is_some_and(|raw| raw.starts_with(b"[")) {
+    if !payload.object().and_then(|object| object.get("messages")).is_some_and(|raw| raw.starts_with(b"[")) {
         return Err(GatewayError::new(Kind::BadRequest, "The member `messages` must be a list."));
     }
     match prompt.message(|| facts.get()) {
@@ -52,14 +55,22 @@ fn template_failed(place: &str, error: &dyn std::fmt::Display) -> GatewayError {
     GatewayError::new(Kind::TemplateFailed, format!("The template `{place}` of the gateway's spec failed on this request: {error}."))
 }
 
-/// Prepares the body for a target. Copies the body once.
-pub(super) fn prepare(
-    object: &Object<'_>,
-    endpoint: Endpoint,
-    alias: Option<&Alias>,
-    system: Option<&SystemMessage>,
-    target: &Target,
-) -> Prepared {
+/// Prepares the body for a target. JSON is copied once, a form not at all.
+pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target) -> Prepared {
+    let plain = |body: Pieces| Prepared { body, hide_usage: false };
+    match call.payload {
+        Payload::Json { object, .. } if object.has("model") => json(object, call, alias, target),
+        // Nothing to put a target's model into, and no alias to speak of.
+        Payload::Json { whole, .. } | Payload::Form { whole, model: None } => plain(whole.clone().into()),
+        Payload::Form { whole, model: Some(range) } => {
+            let model = Bytes::copy_from_slice(target.model.as_bytes());
+            plain(Pieces::new([whole.slice(..range.start), model, whole.slice(range.end..)]))
+        }
+        Payload::Empty => plain(Pieces::default()),
+    }
+}
+
+fn json(object: &Object<'_>, call: &Call<'_>, alias: Option<&Alias>, target: &Target) -> Prepared {
     let mut edits = object.edit();
     edits.set_string("model", &target.model);
     let quirks = &target.provider.spec.quirks;
@@ -69,12 +80,12 @@ pub(super) fn prepare(
     if let Some(alias) = alias {
         set_members(alias, quirks, object, &mut edits);
     }
-    if let Some(system) = system {
+    if let Some(system) = &call.system {
         edits.insert_element("messages", &system.raw, system.position == PromptPosition::Prepend);
     }
-    let chat = matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
-    let hide_usage = chat && object.is_true("stream") && quirks.stream_options && ask_usage(object, &mut edits);
-    Prepared { body: edits.apply(), hide_usage }
+    let chat = matches!(call.endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
+    let hide_usage = chat && call.stream && quirks.stream_options && ask_usage(object, &mut edits);
+    Prepared { body: Bytes::from(edits.apply()).into(), hide_usage }
 }
 
 const MAX_TOKENS: &str = "max_tokens";

@@ -2,7 +2,7 @@
 
 use crate::error::{GatewayError, Kind};
 use crate::server::BodyError;
-use crate::table::{Denial, Excluded, Exclusion, Key, RoutingTable};
+use crate::table::{Denial, Excluded, Exclusion, Key, ProviderDenial, RoutingTable};
 
 /// A refusal with what its answer needs.
 #[derive(Debug)]
@@ -55,13 +55,39 @@ pub(super) fn denied(denial: &Denial, model: &str, table: &RoutingTable, key: Op
             let text = format!("The virtual key `{name}` may not use `{model}`. `GET /v1/models` lists what it may use.");
             GatewayError::new(Kind::Forbidden, text).into()
         }
-        Denial::Rule { name, status, message } => {
-            let error = GatewayError::new(Kind::Denied, format!("{message} (refused by the rule `{name}`)"));
-            Refusal { status: Some(*status), ..error.into() }
-        }
+        Denial::Rule { name, status, message } => by_rule(name, *status, message),
         Denial::NoSuchModel => no_such_model(model, table, key),
         Denial::NoCandidate(excluded) => no_candidate(model, excluded, now_ms),
     }
+}
+
+/// A request without a model that no provider can be found for.
+pub(super) fn denied_provider(denial: &ProviderDenial, named: Option<&str>, now_ms: u64) -> Refusal {
+    let remedy = "Send the header `x-bifrost-provider` with one of";
+    let list = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let (kind, text) = match denial {
+        ProviderDenial::Ambiguous(names) => {
+            (Kind::BadRequest, format!("This request names no model, so the provider must be named. {remedy} {}.", list(names)))
+        }
+        ProviderDenial::NoneAllowed => {
+            let text = "This request names no model, so it needs a virtual key that may use every model of a provider, such as \
+                        `models: [\"openai/*\"]` in the spec.";
+            (Kind::Forbidden, text.to_owned())
+        }
+        ProviderDenial::Refused(names) => {
+            let which = named.unwrap_or_default();
+            let others = if names.is_empty() { "It covers none.".to_owned() } else { format!("{remedy} {}.", list(names)) };
+            (Kind::Forbidden, format!("The virtual key does not cover a provider `{which}` as a whole. {others}"))
+        }
+        ProviderDenial::NoCandidate(excluded) => return no_candidate(&excluded.target, std::slice::from_ref(excluded), now_ms),
+    };
+    GatewayError::new(kind, text).into()
+}
+
+/// A rule that refuses.
+pub(super) fn by_rule(name: &str, status: u16, message: &str) -> Refusal {
+    let error = GatewayError::new(Kind::Denied, format!("{message} (refused by the rule `{name}`)"));
+    Refusal { status: Some(status), ..error.into() }
 }
 
 /// A model that the key cannot see, with the nearest that it can.

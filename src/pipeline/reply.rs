@@ -1,6 +1,5 @@
-//! The body of an answer: whole, or a stream that is relayed.
+//! The body of an answer: whole, a stream that is read as it passes, or bytes that are passed on.
 
-use std::convert::Infallible;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
@@ -8,7 +7,9 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 
 use super::exchange::Exchange;
+use super::passing::Passing;
 use super::stream::Stream;
+use crate::error::GatewayError;
 
 /// What goes to the client. Dropping it before its end means that the client is gone.
 #[derive(Debug)]
@@ -18,6 +19,7 @@ pub struct Reply(Inner);
 enum Inner {
     Whole { left: Option<Bytes>, exchange: Option<Box<Exchange>> },
     Stream(Box<Stream>),
+    Passing(Box<Passing>),
 }
 
 impl Reply {
@@ -27,8 +29,13 @@ impl Reply {
     }
 
     /// Wraps a stream.
-    pub(super) fn stream(stream: Stream) -> Self {
-        Self(Inner::Stream(Box::new(stream)))
+    pub(super) const fn stream(stream: Box<Stream>) -> Self {
+        Self(Inner::Stream(stream))
+    }
+
+    /// Wraps an answer that is passed on as it comes.
+    pub(super) const fn passing(passing: Box<Passing>) -> Self {
+        Self(Inner::Passing(passing))
     }
 
     /// Hands over the record of the request, which is written once, at the end of the body or when it is dropped.
@@ -36,15 +43,17 @@ impl Reply {
         match &mut self.0 {
             Inner::Whole { exchange: slot, .. } => *slot = Some(Box::new(exchange)),
             Inner::Stream(stream) => stream.record(exchange),
+            Inner::Passing(passing) => passing.exchange = Some(exchange),
         }
     }
 }
 
 impl Body for Reply {
     type Data = Bytes;
-    type Error = Infallible;
+    /// Cuts the connection: the answer broke off where no error could be written any more.
+    type Error = GatewayError;
 
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, GatewayError>>> {
         match &mut self.0 {
             Inner::Whole { left, exchange } => {
                 let body = left.take();
@@ -55,6 +64,7 @@ impl Body for Reply {
                 Poll::Ready(body.filter(|body| !body.is_empty()).map(|body| Ok(Frame::data(body))))
             }
             Inner::Stream(stream) => stream.poll(cx).map(|piece| piece.map(|piece| Ok(Frame::data(piece)))),
+            Inner::Passing(passing) => passing.poll(cx).map(|piece| piece.map(|piece| piece.map(Frame::data))),
         }
     }
 
@@ -66,6 +76,7 @@ impl Body for Reply {
         match &self.0 {
             Inner::Whole { left, .. } => SizeHint::with_exact(left.as_ref().map_or(0, |body| body.len() as u64)),
             Inner::Stream(_) => SizeHint::default(),
+            Inner::Passing(passing) => passing.size_hint(),
         }
     }
 }

@@ -31,7 +31,7 @@ pub(super) struct Lease {
 
 impl Lease {
     /// Looks the key up again when the revision has moved: one atomic load otherwise.
-    fn holds(&mut self) -> bool {
+    pub(super) fn holds(&mut self) -> bool {
         let revision = self.live.revision();
         if revision == self.revision {
             return true;

@@ -8,9 +8,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::{HeaderMap, Method, StatusCode};
-use http_body_util::Full;
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::{Request, Url};
 use rustls::pki_types::CertificateDer;
@@ -18,6 +16,7 @@ use rustls_platform_verifier::Verifier;
 
 use super::body::{IdleBody, chain, links};
 use super::destination::{Lookup, Refused, SystemLookup, admit};
+use super::pieces::Pieces;
 use super::proxy::Proxies;
 use crate::base::{Destination, Policy};
 use crate::error::{GatewayError, Kind};
@@ -200,7 +199,7 @@ pub struct Outbound {
     /// Headers, from [`super::request_headers`].
     pub headers: HeaderMap,
     /// Body.
-    pub body: Bytes,
+    pub body: Pieces,
 }
 
 /// How long to wait for the upstream.
@@ -243,7 +242,7 @@ impl Client {
         *request.headers_mut() = outbound.headers;
         if !outbound.body.is_empty() {
             // Not `Body::from(Bytes)`: a body that can be cloned makes the retry layer copy every request, headers and all.
-            *request.body_mut() = Some(reqwest::Body::wrap(Full::new(outbound.body)));
+            *request.body_mut() = Some(reqwest::Body::wrap(outbound.body));
         }
         match tokio::time::timeout(waits.first_byte, self.http.execute(request)).await {
             Ok(Ok(response)) => {

@@ -10,6 +10,7 @@ mod client;
 mod destination;
 mod headers;
 mod health;
+mod pieces;
 mod proxy;
 mod retry_after;
 mod secret;
@@ -24,6 +25,7 @@ pub use health::{
     Admit, BreakerState, CredentialEntry, CredentialHealth, CredentialSnapshot, CredentialState, Health, HealthSnapshot, Probe, Reason,
     TargetEntry, TargetHealth, TargetSnapshot,
 };
+pub use pieces::Pieces;
 pub use proxy::Proxies;
 pub use retry_after::retry_after_ms;
 pub use secret::{SecretError, credential_fingerprint, fingerprint, resolve};

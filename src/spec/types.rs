@@ -367,7 +367,8 @@ pub enum PromptPosition {
     Append,
 }
 
-/// A routing rule: a condition, and one of `use`, `targets` or `deny`.
+/// A routing rule: a condition, and one of `use`, `targets` or `deny`. A request that names no model (files, batches) can be refused but
+/// not moved.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Rule {
@@ -414,7 +415,8 @@ pub struct VirtualKey {
     pub hashes: Vec<KeyHash>,
     /// The team it belongs to.
     pub team: Option<String>,
-    /// Aliases and provider/model it may use; glob patterns; `["*"]` is everything. None by default.
+    /// Aliases and provider/model it may use; glob patterns; `["*"]` is everything. None by default. Files and batches, which name no
+    /// model, take a pattern that covers the whole provider, such as `openai/*`.
     #[serde(default)]
     pub models: Vec<String>,
     /// The first day on which it is no longer valid (UTC), or an exact time.

@@ -7,14 +7,14 @@ use std::sync::atomic::AtomicU64;
 
 use http::HeaderName;
 
-use super::entry::{Alias, Credential, Key, Provider, RoutingTable, Stage, Target, Unnamed};
+use super::entry::{Alias, Credential, ENDPOINTS, EVERY_MODEL, Key, Provider, RoutingTable, Stage, Target, Unnamed};
 use super::rules::{Rule, RuleAction};
 use super::template::{HeaderLine, Prompt};
 use crate::plan::expr::{Condition, KeyFacts};
 use crate::plan::{self, Balance, FallbackRef, Plan};
 use crate::provider::{ClientOptions, Clients, CredentialHeader, Destination, Health, credential_fingerprint, is_hop_by_hop, resolve};
 use crate::spec::Environment;
-use crate::telemetry::{DIRECT, Metrics, NONE};
+use crate::telemetry::{DIRECT, Metrics, NONE, OTHER};
 
 /// What outlives a table.
 #[derive(Clone)]
@@ -53,20 +53,21 @@ pub fn prepare(plan: Arc<Plan>, revision: u64, services: &Services) -> Result<Ro
     let aliases = builder.aliases();
     let rules = builder.rules(&aliases);
     let keys = builder.keys();
-    let Builder { providers, errors, .. } = builder;
+    let accounts = builder.accounts();
+    let Builder { providers, targets, errors, .. } = builder;
     if !errors.is_empty() {
         return Err(errors);
     }
     let anonymous = Arc::new(KeyFacts::anonymous());
     let unnamed = Unnamed { direct: services.metrics.alias(DIRECT), none: services.metrics.alias(NONE) };
-    Ok(RoutingTable { revision, digest: plan.digest(), keys, aliases, providers, rules, anonymous, unnamed, plan })
+    Ok(RoutingTable { revision, digest: plan.digest(), keys, aliases, providers, targets, accounts, rules, anonymous, unnamed, plan })
 }
 
 struct Builder<'a> {
     plan: &'a Plan,
     services: &'a Services,
     providers: HashMap<String, Arc<Provider>>,
-    targets: HashMap<(String, String), Arc<Target>>,
+    targets: HashMap<String, Arc<Target>>,
     errors: Vec<PrepareError>,
 }
 
@@ -111,7 +112,8 @@ impl Builder<'_> {
         };
         let headers = self.headers(&place, spec);
         let (credentials, absent) = self.credentials(name, spec);
-        Some(Provider { name: name.to_owned(), spec: spec.clone(), destination, client, headers, credentials, absent })
+        let urls = ENDPOINTS.iter().filter_map(|path| Some((*path, destination.endpoint(path).ok()?))).collect();
+        Some(Provider { name: name.to_owned(), spec: spec.clone(), destination, urls, client, headers, credentials, absent })
     }
 
     fn headers(&mut self, place: &str, spec: &plan::Provider) -> Vec<HeaderLine> {
@@ -160,7 +162,7 @@ impl Builder<'_> {
 
     /// Returns the one entry of a target. `None` where its provider failed, which has been said already.
     fn target(&mut self, provider: &str, model: &str) -> Option<Arc<Target>> {
-        let id = (provider.to_owned(), model.to_owned());
+        let id = format!("{provider}/{model}");
         if let Some(target) = self.targets.get(&id) {
             return Some(Arc::clone(target));
         }
@@ -173,6 +175,16 @@ impl Builder<'_> {
         let entry = Arc::new(entry);
         self.targets.insert(id, Arc::clone(&entry));
         Some(entry)
+    }
+
+    fn accounts(&self) -> HashMap<String, Arc<Target>> {
+        let account = |(name, provider): (&String, &Arc<Provider>)| {
+            let health = self.services.health.target(name, EVERY_MODEL);
+            let metrics = self.services.metrics.target(name, OTHER);
+            let target = Target { provider: Arc::clone(provider), model: EVERY_MODEL.to_owned(), health, metrics };
+            (name.clone(), Arc::new(target))
+        };
+        self.providers.iter().map(account).collect()
     }
 
     fn aliases(&mut self) -> HashMap<String, Arc<Alias>> {

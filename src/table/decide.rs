@@ -7,7 +7,6 @@ use super::rules::{Rule, RuleAction};
 use crate::base::glob;
 use crate::plan::Balance;
 use crate::provider::{Admit, CredentialState};
-use crate::telemetry::OTHER;
 
 /// What a decision depends on.
 #[derive(Debug, Clone, Copy)]
@@ -109,7 +108,7 @@ pub enum Denial {
 ///
 /// # Errors
 /// [`Denial`].
-pub fn decide(table: &RoutingTable, services: &super::Services, ask: &Ask<'_>) -> Result<Decision, Denial> {
+pub fn decide(table: &RoutingTable, ask: &Ask<'_>) -> Result<Decision, Denial> {
     let allowed = ask.key.is_none_or(|key| key.may_use(ask.model));
     // A rule moves what the key may ask for; where it leads is the spec's word, as it is for a fallback.
     if let (true, Some(rule)) = (allowed, ask.rule) {
@@ -128,17 +127,16 @@ pub fn decide(table: &RoutingTable, services: &super::Services, ask: &Ask<'_>) -
         return choose(Some(alias), &alias.stages, ask);
     }
     let (provider, model) = ask.model.split_once('/').ok_or(Denial::NoSuchModel)?;
-    let provider = table.providers.get(provider).ok_or(Denial::NoSuchModel)?;
+    let account = table.accounts.get(provider).ok_or(Denial::NoSuchModel)?;
     if !allowed {
         return Err(Denial::Forbidden);
     }
-    let target = Target {
-        provider: Arc::clone(provider),
-        model: model.to_owned(),
-        health: services.health.target(&provider.name, model),
-        metrics: services.metrics.target(&provider.name, OTHER),
+    let target = match table.targets.get(ask.model) {
+        Some(target) => Arc::clone(target),
+        // What clients may name has no bound, so its health and metrics are those of the whole account.
+        None => Arc::new(Target { model: model.to_owned(), ..Target::clone(account) }),
     };
-    let stage = Stage { targets: vec![(Arc::new(target), 1)], balance: Balance::Weighted };
+    let stage = Stage { targets: vec![(target, 1)], balance: Balance::Weighted };
     choose(None, std::slice::from_ref(&stage), ask)
 }
 
@@ -177,25 +175,27 @@ fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result
 
 /// Returns the credentials that may be tried for a target, in order.
 fn credentials(target: &Target, now_ms: u64, dice: &mut Dice) -> Result<Vec<Arc<Credential>>, Exclusion> {
+    Ok(dice.shuffle(ready(target, now_ms)?).into_iter().cloned().collect())
+}
+
+/// Returns the credentials that may be tried for a target, with their weights, in the order of their names.
+pub(super) fn ready(target: &Target, now_ms: u64) -> Result<Vec<(&Arc<Credential>, u32)>, Exclusion> {
     let provider = &target.provider;
-    let fitting: Vec<_> = provider.credentials.iter().filter(|credential| glob::any(&credential.models, &target.model)).collect();
-    if fitting.is_empty() {
-        let reason = provider.absent.first().map_or("no credential of the provider is for this model", |(_, reason)| reason.as_str());
-        return Err(Exclusion::NoCredential(reason.to_owned()));
-    }
-    let mut ready = Vec::with_capacity(fitting.len());
-    let mut until_ms: Option<u64> = None;
-    for credential in fitting {
+    let mut ready = Vec::with_capacity(provider.credentials.len());
+    let (mut fitting, mut until_ms) = (0, None::<u64>);
+    for credential in provider.credentials.iter().filter(|credential| glob::any(&credential.models, &target.model)) {
+        fitting += 1;
         match credential.health.state(now_ms) {
             CredentialState::Ready => ready.push((credential, credential.weight)),
             CredentialState::Cooling { until_ms: back, .. } => until_ms = Some(until_ms.map_or(back, |other| other.min(back))),
-            CredentialState::Out { .. } => {}
+            CredentialState::Out { until_ms: back, .. } => until_ms = until_ms.or(back),
         }
     }
-    if ready.is_empty() {
-        return Err(Exclusion::CredentialsOut { until_ms });
+    if fitting == 0 {
+        let reason = provider.absent.first().map_or("no credential of the provider is for this model", |(_, reason)| reason.as_str());
+        return Err(Exclusion::NoCredential(reason.to_owned()));
     }
-    Ok(dice.shuffle(ready).into_iter().cloned().collect())
+    if ready.is_empty() { Err(Exclusion::CredentialsOut { until_ms }) } else { Ok(ready) }
 }
 
 fn order<'s>(stage: &'s Stage, turn: u64, dice: &mut Dice) -> Vec<&'s Arc<Target>> {

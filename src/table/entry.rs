@@ -4,12 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
+use reqwest::Url;
+
 use super::rules::Rule;
 use super::template::{HeaderLine, Prompt};
 use crate::base::{Digest, glob};
 use crate::plan::expr::KeyFacts;
 use crate::plan::{self, Balance, Plan};
-use crate::provider::{Client, CredentialHeader, CredentialHealth, Destination, TargetHealth};
+use crate::provider::{Client, CredentialHeader, CredentialHealth, Destination, DestinationError, TargetHealth};
 use crate::telemetry::{AliasMetrics, TargetMetrics};
 
 /// The compiled spec: what one revision serves with.
@@ -27,6 +29,10 @@ pub struct RoutingTable {
     pub aliases: HashMap<String, Arc<Alias>>,
     /// Providers by name.
     pub providers: HashMap<String, Arc<Provider>>,
+    /// Every target that the spec names, by `provider/model`.
+    pub targets: HashMap<String, Arc<Target>>,
+    /// What stands for all of a provider, by its name: a target with the model [`EVERY_MODEL`].
+    pub accounts: HashMap<String, Arc<Target>>,
     /// Rules, in order.
     pub rules: Vec<Rule>,
     /// The facts of a request without a key.
@@ -103,8 +109,11 @@ pub struct Stage {
     pub balance: Balance,
 }
 
+/// Stands for a model where none is named; a pattern that matches it covers the whole provider.
+pub const EVERY_MODEL: &str = "*";
+
 /// An upstream model.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Target {
     /// Its provider.
     pub provider: Arc<Provider>,
@@ -132,6 +141,8 @@ pub struct Provider {
     pub spec: plan::Provider,
     /// Where it is.
     pub destination: Destination,
+    /// URLs of the endpoints in [`ENDPOINTS`], made once.
+    pub urls: HashMap<&'static str, Url>,
     /// The client with its pools.
     pub client: Client,
     /// Headers of every request.
@@ -140,6 +151,27 @@ pub struct Provider {
     pub credentials: Vec<Arc<Credential>>,
     /// Optional credentials without a secret, with the reason.
     pub absent: Vec<(String, String)>,
+}
+
+/// Paths below a provider's root that are asked for again and again.
+pub const ENDPOINTS: [&str; 8] =
+    ["/chat/completions", "/completions", "/embeddings", "/responses", "/moderations", "/rerank", "/audio/speech", "/images/generations"];
+
+impl Provider {
+    /// Returns the URL of an endpoint, with its query.
+    ///
+    /// # Errors
+    /// [`DestinationError::Path`] when the path climbs out of the provider's root.
+    pub fn url(&self, path: &str, query: Option<&str>) -> Result<Url, DestinationError> {
+        let mut url = match self.urls.get(path) {
+            Some(url) => url.clone(),
+            None => self.destination.endpoint(path)?,
+        };
+        if query.is_some() {
+            url.set_query(query);
+        }
+        Ok(url)
+    }
 }
 
 /// A credential, ready to be sent.

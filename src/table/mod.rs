@@ -1,6 +1,7 @@
 //! Plan + services → [`RoutingTable`], which is immutable; the pure decision over it; and the one pointer that the data plane reads.
 
 mod build;
+mod by_provider;
 mod decide;
 mod entry;
 mod facts;
@@ -9,8 +10,9 @@ mod rules;
 mod template;
 
 pub use build::{PrepareError, Services, prepare};
+pub use by_provider::{ProviderDenial, decide_provider};
 pub use decide::{Ask, Candidate, Decision, Denial, Excluded, Exclusion, Standing, decide};
-pub use entry::{Alias, Credential, Key, Provider, RoutingTable, Stage, Target, Unnamed};
+pub use entry::{Alias, Credential, ENDPOINTS, EVERY_MODEL, Key, Provider, RoutingTable, Stage, Target, Unnamed};
 pub use facts::Request;
 pub use live::Live;
 pub use rules::{Rule, RuleAction, Verdict};

@@ -4,4 +4,5 @@
 
 pub mod edit;
 pub mod frame;
+pub mod multipart;
 pub mod openai_chat;

@@ -98,6 +98,7 @@ const fn error_type(kind: Kind) -> &'static str {
         | Kind::UpstreamTimeout
         | Kind::UpstreamMalformed
         | Kind::UpstreamTruncated
+        | Kind::UpstreamTooLarge
         | Kind::TemplateFailed
         | Kind::Internal => "server_error",
     }

@@ -121,7 +121,7 @@ impl Rig {
 
     pub(super) async fn read(response: http::Response<Reply>) -> Seen {
         let (head, body) = response.into_parts();
-        let body = body.collect().await.unwrap().to_bytes();
+        let body = body.collect().await.expect("a whole answer").to_bytes();
         Seen { status: head.status, headers: head.headers, body }
     }
 

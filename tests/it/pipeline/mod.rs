@@ -3,6 +3,7 @@
 mod failover;
 mod harness;
 mod health;
+mod passing;
 mod relay;
 mod rules;
 mod templates;

@@ -56,7 +56,7 @@ async fn a_get_without_a_body_sends_none() {
     })
     .await;
     let url = peer.destination().endpoint("/models").unwrap();
-    let outbound = Outbound { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new() };
+    let outbound = Outbound { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new().into() };
     client(&peer.destination()).send(outbound, WAITS).await.unwrap();
     let request = requests.recv().await.unwrap().to_ascii_lowercase();
     assert!(request.starts_with("get /v1/models http/1.1\r\n") && request.ends_with("\r\n\r\n"), "{request}");

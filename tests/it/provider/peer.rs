@@ -60,7 +60,7 @@ impl Peer {
 
 pub(crate) fn post(destination: &Destination, body: &'static str) -> Outbound {
     let url = destination.endpoint("/chat/completions").unwrap();
-    Outbound { method: Method::POST, url, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()) }
+    Outbound { method: Method::POST, url, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()).into() }
 }
 
 /// A client of a fresh service, without proxies.

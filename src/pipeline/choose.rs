@@ -1,0 +1,97 @@
+//! Who serves: the rules first, then the decision; both noted in the record.
+
+use std::sync::atomic::Ordering;
+
+use super::Gateway;
+use super::exchange::Exchange;
+use super::facts::LazyFacts;
+use super::refusal::{self, Refusal};
+use crate::table::{Ask, Decision, Denial, RoutingTable, Rule, RuleAction, decide, decide_provider};
+
+/// A decision, and the chance that it and its attempts are made with.
+pub(super) struct Chosen {
+    pub(super) decision: Decision,
+    pub(super) roll: u64,
+}
+
+impl Gateway {
+    /// Decides who serves a request: for the model that it names, or for the provider where it names none.
+    pub(super) fn choose(
+        &self,
+        table: &RoutingTable,
+        facts: &LazyFacts<'_>,
+        provider: Option<&str>,
+        exchange: &mut Exchange,
+    ) -> Result<Chosen, Refusal> {
+        let rule = first_true(table, facts);
+        let roll = self.seed.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        let decision = match exchange.model.clone() {
+            Some(model) => self.by_model(table, &model, (rule, roll), exchange),
+            None => self.by_provider(table, provider, rule, exchange),
+        }?;
+        exchange.metrics = match &decision.alias {
+            Some(alias) => alias.metrics.clone(),
+            None => table.unnamed.direct.clone(),
+        };
+        exchange.alias.clone_from(&decision.alias);
+        Ok(Chosen { decision, roll })
+    }
+
+    fn by_model(
+        &self,
+        table: &RoutingTable,
+        model: &str,
+        (rule, roll): (Option<&Rule>, u64),
+        exchange: &mut Exchange,
+    ) -> Result<Decision, Refusal> {
+        let alias = match rule.map(|rule| &rule.action) {
+            Some(RuleAction::Use(alias)) => Some(alias),
+            Some(RuleAction::Targets(_) | RuleAction::Deny { .. }) => None,
+            None => table.aliases.get(model),
+        };
+        let turn = alias.map_or(0, |alias| alias.turn.fetch_add(1, Ordering::Relaxed));
+        let key = exchange.key.clone();
+        let key = key.as_deref();
+        let now_ms = self.clock.monotonic_ms();
+        let decided = decide(table, &Ask { key, model, rule, now_ms, roll, turn });
+        if let (Some(rule), Ok(_) | Err(Denial::Rule { .. } | Denial::NoCandidate(_))) = (rule, &decided) {
+            note(rule, exchange);
+        }
+        decided.map_err(|denial| refusal::denied(&denial, model, table, key, now_ms))
+    }
+
+    /// A rule cannot move what names no model; it can refuse it.
+    fn by_provider(
+        &self,
+        table: &RoutingTable,
+        named: Option<&str>,
+        rule: Option<&Rule>,
+        exchange: &mut Exchange,
+    ) -> Result<Decision, Refusal> {
+        if let Some(rule) = rule
+            && let RuleAction::Deny { status, message } = &rule.action
+        {
+            note(rule, exchange);
+            return Err(refusal::by_rule(&rule.name, *status, message));
+        }
+        let now_ms = self.clock.monotonic_ms();
+        decide_provider(table, exchange.key.as_deref(), named, now_ms).map_err(|denial| refusal::denied_provider(&denial, named, now_ms))
+    }
+}
+
+/// Finds the first rule whose condition is true; counts and logs those that failed before it.
+fn first_true<'t>(table: &'t RoutingTable, facts: &LazyFacts<'_>) -> Option<&'t Rule> {
+    if table.rules.is_empty() {
+        return None;
+    }
+    let verdict = table.verdict(&facts.get());
+    for (rule, error) in &verdict.failed {
+        rule.report_failure(error);
+    }
+    verdict.rule
+}
+
+fn note(rule: &Rule, exchange: &mut Exchange) {
+    rule.metrics.matched();
+    exchange.rule = Some(rule.name.clone());
+}
