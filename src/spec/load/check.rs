@@ -10,7 +10,7 @@ use jsonschema::error::ValidationErrorKind as Fault;
 use serde_json::Value;
 
 use super::mask;
-use super::node::{Entry, Index, Kind, Lowered, Node, dotted, push, shown};
+use super::node::{Entry, Index, Kind, Lowered, Node, dotted, push, shown, shown_pointer};
 use super::read::Reading;
 use super::scalar::{self, Plain};
 use super::shape::{Spot, shape};
@@ -123,7 +123,7 @@ impl Check<'_, '_> {
         } else {
             problem
         };
-        self.write(problem.pointer(place.pointer), "");
+        self.write(problem.pointer(shown_pointer(place.pointer)), "");
     }
 
     fn write(&mut self, problem: Diagnostic, field: &str) {
@@ -159,7 +159,7 @@ impl Check<'_, '_> {
         }
         let at = self.index.entry(&pointer).map(|entry| entry.at);
         let problem = Diagnostic::error(codes::UNKNOWN_FIELD, format!("unknown field `{}`{within}", shown(field)));
-        self.write(problem.at(at).pointer(pointer).help(help), field);
+        self.write(problem.at(at).pointer(shown_pointer(&pointer)).help(help), field);
     }
 
     fn missing(&mut self, place: &Place<'_>, field: &str) {
@@ -175,7 +175,7 @@ impl Check<'_, '_> {
             (_, None) => format!("add `{field}`"),
         };
         let message = format!("{} has no `{field}`", place.name);
-        let problem = Diagnostic::error(codes::MISSING_FIELD, message).at(Some(place.opening())).pointer(place.pointer);
+        let problem = Diagnostic::error(codes::MISSING_FIELD, message).at(Some(place.opening())).pointer(shown_pointer(place.pointer));
         self.write(problem.help(help), field);
     }
 }

@@ -3,11 +3,13 @@
 //! Included files add to one another and never override: maps of names are united, every other section stands in one file.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
+use super::mask;
 use super::node::{Entry, Kind, Node, shown};
 use super::parse;
-use super::read::{Reading, tidy};
+use super::read::{Reading, tidy, unreadable};
 use super::shape::shape;
 use crate::base::glob;
 use crate::spec::codes;
@@ -39,6 +41,9 @@ fn file(reading: &mut Reading<'_>, index: usize) -> Option<Node> {
     let text = reading.source(index).map(|source| source.text.clone()).unwrap_or_default();
     let Some(root) = parse::parse(&text, index, &mut reading.found) else {
         reading.incomplete = true;
+        if let Some(source) = reading.sources.0.get_mut(index) {
+            source.redacted.extend(mask::unread(&text));
+        }
         return None;
     };
     if !matches!(root.kind, Kind::Map(_)) {
@@ -100,7 +105,14 @@ fn paths(reading: &mut Reading<'_>, index: usize, pattern: &str, at: Location, m
         }
         return vec![path];
     }
-    let names = reading.files.list(&folder).unwrap_or_default();
+    let names = match reading.files.list(&folder) {
+        Ok(names) => names,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Vec::new(),
+        Err(error) => {
+            reading.refuse(unreadable(&folder, &error).at(Some(at)));
+            return Vec::new();
+        }
+    };
     let mut found: Vec<PathBuf> = names
         .iter()
         .filter_map(|found| found.to_str())
@@ -111,7 +123,7 @@ fn paths(reading: &mut Reading<'_>, index: usize, pattern: &str, at: Location, m
         .collect();
     found.sort();
     if found.is_empty() {
-        let problem = Diagnostic::warning(codes::INCLUDE_NOTHING, format!("no file matches `{}`", path.display()));
+        let problem = Diagnostic::warning(codes::INCLUDE_NOTHING, format!("no file matches `{}`", shown(&path.to_string_lossy())));
         reading.found.push(problem.at(Some(at)).help("the path is relative to the file that includes"));
     }
     found

@@ -85,6 +85,54 @@ fn is_random(part: &str) -> bool {
     has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase)
 }
 
+/// Masks what stands behind names for secrets in a text that is not YAML, so that nobody knows what is a value in it.
+pub(super) fn unread(text: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    // How far the line is indented whose block text follows.
+    let mut block: Option<usize> = None;
+    let mut start = 0;
+    for line in text.split_inclusive('\n') {
+        let indent = line.len() - line.trim_start().len();
+        match block {
+            Some(outer) if indent > outer || line.trim().is_empty() => {
+                found.push(start + indent..start + line.trim_end().len().max(indent))
+            }
+            Some(_) | None => {
+                block = None;
+                for value in secret_values(line) {
+                    let written = line.get(value.clone()).unwrap_or_default();
+                    if written.starts_with(['|', '>']) {
+                        block = Some(indent);
+                    } else {
+                        found.push(start + value.start..start + value.end);
+                    }
+                }
+            }
+        }
+        start += line.len();
+    }
+    found
+}
+
+/// Finds the values of names for secrets in a line; references stay readable.
+fn secret_values(line: &str) -> Vec<Range<usize>> {
+    let mut found = Vec::new();
+    for (colon, _) in line.match_indices(':') {
+        let name = line.get(..colon).unwrap_or_default().trim_end_matches(['"', '\'', ' ']);
+        let name = name.rsplit(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))).next().unwrap_or_default();
+        let rest = line.get(colon + 1..).unwrap_or_default();
+        let value = rest.trim_start();
+        let begin = colon + 1 + rest.len() - value.len();
+        let quoted = value.starts_with(['"', '\'']);
+        let end = if quoted { None } else { value.find([',', '}', ']']) };
+        let length = value.get(..end.unwrap_or(value.len())).unwrap_or_default().trim_end().len();
+        if is_secret_name(name) && length > 0 && !value.starts_with(['{', '[', '&', '*']) && value.get(..length) != Some("none") {
+            found.push(begin..begin + length);
+        }
+    }
+    found
+}
+
 /// Masks what cannot be judged where a secret belongs, and texts in fields that do not exist but are called like a secret.
 ///
 /// What does not fit a place for secrets is masked where it is reported.
@@ -124,15 +172,24 @@ pub(super) fn whole(node: &Node, sources: &mut Sources) {
     }
 }
 
-/// Names under which people keep secrets; as a field that does not exist, its value is one.
+/// Names under which people keep secrets: `secret`, `api_key`, `x-api-key`, `clientSecret`.
 fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
-    ["secret", "key", "token", "password", "passwd", "credential", "authorization"].iter().any(|word| name.contains(word))
+    let last = ["secret", "key", "token", "password", "passwd", "credential", "authorization", "bearer", "sha256"];
+    last.iter().any(|word| name.ends_with(word))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn in_a_text_that_is_not_yaml_what_is_called_a_secret_is_masked() {
+        let text =
+            "a: {secret: hunter2, b: 1}\n  api_key: \"x, y\n  secret: {env: NAME}\n  key: |\n    one\n    two\n  c: d\n  secret: none\n";
+        let masked: Vec<&str> = unread(text).into_iter().map(|range| &text[range]).collect();
+        assert_eq!(masked, ["hunter2", "\"x, y", "one", "two"]);
+    }
 
     #[test]
     fn keys_are_masked_and_names_are_not() {

@@ -9,6 +9,8 @@ mod include;
 mod interpolate;
 mod mask;
 mod node;
+#[cfg(test)]
+mod oracle;
 mod overlay;
 mod parse;
 mod prompt;

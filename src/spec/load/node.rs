@@ -145,6 +145,15 @@ pub(super) fn shown(name: &str) -> &str {
     if mask::secret_like(name).is_empty() { name } else { "…" }
 }
 
+/// Cuts a pointer off at the first member that is not shown.
+pub(super) fn shown_pointer(pointer: &str) -> String {
+    let mut out = String::new();
+    for member in members(pointer).take_while(|member| shown(member) == member) {
+        push(&mut out, &member);
+    }
+    out
+}
+
 /// Writes a JSON pointer as people do: `models.fast.targets[0]`.
 pub(super) fn dotted(pointer: &str) -> String {
     let mut out = String::new();

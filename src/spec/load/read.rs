@@ -8,10 +8,9 @@ use super::mask;
 use super::node::shown;
 use crate::base::Digest;
 use crate::spec::codes;
+use crate::spec::source::FILE_LIMIT;
 use crate::spec::{Diagnostic, Files, Location, Source, Sources};
 
-/// Most bytes of one file. A spec of 10,000 keys has about 2 MB.
-pub(super) const FILE_LIMIT: usize = 2 << 20;
 /// Most bytes of all files.
 const TOTAL_LIMIT: usize = 8 << 20;
 
@@ -104,7 +103,8 @@ pub(super) fn tidy(path: &Path) -> PathBuf {
     if out.as_os_str().is_empty() { PathBuf::from(".") } else { out }
 }
 
-fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
+/// Says why a path cannot be read.
+pub(super) fn unreadable(path: &Path, error: &io::Error) -> Diagnostic {
     let path = path.to_string_lossy();
     let path = shown(&path);
     if error.kind() == io::ErrorKind::NotFound {

@@ -2,7 +2,7 @@
 
 use serde_path_to_error::Segment;
 
-use super::node::{Lowered, dotted, push};
+use super::node::{Lowered, dotted, push, shown_pointer};
 use crate::spec::codes;
 use crate::spec::{Diagnostic, Spec};
 
@@ -19,7 +19,7 @@ pub(super) fn deserialise(lowered: &Lowered, found: &mut Vec<Diagnostic>) -> Opt
             }
         }
         let message = format!("`{}` {}", dotted(&pointer), masked(&error.inner().to_string()));
-        let problem = Diagnostic::error(codes::UNFIT, message).at(lowered.spans.value(&pointer)).pointer(pointer.clone());
+        let problem = Diagnostic::error(codes::UNFIT, message).at(lowered.spans.value(&pointer)).pointer(shown_pointer(&pointer));
         if lowered.spans.is_unresolved(&pointer) {
             return problem.help("the field cannot be checked without the environment variable that it takes its value from");
         }

@@ -1,11 +1,12 @@
 //! What a spec is after loading.
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use bifrostctl::spec::{Balance, Location};
+use bifrostctl::spec::{self, Balance, Files, Inputs, Location};
 use serde_json::json;
 
-use super::support::given;
+use super::support::{given, lines};
 
 const SMALL: &str = "version: 1\nproviders:\n  mock: {}\nmodels:\n  m:\n    targets: [mock/x]\n";
 
@@ -221,4 +222,34 @@ fn many_files_together_have_a_limit_too() {
         spec = spec.file(&format!("p/{number}.yaml"), format!("teams: {{t{number}: {{}}}}\n#{}", "x".repeat((2 << 20) - 100)));
     }
     assert_eq!(spec.findings(), ["BF0003@gateway.yaml:2:11: `p/4.yaml` takes the spec over 8 MiB"]);
+}
+
+#[test]
+fn a_path_that_never_ends_is_refused() {
+    let paths = [PathBuf::from("/dev/zero")];
+    let env = std::collections::BTreeMap::new();
+    let rejected = spec::load(&Inputs { files: &spec::Disk, paths: &paths, env: &env, strict_env: true }).unwrap_err();
+    assert_eq!(lines(&rejected.diagnostics, &rejected.sources), ["BF0003: `/dev/zero` has more than 2 MiB"]);
+}
+
+#[test]
+fn what_may_not_be_read_is_refused_with_the_reason() {
+    struct Locked(Option<Vec<u8>>);
+    impl Files for Locked {
+        fn read(&self, _: &Path) -> io::Result<Vec<u8>> {
+            self.0.clone().ok_or(io::ErrorKind::PermissionDenied.into())
+        }
+
+        fn list(&self, _: &Path) -> io::Result<Vec<PathBuf>> {
+            Err(io::ErrorKind::PermissionDenied.into())
+        }
+    }
+    let env = std::collections::BTreeMap::new();
+    let refusal = |files: &Locked| {
+        let rejected = spec::load(&Inputs { files, paths: &["gateway.yaml".into()], env: &env, strict_env: true }).unwrap_err();
+        lines(&rejected.diagnostics, &rejected.sources)
+    };
+    assert_eq!(refusal(&Locked(None)), ["BF0002: `gateway.yaml` cannot be read: permission denied"]);
+    let main = b"version: 1\ninclude: [\"teams/*\"]\nproviders: {}\n".to_vec();
+    assert_eq!(refusal(&Locked(Some(main))), ["BF0002@gateway.yaml:2:11: `teams` cannot be read: permission denied"]);
 }

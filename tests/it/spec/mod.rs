@@ -1,5 +1,6 @@
 //! Specs: loading, what is accepted, what is refused and where; schema, reports, examples.
 
+mod canary;
 mod corpus;
 mod examples;
 mod load;
