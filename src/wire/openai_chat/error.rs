@@ -129,20 +129,13 @@ pub fn classify(status: u16, body: &[u8]) -> Kind {
     }
 }
 
-/// Classifies the data of an error event, which has no status but may name one (`"code": 502`, OpenRouter).
+/// Classifies the data of an error event, which has no status but may name one (`"code": 502`, OpenRouter; `"status_code": 400`, Groq).
 pub fn classify_event(data: &[u8]) -> Kind {
-    #[derive(serde::Deserialize)]
-    struct Event {
-        error: Coded,
-    }
-    #[derive(serde::Deserialize)]
-    struct Coded {
-        code: u16,
-    }
-    if let Ok(event) = serde_json::from_slice::<Event>(data)
-        && (400..600).contains(&event.error.code)
-    {
-        return classify(event.error.code, data);
+    let value: serde_json::Value = serde_json::from_slice(data).unwrap_or_default();
+    let error = value.get("error").unwrap_or(&value);
+    let status = ["status_code", "status", "code"].iter().find_map(|name| error.get(name)?.as_u64());
+    if let Some(status) = status.and_then(|status| u16::try_from(status).ok()).filter(|status| (400..600).contains(status)) {
+        return classify(status, data);
     }
     let head = data.get(..data.len().min(8192)).unwrap_or_default();
     let text = String::from_utf8_lossy(head).to_ascii_lowercase();
@@ -157,6 +150,8 @@ pub fn classify_event(data: &[u8]) -> Kind {
         Kind::ContextWindow
     } else if says(&FILTER) {
         Kind::ContentFilter
+    } else if error.get("type").is_some_and(|kind| kind == "invalid_request_error") {
+        Kind::UpstreamRejected
     } else {
         Kind::UpstreamMalformed
     }
@@ -222,6 +217,9 @@ mod tests {
         for (data, kind) in [
             (r#"{"error":{"code":502,"message":"Upstream error"}}"#, Kind::UpstreamServerError),
             (r#"{"error":{"code":429,"message":"slow down"}}"#, Kind::UpstreamRateLimit),
+            (r#"{"error":{"type":"invalid_request_error","code":"tool_use_failed","status_code":400}}"#, Kind::UpstreamRejected),
+            (r#"{"error":{"type":"invalid_request_error","message":"no"}}"#, Kind::UpstreamRejected),
+            (r#"{"message":"plain","code":503}"#, Kind::UpstreamOverload),
             (r#"{"error":{"code":"insufficient_quota"}}"#, Kind::UpstreamQuota),
             (r#"{"error":{"code":"rate_limit_exceeded"}}"#, Kind::UpstreamRateLimit),
             (r#"{"error":{"message":"Overloaded","type":"overloaded_error"}}"#, Kind::UpstreamOverload),
