@@ -7,6 +7,7 @@ pub mod glob;
 mod hop_by_hop;
 pub mod key_spelling;
 mod secret;
+pub mod suspicion;
 mod unit;
 
 pub use clock::{Clock, ManualClock, SystemClock};

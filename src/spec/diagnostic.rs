@@ -57,6 +57,11 @@ impl Diagnostic {
         Self::new(Severity::Warning, code, message)
     }
 
+    /// Makes a note without a place: worth knowing, never a fault.
+    pub fn info(code: &'static str, message: impl Into<String>) -> Self {
+        Self::new(Severity::Info, code, message)
+    }
+
     fn new(severity: Severity, code: &'static str, message: impl Into<String>) -> Self {
         Self { code, severity, message: message.into(), location: None, pointer: None, related: Vec::new(), help: None, sensitive: false }
     }
