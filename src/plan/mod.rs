@@ -4,6 +4,7 @@
 //! digest; comparing two plans is comparing two JSON trees ([`Plan::model`]).
 
 mod canonical;
+mod check;
 pub mod codes;
 mod compile;
 pub mod diff;
@@ -11,5 +12,5 @@ pub mod expr;
 mod finding;
 mod types;
 
-pub use compile::{Compiled, compile};
+pub use compile::{Compiled, compile, compile_at};
 pub use types::*;

@@ -104,6 +104,12 @@ impl Spans {
         self.by_pointer.get(pointer).map(|(_, value)| *value)
     }
 
+    /// Returns whether the value at `pointer`, one that holds it, or one that it holds comes from a variable that is not set.
+    pub fn holds_unresolved(&self, pointer: &str) -> bool {
+        let below = |unresolved: &String| unresolved.strip_prefix(pointer).is_some_and(|rest| rest.starts_with('/'));
+        self.is_unresolved(pointer) || self.unresolved.iter().any(below)
+    }
+
     fn nearest(&self, pointer: &str) -> Option<(Option<Location>, Location)> {
         let mut pointer = pointer;
         loop {

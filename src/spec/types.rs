@@ -174,7 +174,7 @@ pub struct Provider {
     /// How this server differs from OpenAI's.
     #[serde(default)]
     pub quirks: Quirks,
-    /// Time limits of one attempt.
+    /// Time limits of one attempt; those that are not written adapt to those that are.
     #[serde(default)]
     pub timeouts: Timeouts,
     /// Further tries at the same target.
@@ -245,7 +245,8 @@ pub enum MaxTokensField {
     MaxCompletionTokens,
 }
 
-/// Time limits of one attempt.
+/// Time limits of one attempt: connect ≤ first_byte ≤ first_content ≤ total, and idle ≤ total. A limit that is not written adapts: with
+/// `total: 10s` alone none is longer than 10s, with `idle: 30m` alone the total is 30m.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Timeouts {

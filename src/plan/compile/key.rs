@@ -44,13 +44,12 @@ fn time(found: &mut Findings<'_>, text: Option<&str>, place: impl Fn() -> String
     normal
 }
 
-/// Makes `2027-06-30`, or a time with its offset, an RFC 3339 time in UTC.
+/// Makes `2027-06-30`, or a time with its offset, an RFC 3339 time in UTC. What is later than can be told in every time zone is refused.
 fn normalise(text: &str) -> Option<String> {
     // jiff reads a date out of a longer text as well, and would lose the rest of it.
-    if text.len() == "2027-06-30".len() {
-        return text.parse::<Date>().ok().map(|day| format!("{day}T00:00:00Z"));
-    }
-    text.parse::<Timestamp>().ok().map(|time| time.to_string())
+    let is_day = text.len() == "2027-06-30".len();
+    let time = if is_day { format!("{}T00:00:00Z", text.parse::<Date>().ok()?) } else { text.to_owned() };
+    time.parse::<Timestamp>().ok().map(|time| time.to_string())
 }
 
 #[cfg(test)]
@@ -65,6 +64,7 @@ mod tests {
             ("2027-06-30T12:00:00+02:00", Some("2027-06-30T10:00:00Z")),
             ("2027-06-30T12:00:00", None),
             ("2027-02-30", None),
+            ("9999-12-31", None),
             ("2027-6-30", None),
             ("30.06.2027", None),
             ("tomorrow", None),

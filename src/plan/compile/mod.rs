@@ -7,7 +7,9 @@ mod gateway;
 mod key;
 mod model;
 mod provider;
+mod timeouts;
 
+use super::check;
 use super::finding::Findings;
 use super::types::Plan;
 use crate::spec::{Diagnostic, Loaded};
@@ -21,13 +23,33 @@ pub struct Compiled {
     pub warnings: Vec<Diagnostic>,
 }
 
-/// Compiles a loaded spec. Pure; about a microsecond per entry.
+/// Compiles a loaded spec and checks it. Pure; about a microsecond per entry, and some per sample of a condition.
+///
+/// Without a clock, so that equal specs give equal findings; [`compile_at`] also says which keys are over.
 ///
 /// # Errors
 /// Everything that is wrong, warnings included, in file order.
 pub fn compile(loaded: &Loaded) -> Result<Compiled, Vec<Diagnostic>> {
+    run(loaded, None)
+}
+
+/// Compiles like [`compile`], and warns of keys and digests that are over at `now_unix_ms`, in milliseconds since the Unix epoch.
+///
+/// The plan, and whether there is one, do not depend on the time. This is what `validate` and `serve` call.
+///
+/// # Errors
+/// Everything that is wrong, warnings included, in file order.
+pub fn compile_at(loaded: &Loaded, now_unix_ms: u64) -> Result<Compiled, Vec<Diagnostic>> {
+    run(loaded, Some(now_unix_ms))
+}
+
+fn run(loaded: &Loaded, now_unix_ms: Option<u64>) -> Result<Compiled, Vec<Diagnostic>> {
     let mut found = Findings::new(loaded);
     let plan = lower(&mut found);
+    check::check(&mut found, &plan);
+    if let Some(now) = now_unix_ms {
+        check::expired(&mut found, &plan, now);
+    }
     if found.refuses() {
         return Err(found.into_sorted());
     }

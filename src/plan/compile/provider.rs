@@ -23,7 +23,7 @@ pub(super) fn provider(found: &mut Findings<'_>, name: &str, spec: &spec::Provid
         credentials: credentials(found, name, spec, preset.map(|(_, it)| it), &auth),
         auth,
         quirks: quirks(&spec.quirks, preset.map(|(_, it)| &it.quirks)),
-        timeouts: timeouts(&spec.timeouts),
+        timeouts: super::timeouts::timeouts(&spec.timeouts),
         retries: plan::Retries {
             max: spec.retries.max.unwrap_or(2),
             only_if_failed_within: spec.retries.only_if_failed_within.unwrap_or(Span::from_secs(5)),
@@ -124,16 +124,6 @@ fn quirks(spec: &spec::Quirks, preset: Option<&spec::Quirks>) -> plan::Quirks {
         max_tokens_field: spec.max_tokens_field.or_else(|| preset.and_then(|it| it.max_tokens_field)),
         stream_options: spec.stream_options.or_else(|| preset.and_then(|it| it.stream_options)).unwrap_or(true),
         done_marker: spec.done_marker.or_else(|| preset.and_then(|it| it.done_marker)).unwrap_or(true),
-    }
-}
-
-fn timeouts(spec: &spec::Timeouts) -> plan::Timeouts {
-    plan::Timeouts {
-        connect: spec.connect.unwrap_or(Span::from_secs(5)),
-        first_byte: spec.first_byte.unwrap_or(Span::from_secs(120)),
-        first_content: spec.first_content.unwrap_or(Span::from_secs(120)),
-        idle: spec.idle.unwrap_or(Span::from_secs(60)),
-        total: spec.total.unwrap_or(Span::from_secs(900)),
     }
 }
 

@@ -164,6 +164,11 @@ impl Template {
         Ok(Self { environment })
     }
 
+    /// Returns the facts that it looks at, such as `key.team`, sorted.
+    pub fn facts(&self) -> Vec<String> {
+        self.environment.get_template(TEMPLATE_NAME).map(|template| sorted(template.undeclared_variables(true))).unwrap_or_default()
+    }
+
     /// Returns whether `text` holds template syntax at all; plain text needs no rendering.
     pub fn is_plain(text: &str) -> bool {
         !["{{", "{%", "{#"].iter().any(|mark| text.contains(mark))

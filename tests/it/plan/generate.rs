@@ -118,7 +118,8 @@ fn gateway() -> impl Strategy<Value = GatewaySketch> {
     let tokens = btree_map(select(vec!["ci", "ops"]), (900..904_usize, scopes), 1..3).prop_map(move |tokens| {
         tokens
             .into_iter()
-            .map(|(name, (n, scopes))| (name.to_owned(), json!({"sha256": digest(n), "scopes": scopes})))
+            // Each name has digests of its own: one digest under two names is refused.
+            .map(|(name, (n, scopes))| (name.to_owned(), json!({"sha256": digest(n + usize::from(name == "ops") * 4), "scopes": scopes})))
             .collect::<Map<_, _>>()
     });
     let admin = prop_oneof![
@@ -153,7 +154,7 @@ fn provider() -> impl Strategy<Value = Value> {
         }
         credentials.into_iter().map(|(name, it)| (name.to_owned(), it)).collect::<Map<_, _>>()
     });
-    let header = select(vec!["{{ key.team }}", "fixed", "{{ key.labels.env | default(\"\") }}"]);
+    let header = select(vec!["{{ key.team }}", "fixed", "{{ key.labels.tier | default(\"\") }}"]);
     let headers = btree_map(select(vec!["x-team", "x-env"]), header, 0..3);
     let quirks = (option::of(select(vec!["max_tokens", "max_completion_tokens"])), option::of(any::<bool>()), option::of(any::<bool>()));
     let timeouts = (option::of(select(vec!["1s", "60s", "1m"])), option::of(select(vec!["61s", "100s"])), option::of(select(vec!["20m"])));

@@ -1,5 +1,6 @@
 //! The compiler, its checks and the diff, through their public functions.
 
+mod checks;
 mod compile;
 mod diff;
 mod diff_judgement;

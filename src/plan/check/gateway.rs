@@ -1,0 +1,101 @@
+//! Listeners: whether they can be opened, and who could reach them.
+
+use std::net::{IpAddr, SocketAddr};
+
+use crate::plan::codes;
+use crate::plan::finding::{Findings, On, pointer};
+use crate::plan::types::{Admin, Auth, Plan};
+use crate::spec::Diagnostic;
+
+/// Longest path of a Unix socket. Linux takes 107 bytes, macOS 103; the gateway binds beside the path first and needs a few.
+const SOCKET_PATH_BYTES: usize = 100;
+
+pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
+    let clients = address(found, &["gateway", "listen"], &plan.gateway.listen);
+    if let Some(clients) = clients {
+        reach(found, plan.gateway.auth, clients);
+    }
+    match &plan.gateway.admin {
+        Admin::Unix(path) => socket(found, path),
+        Admin::Tcp { listen, tokens: _ } => {
+            let admin = address(found, &["gateway", "admin", "listen"], listen);
+            if let Some(admin) = admin.filter(|admin| !admin.ip().to_canonical().is_loopback()) {
+                let problem =
+                    Diagnostic::warning(codes::ADMIN_PUBLIC, format!("the admin API on {admin} is reachable from the network without TLS"))
+                        .help("use `unix:PATH`, a loopback address, or a tunnel");
+                found.add(On::Value, pointer(&["gateway", "admin", "listen"]), problem);
+            }
+            if let (Some(clients), Some(admin)) = (clients, admin)
+                && collide(clients, admin)
+            {
+                let problem = Diagnostic::error(codes::LISTEN_TWICE, format!("clients and the admin API would both listen on {admin}"))
+                    .help("give the admin API a port of its own");
+                let problem = match found.place(On::Value, "/gateway/listen") {
+                    Some(first) => problem.related(first, "the listener for clients"),
+                    None => problem,
+                };
+                found.add(On::Value, pointer(&["gateway", "admin", "listen"]), problem);
+            }
+        }
+    }
+}
+
+fn address(found: &mut Findings<'_>, at: &[&str], text: &str) -> Option<SocketAddr> {
+    let parsed = text.parse::<SocketAddr>().ok();
+    if parsed.is_none() {
+        let help = match text.rsplit_once(':') {
+            Some(("", port)) if port.parse::<u16>().is_ok() => {
+                format!("write `127.0.0.1:{port}` for this machine, `0.0.0.0:{port}` for all")
+            }
+            Some((host, port)) if host.eq_ignore_ascii_case("localhost") && port.parse::<u16>().is_ok() => {
+                format!("write the address itself: `127.0.0.1:{port}`")
+            }
+            _ if text.parse::<IpAddr>().is_ok() => "add the port, such as `:8080`; an IPv6 address stands in brackets".to_owned(),
+            _ => "write `IP:PORT`, such as `127.0.0.1:8080`, `0.0.0.0:8080` or `[::1]:8080`".to_owned(),
+        };
+        let problem = Diagnostic::error(codes::LISTEN_INVALID, "the address to listen on is not `IP:PORT`").help(help);
+        found.add(On::Value, pointer(at), problem);
+    }
+    parsed
+}
+
+/// Says who could call without a key.
+fn reach(found: &mut Findings<'_>, auth: Auth, listen: SocketAddr) {
+    if listen.ip().to_canonical().is_loopback() {
+        return;
+    }
+    let problem = match auth {
+        Auth::Required => return,
+        Auth::Off => Diagnostic::error(codes::AUTH_OFF_PUBLIC, format!("`auth: off` on {listen}, which other machines can reach"))
+            .help("write `auth: required`, or listen on 127.0.0.1"),
+        Auth::Optional => {
+            Diagnostic::warning(codes::AUTH_OPTIONAL_PUBLIC, format!("`auth: optional` on {listen}: other machines may call without a key"))
+                .help("write `auth: required`, or listen on 127.0.0.1")
+        }
+    };
+    found.add(On::Value, pointer(&["gateway", "auth"]), problem);
+}
+
+/// Returns whether the second address cannot be listened on beside the first. Port 0 is a free one of the system's choosing.
+fn collide(first: SocketAddr, second: SocketAddr) -> bool {
+    // `[::]` takes IPv4 as well, `0.0.0.0` does not take IPv6.
+    let covers = |wide: IpAddr, other: IpAddr| wide.is_unspecified() && (wide.is_ipv6() || other.is_ipv4());
+    let (one, other) = (first.ip(), second.ip());
+    first.port() != 0 && first.port() == second.port() && (one == other || covers(one, other) || covers(other, one))
+}
+
+fn socket(found: &mut Findings<'_>, path: &str) {
+    let written = found.loaded.value.pointer("/gateway/admin").and_then(serde_json::Value::as_str);
+    let problem = if written.is_some_and(|text| !text.starts_with("unix:")) {
+        "the admin listener is neither `unix:PATH` nor an address with tokens".to_owned()
+    } else if path.is_empty() || path.ends_with('/') || path.contains('\0') {
+        "the admin socket's path names no file".to_owned()
+    } else if path.len() > SOCKET_PATH_BYTES {
+        format!("the admin socket's path is {} bytes long, {SOCKET_PATH_BYTES} are possible", path.len())
+    } else {
+        return;
+    };
+    let problem =
+        Diagnostic::error(codes::ADMIN_SOCKET, problem).help("write `unix:PATH` with a short path, such as `unix:.bifrost/admin.sock`");
+    found.add(On::Value, pointer(&["gateway", "admin"]), problem);
+}

@@ -1,0 +1,134 @@
+//! Upstreams: where they are, how they are paid for, how long they are waited for, and whether anything leads to them.
+
+use std::collections::BTreeSet;
+
+use url::Url;
+
+use super::references::{self, Meant};
+use crate::base::{Destination, DestinationError, Span, glob};
+use crate::plan::codes;
+use crate::plan::finding::{Findings, On, pointer};
+use crate::plan::types::{Auth, AuthScheme, Plan, Provider, SecretRef};
+use crate::spec::{Diagnostic, Timeouts};
+
+/// Names under which containers know the machine that they run on.
+const HOST_OF_CONTAINERS: [&str; 2] = ["host.docker.internal", "host.containers.internal"];
+
+pub(super) fn check(found: &mut Findings<'_>, plan: &Plan, meant: &Meant) {
+    let loaded = found.loaded;
+    for (name, provider) in &plan.providers {
+        base_url(found, name, &provider.base_url);
+        credentials(found, name, provider);
+        if let Some(spec) = loaded.spec.providers.get(name) {
+            timeouts(found, name, &spec.timeouts);
+        }
+    }
+    unused(found, plan, meant);
+}
+
+fn base_url(found: &mut Findings<'_>, name: &str, url: &str) {
+    // What is missing has been reported already.
+    if url.is_empty() || url == "mock:" {
+        return;
+    }
+    let at = pointer(&["providers", name, "base_url"]);
+    let destination = match Destination::parse(url, None) {
+        Ok(destination) => destination,
+        Err(error) => {
+            let help = match &error {
+                DestinationError::NotAUrl | DestinationError::Scheme(_) => "write an absolute URL, such as `https://api.example.com/v1`",
+                DestinationError::UserInfo => "keep keys under `credentials`",
+                DestinationError::Query | DestinationError::Path => "end it at the API's version, such as `/v1`",
+                DestinationError::Refused(_) => "name the server itself",
+            };
+            // A scheme may be the beginning of a key that was pasted here.
+            let what = match error {
+                DestinationError::Scheme(_) => "base_url does not start with `http://` or `https://`".to_owned(),
+                error => error.to_string(),
+            };
+            let problem = Diagnostic::error(codes::BASE_URL_INVALID, format!("provider `{name}`: {what}")).help(help);
+            return found.add(On::Value, at, problem.sensitive());
+        }
+    };
+    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_ascii_lowercase)).unwrap_or_default();
+    if !destination.is_https() && !destination.is_local() && !HOST_OF_CONTAINERS.contains(&host.as_str()) {
+        let problem = format!("provider `{name}` is reached over plain http on another machine, `{host}`");
+        let problem = Diagnostic::warning(codes::PLAIN_HTTP, problem).help("use https, or a proxy on this machine");
+        found.add(On::Value, at, problem);
+    }
+}
+
+fn credentials(found: &mut Findings<'_>, name: &str, provider: &Provider) {
+    let at = pointer(&["providers", name, "credentials"]);
+    if !found.is_unsure(&at) && provider.credentials.values().all(|credential| credential.weight == 0) {
+        let problem = Diagnostic::error(codes::WEIGHTS_ZERO, format!("every credential of provider `{name}` has weight 0"))
+            .help("give at least one credential a weight above 0");
+        found.add(On::Value, at.clone(), problem);
+    }
+    if provider.credentials.values().all(|credential| credential.optional && credential.secret != SecretRef::None) {
+        let references: Vec<String> = provider.credentials.values().map(|credential| format!("`{}`", credential.secret)).collect();
+        let problem = format!("without {} provider `{name}` serves nothing", references.join(" or "));
+        found.add(On::Value, at, Diagnostic::info(codes::CREDENTIALS_OPTIONAL, problem));
+    }
+    if !matches!(provider.auth, AuthScheme::Header(_)) {
+        return;
+    }
+    for (credential, _) in provider.credentials.iter().filter(|(_, credential)| credential.secret == SecretRef::None) {
+        let problem = format!("credential `{credential}` of provider `{name}` is no secret, but a header is to carry one");
+        let problem = Diagnostic::error(codes::NO_CREDENTIAL, problem).help("name where the secret is kept, or write `auth: none`");
+        found.add(On::Value, pointer(&["providers", name, "credentials", credential, "secret"]), problem);
+    }
+}
+
+/// Checks what is written; defaults give way to it.
+fn timeouts(found: &mut Findings<'_>, name: &str, spec: &Timeouts) {
+    let written: Vec<(&str, Span)> = [
+        ("connect", spec.connect),
+        ("first_byte", spec.first_byte),
+        ("first_content", spec.first_content),
+        ("idle", spec.idle),
+        ("total", spec.total),
+    ]
+    .into_iter()
+    .filter(|(limit, _)| !found.is_unsure(&pointer(&["providers", name, "timeouts", limit])))
+    .filter_map(|(limit, span)| Some((limit, span?)))
+    .collect();
+    for (index, (limit, span)) in written.iter().enumerate() {
+        let at = pointer(&["providers", name, "timeouts", limit]);
+        if span.as_millis() == 0 {
+            let problem = Diagnostic::error(codes::TIMEOUTS_CONTRADICT, format!("provider `{name}`: a limit of 0 fails every request"))
+                .help("leave the limit out, or give the time that a request may take");
+            found.add(On::Value, at, problem);
+            continue;
+        }
+        // Idle times lie between the pieces of a body, so they are bounded by the whole request alone.
+        let around = written.iter().skip(index + 1).filter(|(other, _)| *other != "idle" && (*limit != "idle" || *other == "total"));
+        let Some((outer, limit_of_outer)) = around.into_iter().find(|(_, other)| other < span && other.as_millis() > 0) else { continue };
+        let problem = format!("provider `{name}`: {limit} {span} is longer than {outer} {limit_of_outer}, and so never reached");
+        let problem = Diagnostic::error(codes::TIMEOUTS_CONTRADICT, problem)
+            .help("connect ≤ first_byte ≤ first_content ≤ total, and idle ≤ total; limits that are not written adapt");
+        let problem = match found.place(On::Value, &pointer(&["providers", name, "timeouts", outer])) {
+            Some(place) => problem.related(place, "the shorter limit"),
+            None => problem,
+        };
+        found.add(On::Value, at, problem);
+    }
+}
+
+fn unused(found: &mut Findings<'_>, plan: &Plan, meant: &Meant) {
+    // Without keys a client may name any provider's model.
+    let is_unsure = ["/gateway/auth", "/models", "/rules", "/virtual_keys"].iter().any(|section| found.is_unsure(section));
+    if plan.gateway.auth != Auth::Required || is_unsure {
+        return;
+    }
+    let used: BTreeSet<&str> = references::named(plan).iter().map(|target| target.provider).collect();
+    let patterns = || plan.virtual_keys.values().flat_map(|key| &key.models);
+    for name in plan.providers.keys().filter(|name| !used.contains(name.as_str()) && !meant.providers.contains(*name)) {
+        let below = format!("{name}/");
+        if !patterns().any(|pattern| glob::may_match_below(pattern, &below)) {
+            let problem = Diagnostic::warning(codes::PROVIDER_UNUSED, format!("no alias, rule or key leads to provider `{name}`"))
+                .help(format!("remove it, add a target `{name}/MODEL` to an alias, or let a key use `{name}/*`"));
+            found.add(On::Key, pointer(&["providers", name]), problem);
+        }
+    }
+}

@@ -1,0 +1,60 @@
+//! Listeners.
+
+use super::super::support::findings;
+use super::{expect, spec};
+
+const TOKEN: &str = "tokens: {ci: {sha256: \"60303ae22b998861bce3b28f33eec1be758a213c86c93c076dbe9f558c11c752\", scopes: [read]}}";
+
+#[test]
+fn an_address_is_an_ip_and_a_port() {
+    for bad in ["localhost:8080", ":8080", "8080", "127.0.0.1", "::1", "example.com:80", "127.0.0.1:99999", "", "http://127.0.0.1:80"] {
+        expect(&[(&format!("gateway: {{listen: \"{bad}\"}}"), &["BF0421 /gateway/listen"])]);
+    }
+    for good in ["127.0.0.1:8080", "0.0.0.0:80", "[::1]:8080", "[::]:8080", "127.0.0.1:0"] {
+        expect(&[(&format!("gateway: {{listen: \"{good}\"}}"), &[])]);
+    }
+    let help = findings(&spec("gateway: {listen: \"localhost:8080\"}"))[0].help.clone();
+    assert_eq!(help.as_deref(), Some("write the address itself: `127.0.0.1:8080`"));
+}
+
+#[test]
+fn calls_without_keys_are_for_loopback() {
+    expect(&[
+        ("gateway: {listen: \"0.0.0.0:80\", auth: \"off\"}", &["BF0422 /gateway/auth"]),
+        ("gateway: {listen: \"[::]:80\", auth: optional}", &["BF0426 /gateway/auth"]),
+        ("gateway: {listen: \"0.0.0.0:80\", auth: required}", &[]),
+        ("gateway: {listen: \"127.0.0.1:80\", auth: \"off\"}", &[]),
+        ("gateway: {listen: \"[::1]:80\", auth: \"off\"}", &[]),
+        ("gateway: {listen: \"[::ffff:127.0.0.1]:80\", auth: \"off\"}", &[]),
+        ("gateway: {auth: optional}", &[]),
+    ]);
+}
+
+#[test]
+fn the_admin_listener_is_private_and_has_a_port_of_its_own() {
+    let admin = |client: &str, admin: &str| format!("gateway: {{listen: \"{client}\", admin: {{listen: \"{admin}\", {TOKEN}}}}}");
+    expect(&[
+        (&admin("127.0.0.1:80", "127.0.0.1:81"), &[]),
+        (&admin("127.0.0.1:80", "0.0.0.0:81"), &["BF0423 /gateway/admin/listen"]),
+        (&admin("127.0.0.1:80", "127.0.0.1:80"), &["BF0424 /gateway/admin/listen"]),
+        (&admin("0.0.0.0:80", "127.0.0.1:80"), &["BF0424 /gateway/admin/listen"]),
+        (&admin("[::]:80", "127.0.0.1:80"), &["BF0424 /gateway/admin/listen"]),
+        (&admin("0.0.0.0:80", "[::1]:80"), &[]),
+        (&admin("10.0.0.1:80", "127.0.0.1:80"), &[]),
+        (&admin("127.0.0.1:0", "127.0.0.1:0"), &[]),
+        (&admin("127.0.0.1:80", "localhost:81"), &["BF0421 /gateway/admin/listen"]),
+    ]);
+}
+
+#[test]
+fn an_admin_socket_has_a_path_that_systems_take() {
+    let long = format!("unix:{}", "d/".repeat(60));
+    expect(&[
+        ("gateway: {admin: \"unix:run/admin.sock\"}", &[]),
+        (&format!("gateway: {{admin: \"{}s\"}}", &long[..104]), &[]),
+        (&format!("gateway: {{admin: \"{}s\"}}", &long[..105]), &["BF0425 /gateway/admin"]),
+        ("gateway: {admin: \"unix:run/\"}", &["BF0425 /gateway/admin"]),
+        ("gateway: {admin: \"unix:\"}", &["BF0425 /gateway/admin"]),
+        ("gateway: {admin: run/admin.sock}", &["BF0425 /gateway/admin"]),
+    ]);
+}

@@ -1,0 +1,65 @@
+//! Secrets in the spec: found, and never shown.
+
+use super::super::support::{findings, loaded};
+use super::{expect, spec};
+
+/// Made up, and joined here so that scanners of this repository do not find them.
+fn anthropic() -> String {
+    ["sk-ant-", "api03-", "Qb7xK2mW9rTz4LpV8nHc3JyF6dGs1XaE5uRk0MwB"].concat()
+}
+
+fn groq() -> String {
+    ["gsk_", "Qb7xK2mW9rTz4LpV8nHc3JyF6dGs1XaE5uRk0MwB"].concat()
+}
+
+const RANDOM: &str = "Qb7xK2mW9rTz4LpV8nHc3JyF6dGs1XaE";
+
+#[test]
+fn known_keys_are_found_in_values_names_and_references() {
+    let key = anthropic();
+    let models = |members: &str| format!("models: {{m: {{targets: [mock/x], {members}}}}}");
+    expect(&[
+        (&models(&format!("description: \"use {key} here\"")), &["BF0411 /models/m/description"]),
+        (&models(&format!("defaults: {{metadata: {{a: [1, {key}]}}}}")), &["BF0411 /models/m/defaults/metadata/a/1"]),
+        (&models(&format!("prompt: {{system: {{text: \"{key}\"}}}}")), &["BF0411 /models/m/prompt/system/text"]),
+        (&format!("rules: [{{name: r, when: \"header('x-key', '') == '{key}'\", use: m}}]"), &["BF0411 /rules/0/when"]),
+        (
+            &format!("providers: {{mock: {{credentials: {{a: {{secret: {{env: {}}}}}}}}}}}", groq()),
+            &["BF0411 /providers/mock/credentials/a/secret/env"],
+        ),
+        (&models(&format!("description: \"{RANDOM}\"")), &["BF0412 /models/m/description"]),
+        (&format!("providers: {{mock: {{credentials: {{a: {{secret: {{file: /run/{RANDOM}}}}}}}}}}}"), &[]),
+    ]);
+}
+
+#[test]
+fn what_is_found_is_shown_by_no_finding() {
+    let key = anthropic();
+    for sections in [
+        format!("models: {{m: {{targets: [mock/x]}}, \"{key}\": {{targets: [nope/x], fallbacks: [\"{key}\"]}}}}"),
+        format!("virtual_keys: {{\"{key}\": {{hashes: [], team: \"{key}\", models: [\"{key}\", \"{key}/x\"]}}}}"),
+        format!("models: {{m: {{targets: [\"{key}/x\"], fallbacks: [\"{key}\"]}}}}"),
+        format!("providers: {{mock: {{}}, \"{key}\": {{preset: \"{key}\"}}}}"),
+        format!("providers: {{mock: {{headers: {{\"{key}\": \"{{{{ '{key}' | nope }}}}\"}}}}}}"),
+        format!("rules: [{{name: \"{key}\", when: \"{}\", use: \"{key}\"}}]", key.replace('-', "_")),
+        format!("models: {{m: {{targets: [mock/x]}}, \"{RANDOM}\": {{targets: [nope/x]}}}}"),
+        format!("gateway: {{listen: \"{key}\", admin: \"{key}\"}}"),
+    ] {
+        let found = findings(&spec(&sections));
+        assert!(found.iter().any(|found| matches!(found.code, "BF0411" | "BF0412")), "{found:#?}");
+        for secret in [key.as_str(), RANDOM, &key[20..]] {
+            assert!(!format!("{found:?}").contains(secret), "{found:#?}");
+        }
+    }
+}
+
+#[test]
+fn keys_in_prompt_files_are_found_and_prose_is_not() {
+    let yaml = spec("models: {m: {targets: [mock/x], prompt: {system: {file: p.j2}}}}");
+    for (prompt, code) in [(anthropic(), Some("BF0411")), (format!("The token is {RANDOM}."), None)] {
+        let mut loaded = loaded(&yaml);
+        loaded.prompts.insert("p.j2".to_owned(), prompt);
+        let found = bifrostctl::plan::compile(&loaded).err().unwrap_or_default();
+        assert_eq!(found.first().map(|found| found.code), code);
+    }
+}
