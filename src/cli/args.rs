@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::output::Sink;
-use super::{chat, completion, history, init, key, mock, render, schema, status, validate, version};
+use super::{apply, chat, completion, diff, history, init, key, mock, render, rollback, schema, status, validate, version};
 use crate::base::Span;
 
 /// The command line.
@@ -33,6 +33,8 @@ const EXAMPLES: &str = "\
 Examples:
   bifrostctl init                                  # write a gateway.yaml to start from
   bifrostctl validate                              # check it
+  bifrostctl diff --against git:origin/main        # what it would change
+  bifrostctl apply                                 # change the running gateway
   bifrostctl key new --name web                    # make a virtual key
   bifrostctl mock --listen 127.0.0.1:9000          # an upstream that breaks on demand
   bifrostctl chat --model fast \"hi\"               # one streamed request";
@@ -91,8 +93,11 @@ pub(crate) enum Command {
     Validate(validate::Args),
     Render(render::Args),
     Schema(schema::Args),
+    Diff(diff::Args),
+    Apply(apply::Args),
     Status(status::Args),
     History(history::Args),
+    Rollback(rollback::Args),
     Key(key::Args),
     Chat(chat::Args),
     Mock(mock::Args),

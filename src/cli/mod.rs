@@ -4,11 +4,14 @@
 //! an exit code happens here, once.
 
 mod admin;
+mod apply;
 mod args;
+mod changes;
 mod chat;
 mod completion;
 mod context;
 mod deploy;
+mod diff;
 mod exit;
 mod findings;
 mod git;
@@ -22,11 +25,14 @@ mod output;
 mod peek;
 mod prompt;
 mod render;
+mod rollback;
 mod runtime;
 mod schema;
+mod settle;
 mod status;
 mod table_text;
 mod validate;
+mod verdict;
 mod version;
 mod virtual_key;
 mod written;
@@ -81,6 +87,9 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
         Command::Validate(_) => ("validate", validate::FORMATS),
         Command::Render(_) => ("render", render::FORMATS),
         Command::Schema(_) => ("schema", schema::FORMATS),
+        Command::Diff(_) => ("diff", diff::FORMATS),
+        Command::Apply(_) => ("apply", apply::FORMATS),
+        Command::Rollback(_) => ("rollback", rollback::FORMATS),
         Command::Status(_) => ("status", status::FORMATS),
         Command::History(_) => ("history", history::FORMATS),
         Command::Key(args) => (args.name(), key::FORMATS),
@@ -97,6 +106,9 @@ fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit
         Command::Validate(args) => validate::run(args, context),
         Command::Render(args) => render::run(args, context),
         Command::Schema(args) => schema::run(args),
+        Command::Diff(args) => diff::run(args, context),
+        Command::Apply(args) => apply::run(args, context),
+        Command::Rollback(args) => rollback::run(args, context),
         Command::Status(_) => status::run(context),
         Command::History(args) => history::run(args, context),
         Command::Key(args) => key::run(args, context),

@@ -3,11 +3,12 @@
 //! Rule: what is shown or compared in review holds no value of the environment, so that it is the same on every machine and can be
 //! shown to everybody.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
 use super::findings::pointer;
+use crate::plan::diff::{Action, Change, Diff, Impact, RESTART_ONLY, Risk};
 use crate::spec::{Loaded, Location};
 
 /// Finds every value that holds an interpolation, by its pointer in the spec, with its text.
@@ -68,6 +69,48 @@ pub(crate) fn dotted(pointer: &str) -> String {
     out
 }
 
+/// Adds the changes that only the text shows: another variable, another default, where the field takes no text.
+pub(crate) fn compare(base: &Loaded, new: &Loaded, diff: &mut Diff) {
+    let (before, after) = (interpolated(base), interpolated(new));
+    let told: Vec<String> = diff.changes.iter().map(Change::spec_pointer).collect();
+    let is_told = |pointer: &str| told.iter().any(|told| covers(told, pointer) || covers(pointer, told));
+    let pointers: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    for pointer in pointers {
+        let (old, new_text) = (shown(base, &before, pointer), shown(new, &after, pointer));
+        if old == new_text || old.is_none() || new_text.is_none() || is_told(pointer) {
+            continue;
+        }
+        let restart = RESTART_ONLY.iter().any(|fixed| covers(fixed, pointer));
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        diff.changes.push(Change {
+            pointer: pointer.clone(),
+            path: dotted(pointer),
+            action: Action::Changed,
+            summary: format!("{} → {}", text(&old), text(&new_text)),
+            before: old.map(Value::String),
+            after: new_text.map(Value::String),
+            impact: if restart { Impact::NeedsRestart } else { Impact::Live },
+            risk: Risk::Medium,
+            reason: Some("what it becomes depends on the gateway's environment".to_owned()),
+        });
+    }
+}
+
+/// Returns whether `inner` is the place `outer` or lies in it.
+fn covers(outer: &str, inner: &str) -> bool {
+    inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn shown(loaded: &Loaded, interpolated: &BTreeMap<String, String>, pointer: &str) -> Option<String> {
+    match interpolated.get(pointer) {
+        Some(text) => Some(text.clone()),
+        None => match loaded.value.pointer(pointer)? {
+            Value::String(text) => Some(text.clone()),
+            value @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => Some(value.to_string()),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -82,5 +125,11 @@ mod tests {
         assert_eq!(pointers, ["/a/b~1c/0", "/a/b~1c/1/d~0", "/a/e", "/f"]);
         assert!(leaves.iter().all(|(pointer, leaf)| value.pointer(pointer) == Some(*leaf)));
         assert_eq!(dotted("/a/b~1c/1/d~0"), "a.b/c[1].d~");
+    }
+
+    #[test]
+    fn a_place_covers_itself_and_what_is_inside() {
+        assert!(covers("/a/b", "/a/b") && covers("/a/b", "/a/b/c") && covers("", "/a"));
+        assert!(!covers("/a/b", "/a/bc") && !covers("/a/b", "/a"));
     }
 }

@@ -28,8 +28,8 @@ const PLANTED: &[(&str, &str)] = &[
     ("openai: {api_key: KEY}", ""),
     ("openai: {key: KEY, credentials: {a: {secret: none}}}", ""),
     ("x: {api: openai-chat, base_url: \"${env:UPSTREAM_KEY}\", credentials: {a: {secret: none}}}", ""),
-    ("x: {preset: KEY}", ""),
     ("x: {api: KEY, base_url: KEY}", ""),
+    ("x: {preset: KEY}", ""),
     ("openai: {headers: {authorization: \"Bearer KEY\"}, credentials: {a: {secret: none}}}", ""),
     ("openai: {headers: {x-key: KEY}, credentials: {a: {secret: none}}}", ""),
     ("openai: {timeouts: {idle: KEY}}", ""),
@@ -94,6 +94,8 @@ const COMMANDS: &[(&[&str], &[&str])] = &[
     (&["validate", "-f", "@", "--level", "env"], &["json", "github", "sarif", "markdown"]),
     (&["validate", "-f", "@", "--level", "live"], &["json", "github", "sarif", "markdown"]),
     (&["validate", "-f", "%", "-f", "@"], &["json", "github", "sarif", "markdown"]),
+    (&["apply", "-f", "@", "--yes", "--color", "always"], &["json"]),
+    (&["rollback", "-f", "@", "--to", "1", "--yes"], &["json"]),
     (&["status", "-f", "@", "-v"], &["json"]),
     (&["key", "check", "-f", "@"], &["json"]),
 ];

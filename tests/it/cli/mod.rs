@@ -2,12 +2,16 @@
 
 mod canary;
 mod chat;
+mod deploy;
+mod diff;
+mod exit_codes;
 mod fake;
 mod help;
 mod init;
 mod key;
 mod mock;
 mod render;
+mod repository;
 mod status;
 mod streams;
 mod validate;
@@ -112,6 +116,12 @@ impl Place {
 /// Runs a command line in this process: nothing in the environment, no terminal, empty standard input.
 pub(crate) fn run(args: &[&str]) -> Done {
     within(args, typed(""), Terminal::default(), BTreeMap::new())
+}
+
+/// Runs a command line in this process, with somebody at a terminal who types `stdin`.
+pub(crate) fn answer(args: &[&str], stdin: &str) -> Done {
+    let env = BTreeMap::from([("NO_COLOR".to_owned(), "1".to_owned())]);
+    within(args, typed(stdin), Terminal { stdin: true, stdout: false, stderr: true }, env)
 }
 
 fn typed(text: &str) -> Box<dyn io::Read + Send> {

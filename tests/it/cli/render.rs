@@ -32,6 +32,10 @@ fn the_merged_spec_is_what_the_files_say_and_a_spec_again() {
     let done = place.run(&["render", "--merged", "--env", "prod"]);
     insta::assert_snapshot!("render_merged", done.stdout);
     let place = place.file("merged.yaml", &done.stdout);
+    assert_eq!(
+        place.run(&["diff", "-f", "merged.yaml", "--against", "gateway.yaml", "-o", "json"]).json()["changes"].as_array().unwrap().len(),
+        2
+    );
     assert_eq!(place.run(&["render", "--merged", "-f", "merged.yaml"]).stdout, done.stdout, "rendering what was rendered changes nothing");
 }
 
