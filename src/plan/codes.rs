@@ -2,29 +2,12 @@
 //!
 //! Rule: a code never changes its meaning and is never used again for another one. BF01xx belongs to the loader.
 
-/// A code with its explanation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Code {
-    /// `BF` and four digits.
-    pub code: &'static str,
-    /// What it means, in a few words.
-    pub title: &'static str,
-    /// Why it matters and what to do, in full sentences.
-    pub explanation: &'static str,
-}
+pub use crate::spec::codes::Code;
+use crate::spec::codes::codes;
 
 /// Returns the explanation of one of this module's codes.
 pub fn explain(code: &str) -> Option<&'static Code> {
     CODES.iter().find(|known| known.code.eq_ignore_ascii_case(code))
-}
-
-macro_rules! codes {
-    ($($name:ident $code:literal $title:literal $explanation:literal)*) => {
-        $(#[doc = $title] pub const $name: &str = $code;)*
-
-        /// Every code, in order.
-        pub const CODES: &[Code] = &[$(Code { code: $code, title: $title, explanation: $explanation }),*];
-    };
 }
 
 codes! {

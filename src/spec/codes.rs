@@ -19,6 +19,7 @@ pub fn explain(code: &str) -> Option<&'static Code> {
     CODES.iter().find(|known| known.code.eq_ignore_ascii_case(code))
 }
 
+/// Declares constants of a module's codes and the table `CODES` of them all.
 macro_rules! codes {
     ($($name:ident $code:literal $title:literal $explanation:literal)*) => {
         $(#[doc = $title] pub const $name: &str = $code;)*
@@ -27,6 +28,8 @@ macro_rules! codes {
         pub const CODES: &[Code] = &[$(Code { code: $code, title: $title, explanation: $explanation }),*];
     };
 }
+
+pub(crate) use codes;
 
 codes! {
     FILE_MISSING "BF0001" "file does not exist"

@@ -3,6 +3,10 @@
 /// Returns the candidate that is close enough to `wrong` to be what was meant.
 pub(crate) fn nearest<'c>(wrong: &str, candidates: impl IntoIterator<Item = &'c str>) -> Option<&'c str> {
     let length = wrong.chars().count();
+    // A longer text is no misspelt name, and comparing it would take long.
+    if length > 64 {
+        return None;
+    }
     let allowed = if length <= 3 { 1 } else { 2.max(length / 3) };
     candidates
         .into_iter()

@@ -8,7 +8,7 @@ use std::ops::Range;
 use serde_json::Value;
 
 use super::node::{Kind, Node, Scalar, shown};
-use super::read::Reading;
+use super::read::{Reading, TOTAL_LIMIT};
 use super::scalar::{self, Plain};
 use super::shape::{Spot, shape};
 use crate::spec::codes;
@@ -25,13 +25,15 @@ enum Piece<'t> {
 
 /// Replaces every interpolation of the tree.
 pub(super) fn interpolate(root: &mut Node, reading: &mut Reading<'_>, inputs: &Inputs<'_>) {
-    let mut walk = Walk { reading, inputs };
+    let mut walk = Walk { reading, inputs, filled_bytes: 0 };
     walk.node(root, &shape().top());
 }
 
 struct Walk<'w, 'r, 'i> {
     reading: &'w mut Reading<'r>,
     inputs: &'w Inputs<'i>,
+    /// What was put in so far.
+    filled_bytes: usize,
 }
 
 /// What became of a text.
@@ -103,7 +105,7 @@ impl Walk<'_, '_, '_> {
                 Piece::Env { name, default, range } => self.variable(name, *default, self.place(text, range, at)),
                 Piece::File { path, range } => self.file(path, at.file, self.place(text, range, at)),
             };
-            match outcome {
+            match self.within_budget(outcome, at) {
                 Outcome::Known(part) => filled.push_str(&part),
                 Outcome::Unset => unset = true,
                 Outcome::Wrong => wrong = true,
@@ -114,6 +116,21 @@ impl Walk<'_, '_, '_> {
             (false, true) => Outcome::Unset,
             (false, false) => Outcome::Known(filled),
         }
+    }
+
+    /// Keeps a large file that is put in again and again from filling the memory.
+    fn within_budget(&mut self, outcome: Outcome, at: Location) -> Outcome {
+        let Outcome::Known(part) = outcome else { return outcome };
+        let before = self.filled_bytes;
+        self.filled_bytes = before.saturating_add(part.len());
+        if self.filled_bytes <= TOTAL_LIMIT {
+            return Outcome::Known(part);
+        }
+        if before <= TOTAL_LIMIT {
+            let message = "interpolations put in more than 8 MiB".to_owned();
+            return self.report(codes::TOO_LARGE, message, at, "name the file where it is needed instead");
+        }
+        Outcome::Wrong
     }
 
     fn variable(&mut self, name: &str, default: Option<&str>, place: Location) -> Outcome {

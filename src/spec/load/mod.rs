@@ -55,13 +55,16 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Rejected> {
 
 /// Reads the files and lays them over one another. Nothing when none could be read.
 fn merged(reading: &mut Reading<'_>, inputs: &Inputs<'_>) -> Option<Node> {
-    let mut merged: Option<Node> = None;
-    for path in inputs.paths {
-        let Some(layer) = include::layer(reading, path, inputs.paths) else { continue };
-        merged = Some(match merged {
-            None => layer,
-            Some(base) => overlay::overlay(base, layer, &mut reading.found),
-        });
+    let mut layers: Vec<Option<Node>> = inputs.paths.iter().map(|path| include::layer(reading, path, inputs.paths)).collect();
+    let mut found = Vec::new();
+    let mut merged = layers.first_mut().and_then(Option::take);
+    for layer in layers.into_iter().flatten() {
+        let base = merged.take().unwrap_or_else(|| Node::new(node::Kind::Map(Vec::new()), layer.at));
+        merged = Some(overlay::overlay(base, layer, &mut found));
+    }
+    // What an overlay deletes may stand in a file that could not be read.
+    if !reading.incomplete {
+        reading.found.append(&mut found);
     }
     merged
 }

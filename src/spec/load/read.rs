@@ -11,8 +11,8 @@ use crate::spec::codes;
 use crate::spec::source::FILE_LIMIT;
 use crate::spec::{Diagnostic, Files, Location, Source, Sources};
 
-/// Most bytes of all files.
-const TOTAL_LIMIT: usize = 8 << 20;
+/// Most bytes of all files, and of everything that interpolation puts in.
+pub(super) const TOTAL_LIMIT: usize = 8 << 20;
 
 /// The files of one load, and what was found wrong so far.
 pub(super) struct Reading<'a> {

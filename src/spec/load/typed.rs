@@ -3,6 +3,7 @@
 use serde_path_to_error::Segment;
 
 use super::node::{Lowered, dotted, push, shown_pointer};
+use super::shape::shape;
 use crate::spec::codes;
 use crate::spec::{Diagnostic, Spec};
 
@@ -18,8 +19,12 @@ pub(super) fn deserialise(lowered: &Lowered, found: &mut Vec<Diagnostic>) -> Opt
                 Segment::Unknown => {}
             }
         }
-        let message = format!("`{}` {}", dotted(&pointer), masked(&error.inner().to_string()));
+        let message = format!("`{}` must be {}", dotted(&pointer), shape().at(&pointer).expected());
         let problem = Diagnostic::error(codes::UNFIT, message).at(lowered.spans.value(&pointer)).pointer(shown_pointer(&pointer));
+        let problem = match masked(&error.inner().to_string()) {
+            Some(expected) => problem.help(expected),
+            None => problem,
+        };
         if lowered.spans.is_unresolved(&pointer) {
             return problem.help("the field cannot be checked without the environment variable that it takes its value from");
         }
@@ -28,12 +33,11 @@ pub(super) fn deserialise(lowered: &Lowered, found: &mut Vec<Diagnostic>) -> Opt
     serde_path_to_error::deserialize(&lowered.value).map_err(|error| found.push(explain(error))).ok()
 }
 
-/// Keeps what serde expected and drops what it found, which may be a secret.
-fn masked(message: &str) -> String {
-    match message.find("expected ") {
-        Some(at) => format!("does not fit: {}", message.get(at..).unwrap_or_default()),
-        None => "does not fit".to_owned(),
-    }
+/// Keeps what a type of ours expected and drops what was found, which may be a secret; serde's own words say less than the schema.
+fn masked(message: &str) -> Option<String> {
+    let of_serde = ["invalid ", "unknown ", "missing ", "duplicate "].iter().any(|begin| message.starts_with(begin));
+    let at = message.find("expected ").filter(|_| !of_serde)?;
+    message.get(at..).map(ToOwned::to_owned)
 }
 
 #[cfg(test)]
@@ -42,8 +46,8 @@ mod tests {
 
     #[test]
     fn what_serde_found_is_not_repeated() {
-        let message = masked("invalid value: string \"sk-very-secret\", expected u32");
-        assert_eq!(message, "does not fit: expected u32");
-        assert_eq!(masked("duplicate field `sk-very-secret`"), "does not fit");
+        assert_eq!(masked("invalid value: string \"sk-very-secret\", expected u32"), None);
+        assert_eq!(masked("duplicate field `sk-very-secret`"), None);
+        assert_eq!(masked("sk-very-secret: expected `provider/model`"), Some("expected `provider/model`".to_owned()));
     }
 }

@@ -253,3 +253,28 @@ fn what_may_not_be_read_is_refused_with_the_reason() {
     let main = b"version: 1\ninclude: [\"teams/*\"]\nproviders: {}\n".to_vec();
     assert_eq!(refusal(&Locked(Some(main))), ["BF0002@gateway.yaml:2:11: `teams` cannot be read: permission denied"]);
 }
+
+#[test]
+fn interpolation_has_a_budget() {
+    let mut yaml = String::from("version: 1\nproviders: {mock: {headers: {");
+    for number in 0..20 {
+        yaml += &format!("x-{number}: \"${{file:large}}\", ");
+    }
+    let spec = given(yaml + "}}}\n").file("large", "x".repeat(1 << 20));
+    assert_eq!(spec.findings(), ["BF0003@gateway.yaml:2:211: interpolations put in more than 8 MiB"]);
+}
+
+#[test]
+fn a_whole_number_is_written_without_a_point() {
+    let spec = given("version: 1\nproviders: {mock: {retries: {max: 2.0}}}\n");
+    assert_eq!(spec.findings(), ["BF0114@gateway.yaml:2:35: `providers.mock.retries.max` must be a whole number"]);
+}
+
+#[test]
+fn an_overlay_is_judged_alone_when_its_base_cannot_be_read() {
+    let spec = given("version: [\n").main("prod.yaml", "models: {m: null, n: {tragets: []}}\nteams: null\n");
+    assert_eq!(
+        spec.findings(),
+        ["BF0006@gateway.yaml:1:10: the `[` is never closed", "BF0101@prod.yaml:1:23: unknown field `tragets` in `models.n`"]
+    );
+}
