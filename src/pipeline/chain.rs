@@ -139,6 +139,9 @@ fn judge(failure: &Failure, target: &Target, alias: Option<&Alias>, tried: &Trie
     let kind = failure.error.kind;
     let retries = &target.provider.spec.retries;
     let allowed = alias.is_none_or(|alias| fallback_on(kind).is_some_and(|on| alias.spec.fallback_on.contains(&on)));
+    if tried.left.is_zero() {
+        return Next::Stop;
+    }
     let further = if allowed && tried.targets_left { Next::Target } else { Next::Stop };
     // Patience covers the failure and a wait that the provider states: neither may hold up the chain for longer.
     let patience = retries.only_if_failed_within.get();

@@ -1,6 +1,7 @@
 //! The data plane against the mock upstream: what the client sees, and what really went upstream.
 
 mod failover;
+mod failover_table;
 mod fidelity;
 mod harness;
 mod health;
