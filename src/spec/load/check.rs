@@ -89,6 +89,11 @@ impl Place<'_> {
         }
     }
 
+    /// Whether a secret may stand here: where one belongs, and where a map that holds one was cut short to the secret itself.
+    fn may_be_secret(&self) -> bool {
+        self.spot.is_sensitive() || (!matches!(self.node.kind, Kind::Map(_)) && self.spot.holds_secrets())
+    }
+
     /// Whether a plain text stands where a reference to a secret belongs.
     fn is_secret_literal(&self) -> bool {
         self.spot.is_sensitive() && self.spot.takes("object") && matches!(self.node.kind, Kind::Scalar(_)) && !self.node.is_null()
@@ -117,7 +122,7 @@ impl Check<'_, '_> {
     }
 
     fn tell(&mut self, place: &Place<'_>, problem: Diagnostic) {
-        let problem = if place.spot.is_sensitive() {
+        let problem = if place.may_be_secret() {
             mask::whole(place.node, &mut self.reading.sources);
             problem.sensitive()
         } else {

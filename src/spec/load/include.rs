@@ -39,11 +39,17 @@ pub(super) fn layer(reading: &mut Reading<'_>, path: &Path, mains: &[PathBuf]) -
 /// Parses one file; reports one that is not a map.
 fn file(reading: &mut Reading<'_>, index: usize) -> Option<Node> {
     let text = reading.source(index).map(|source| source.text.clone()).unwrap_or_default();
-    let Some(root) = parse::parse(&text, index, &mut reading.found) else {
+    let before = reading.found.len();
+    let parsed = parse::parse(&text, index, &mut reading.found);
+    // What stands beside a key that was dropped is judged by nobody further on.
+    let dropped = |problem: &Diagnostic| [codes::DUPLICATE_KEY, codes::KEY_NOT_TEXT].contains(&problem.code);
+    if (parsed.is_none() || reading.found.iter().skip(before).any(dropped))
+        && let Some(source) = reading.sources.0.get_mut(index)
+    {
+        source.redacted.extend(mask::unread(&text));
+    }
+    let Some(root) = parsed else {
         reading.incomplete = true;
-        if let Some(source) = reading.sources.0.get_mut(index) {
-            source.redacted.extend(mask::unread(&text));
-        }
         return None;
     };
     if !matches!(root.kind, Kind::Map(_)) {

@@ -104,6 +104,12 @@ impl<'s> Spot<'s> {
         self.sensitive
     }
 
+    /// Whether a map belongs here that holds a secret, such as a credential, or a map of such.
+    pub(super) fn holds_secrets(&self) -> bool {
+        let holds = |spot: &Self| spot.fields().into_iter().any(|field| spot.member(field).is_sensitive());
+        holds(self) || (self.is_named() && holds(&self.member("")))
+    }
+
     /// Whether nothing is said about the place: it takes anything.
     pub(super) fn is_free(&self) -> bool {
         self.schemas.iter().all(|schema| !["type", "enum", "const"].iter().any(|keyword| schema.contains_key(*keyword)))

@@ -38,7 +38,7 @@ pub(super) struct Text<'a> {
     lines: Vec<usize>,
     /// Characters before each block of bytes.
     blocks: Vec<usize>,
-    /// Bytes that are not shown, sorted.
+    /// Bytes that are not shown, sorted and apart.
     masked: Vec<Range<usize>>,
 }
 
@@ -54,7 +54,7 @@ impl<'a> Texts<'a> {
             }
         }
         for file in &mut files {
-            file.masked.sort_by_key(|range| (range.start, range.end));
+            file.masked = apart(std::mem::take(&mut file.masked));
         }
         Self { files }
     }
@@ -78,6 +78,19 @@ impl<'a> Texts<'a> {
         let (end_line, end_column) = file.line_column(end);
         Some(Place { file: location.file, line, column, end_line, end_column, start, end })
     }
+}
+
+/// Joins ranges that overlap, so that at most one holds any byte.
+fn apart(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+    ranges.sort_by_key(|range| range.start);
+    let mut joined: Vec<Range<usize>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match joined.last_mut() {
+            Some(last) if range.start <= last.end => last.end = last.end.max(range.end),
+            _ => joined.push(range),
+        }
+    }
+    joined
 }
 
 /// Moves an offset down to a character's first byte.
@@ -152,9 +165,9 @@ impl<'a> Text<'a> {
     /// Returns part of one line as it may be shown: one character for each.
     pub(super) fn shown(&self, range: Range<usize>) -> String {
         let part = self.text.get(range.clone()).unwrap_or_default();
-        // Ranges may overlap, so the last that starts before a byte is not enough to look at.
-        let masked: Vec<&Range<usize>> = self.masked.iter().filter(|masked| masked.start < range.end && masked.end > range.start).collect();
-        let hidden = |at: usize| masked.iter().any(|masked| masked.contains(&at));
+        let first = self.masked.partition_point(|masked| masked.end <= range.start);
+        let masked = self.masked.get(first..).unwrap_or_default();
+        let hidden = |at: usize| masked.iter().take_while(|masked| masked.start <= at).any(|masked| masked.contains(&at));
         part.char_indices().map(|(at, c)| if hidden(range.start + at) { MASK } else { shown::visible(c) }).collect()
     }
 }

@@ -74,6 +74,19 @@ fn spots() -> Vec<(&'static str, Given)> {
     ]
 }
 
+/// Specs with a canary beside something that was dropped or cut short.
+fn broken_spots() -> Vec<(&'static str, Given)> {
+    let provider = |line: &str| given(format!("{TOP}{line}\n"));
+    vec![
+        ("secret that stands twice", provider(&format!("    credentials: {{a: {{secret: none, secret: {WORD}}}}}"))),
+        ("secret beside a key that is no text", provider(&format!("    credentials: {{a: {{1: {{secret: {WORD}}}}}}}"))),
+        ("secret instead of its credential", provider(&format!("    credentials: {{a: {WORD}}}"))),
+        ("secrets instead of credentials", provider(&format!("    credentials: [{WORD}]"))),
+        ("secret instead of all credentials", provider(&format!("    credentials: {WORD}"))),
+        ("secret in a list of digests", given(format!("version: 1\nproviders: {{}}\nvirtual_keys: {{k: {{hashes: [{WORD}]}}}}\n"))),
+    ]
+}
+
 fn reports(found: &[Diagnostic], sources: &Sources) -> Vec<(&'static str, String)> {
     vec![
         ("human", report::human(found, sources, false)),
@@ -89,7 +102,7 @@ fn reports(found: &[Diagnostic], sources: &Sources) -> Vec<(&'static str, String
 #[test]
 fn a_secret_in_a_wrong_place_is_refused_and_never_shown() {
     let mut shown = Vec::new();
-    for (spot, given) in spots() {
+    for (spot, given) in spots().into_iter().chain(broken_spots()) {
         let Err(rejected) = given.load() else { panic!("{spot} is accepted") };
         for (format, text) in reports(&rejected.diagnostics, &rejected.sources) {
             for canary in [KEY, WORD, &KEY[20..], &WORD[8..]] {
