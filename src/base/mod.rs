@@ -9,6 +9,7 @@ pub mod key_spelling;
 mod secret;
 pub mod suspicion;
 mod unit;
+mod visible;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use destination::{Destination, DestinationError, Policy, Refusal};
@@ -16,3 +17,4 @@ pub use digest::Digest;
 pub use hop_by_hop::is_hop_by_hop;
 pub use secret::Secret;
 pub use unit::{ByteSize, Span, UnitError};
+pub use visible::visible;

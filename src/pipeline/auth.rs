@@ -5,9 +5,9 @@ use std::sync::Arc;
 use http::HeaderMap;
 
 use crate::base::Digest;
-use crate::error::{GatewayError, Kind};
+use crate::error::GatewayError;
 use crate::plan::Auth;
-use crate::table::{Key, RoutingTable};
+use crate::table::{Key, RoutingTable, refusal};
 
 /// Headers that carry a key, in the order in which they are looked at.
 const CARRIERS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "api-key"];
@@ -15,7 +15,7 @@ const CARRIERS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "ap
 /// Finds the key of a request. `None` is an anonymous request that the spec allows.
 ///
 /// # Errors
-/// [`Kind::Unauthenticated`], which does not tell a wrong key from one that is disabled or over.
+/// [`crate::error::Kind::Unauthenticated`], which does not tell a wrong key from one that is disabled or over.
 pub(super) fn authenticate(table: &RoutingTable, headers: &HeaderMap, unix_ms: u64) -> Result<Option<Arc<Key>>, GatewayError> {
     let auth = table.plan.gateway.auth;
     if auth == Auth::Off {
@@ -25,18 +25,13 @@ pub(super) fn authenticate(table: &RoutingTable, headers: &HeaderMap, unix_ms: u
         if auth == Auth::Optional {
             return Ok(None);
         }
-        let message = "No virtual key was sent. Send one as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or `api-key`.";
-        return Err(GatewayError::new(Kind::Unauthenticated, message));
+        return Err(refusal::no_key());
     };
     match table.keys.get(&Digest::of(secret)) {
         Some(key) if key.is_valid(unix_ms) => Ok(Some(Arc::clone(key))),
-        Some(key) => Err(refused(carrier).detail(format_args!("key {} is disabled or over", key.name))),
-        None => Err(refused(carrier)),
+        Some(key) => Err(refusal::bad_key(carrier).detail(format_args!("key {} is disabled or over", key.name))),
+        None => Err(refusal::bad_key(carrier)),
     }
-}
-
-fn refused(carrier: &str) -> GatewayError {
-    GatewayError::new(Kind::Unauthenticated, format!("The virtual key in `{carrier}` is unknown, disabled or over."))
 }
 
 fn carried<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {

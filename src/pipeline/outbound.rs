@@ -6,9 +6,10 @@ use http::HeaderMap;
 use super::attempt::Call;
 use super::facts::LazyFacts;
 use super::payload::Payload;
-use crate::error::{GatewayError, Kind};
+use crate::error::GatewayError;
 use crate::plan::{MaxTokensField, PromptPosition, Quirks};
 use crate::provider::{Pieces, request_headers};
+use crate::table::refusal::{no_messages, template_failed};
 use crate::table::{Alias, Credential, Provider, Target};
 use crate::telemetry::Endpoint;
 use crate::wire::edit::{Edits, Object};
@@ -29,7 +30,7 @@ pub(super) struct SystemMessage {
 /// Renders the prompt of the alias, once per request.
 ///
 /// # Errors
-/// [`Kind::TemplateFailed`] naming the template; [`Kind::BadRequest`] where there is no list of messages to add to, because a prompt
+/// [`crate::error::Kind::TemplateFailed`] naming the template; [`crate::error::Kind::BadRequest`] where there is no list of messages to add to, because a prompt
 /// that a client could leave out would be no rule.
 pub(super) fn system_message(
     payload: &Payload<'_>,
@@ -42,17 +43,13 @@ pub(super) fn system_message(
         return Ok(None);
     }
     if !payload.object().and_then(|object| object.get("messages")).is_some_and(|raw| raw.starts_with(b"[")) {
-        return Err(GatewayError::new(Kind::BadRequest, "The member `messages` must be a list."));
+        return Err(no_messages());
     }
     match prompt.message(|| facts.get()) {
         Ok(raw) if raw.is_empty() => Ok(None),
         Ok(raw) => Ok(Some(SystemMessage { raw, position: prompt.position })),
         Err(error) => Err(template_failed(&format!("models.{}.prompt", alias.name), &error)),
     }
-}
-
-fn template_failed(place: &str, error: &dyn std::fmt::Display) -> GatewayError {
-    GatewayError::new(Kind::TemplateFailed, format!("The template `{place}` of the gateway's spec failed on this request: {error}."))
 }
 
 /// Prepares the body for a target. JSON is copied once, a form not at all.
@@ -132,7 +129,7 @@ fn set_members(alias: &Alias, quirks: &Quirks, object: &Object<'_>, edits: &mut 
 /// Makes the headers of one attempt.
 ///
 /// # Errors
-/// [`Kind::TemplateFailed`] naming the header.
+/// [`crate::error::Kind::TemplateFailed`] naming the header.
 pub(super) fn headers(
     client: &HeaderMap,
     provider: &Provider,

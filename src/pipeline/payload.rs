@@ -4,7 +4,8 @@ use std::ops::Range;
 
 use bytes::Bytes;
 
-use crate::error::{GatewayError, Kind};
+use crate::error::GatewayError;
+use crate::table::refusal::bad_body;
 use crate::wire::edit::Object;
 use crate::wire::multipart;
 
@@ -23,17 +24,16 @@ impl<'b> Payload<'b> {
     /// Reads a body by its content type. Everything that is no form must be a JSON object, whatever it calls itself.
     ///
     /// # Errors
-    /// [`Kind::BadRequest`] saying where the body is broken.
+    /// [`crate::error::Kind::BadRequest`] saying where the body is broken.
     pub(super) fn read(content_type: &str, bytes: &'b Bytes, may_be_empty: bool) -> Result<Self, GatewayError> {
-        let bad = |error: &dyn std::fmt::Display| GatewayError::new(Kind::BadRequest, format!("The request was refused: {error}."));
         if bytes.is_empty() && may_be_empty {
             return Ok(Self::Empty);
         }
         if multipart::is_form(content_type) {
-            let model = multipart::field(content_type, bytes, "model").map_err(|error| bad(&error))?;
+            let model = multipart::field(content_type, bytes, "model").map_err(|error| bad_body(&error))?;
             return Ok(Self::Form { whole: bytes.clone(), model });
         }
-        let object = Object::scan(bytes).map_err(|error| bad(&error))?;
+        let object = Object::scan(bytes).map_err(|error| bad_body(&error))?;
         Ok(Self::Json { whole: bytes.clone(), object })
     }
 

@@ -4,8 +4,10 @@ mod build;
 mod by_provider;
 mod decide;
 mod entry;
+pub mod explain;
 mod facts;
 mod live;
+pub mod refusal;
 mod rules;
 mod template;
 

@@ -11,4 +11,5 @@ mod provider;
 mod server;
 mod spec;
 mod store;
+mod table;
 mod telemetry;

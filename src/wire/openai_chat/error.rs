@@ -38,7 +38,7 @@ pub struct Attempted {
 impl<'a> Envelope<'a> {
     /// Makes an envelope; `param` names the blamed member where there is one.
     pub const fn new(kind: Kind, message: &'a str, param: Option<&'a str>, request_id: Option<&'a str>) -> Self {
-        Self { error: Inner { message, r#type: error_type(kind), param, code: code(kind), request_id, attempts: &[] } }
+        Self { error: Inner { message, r#type: error_type(kind), param, code: client_code(kind), request_id, attempts: &[] } }
     }
 
     /// Adds the attempts that were made.
@@ -62,8 +62,9 @@ pub fn error_event(kind: Kind, message: &str, request_id: &str) -> Vec<u8> {
     out
 }
 
-/// The codes that OpenAI's own API uses where it has one; ours elsewhere. Source: recorded errors of the API.
-const fn code(kind: Kind) -> &'static str {
+/// Returns the code that clients see: the one that OpenAI's own API uses where it has one, ours elsewhere. Source: recorded errors of
+/// the API.
+pub const fn client_code(kind: Kind) -> &'static str {
     match kind {
         Kind::Unauthenticated => "invalid_api_key",
         Kind::NotFound => "model_not_found",

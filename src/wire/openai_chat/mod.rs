@@ -4,7 +4,7 @@ mod error;
 mod response;
 mod stream;
 
-pub use error::{Attempted, Envelope, classify, classify_event, error_event};
+pub use error::{Attempted, Envelope, classify, classify_event, client_code, error_event};
 pub use response::{answer_usage, is_json_object};
 pub use stream::{Event, Watcher};
 

@@ -7,4 +7,4 @@ mod diff_judgement;
 mod diff_laws;
 mod expr;
 mod generate;
-mod support;
+pub(crate) mod support;

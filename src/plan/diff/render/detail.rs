@@ -3,7 +3,7 @@
 use serde_json::Value;
 use similar::ChangeTag;
 
-use super::escape::visible;
+use crate::base::visible;
 use crate::plan::diff::{Action, Change, text};
 use crate::spec::to_yaml;
 

@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::escape::{cut, visible};
+use super::escape::cut;
 use super::{Place, risk_word};
+use crate::base::visible;
 use crate::plan::diff::{Action, Change, Diff, Risk};
 
 /// Widths up to which columns are lined up; what is longer pushes its own line only.

@@ -1,0 +1,99 @@
+//! A question, made into what the data path would have in its hands.
+
+use std::sync::Arc;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use minijinja::Value as Fact;
+use serde_json::Value;
+
+use super::{Question, Unanswerable, key_named};
+use crate::plan::Auth;
+use crate::plan::expr::{ENDPOINTS, Endpoint};
+use crate::table::refusal::{self, Refusal};
+use crate::table::{Key, Request, RoutingTable};
+use crate::wire::edit::Object;
+
+pub(super) struct Asked<'q> {
+    key: Option<Arc<Key>>,
+    pub(super) model: &'q str,
+    pub(super) endpoint: Endpoint,
+    headers: Arc<HeaderMap>,
+    body: Option<&'q Value>,
+}
+
+/// Headers that carry keys; who asks is said by name.
+const CARRIERS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "api-key"];
+
+impl<'q> Asked<'q> {
+    pub(super) fn read(table: &RoutingTable, question: &'q Question) -> Result<Self, Unanswerable> {
+        let wanted = question.endpoint.as_deref().unwrap_or("chat");
+        let endpoint = ENDPOINTS.into_iter().find(|endpoint| endpoint.name() == wanted).ok_or_else(|| {
+            let help = crate::spec::suggest::suggest(wanted, "endpoints", ENDPOINTS.into_iter().map(Endpoint::name));
+            Unanswerable(format!("there is no endpoint `{wanted}`; {help}"))
+        })?;
+        let mut headers = HeaderMap::new();
+        for (name, value) in &question.headers {
+            match (HeaderName::try_from(name), HeaderValue::from_str(value)) {
+                (Ok(name), _) if CARRIERS.contains(&name.as_str()) => {
+                    return Err(Unanswerable(format!("the header `{name}` carries a key; name the virtual key instead")));
+                }
+                (Ok(name), Ok(value)) => _ = headers.append(name, value),
+                (Err(_), _) | (_, Err(_)) => return Err(Unanswerable(format!("the header `{name}` cannot be sent"))),
+            }
+        }
+        let key = question.key.as_deref().map(|name| key_named(table, name).map(Arc::clone)).transpose()?;
+        Ok(Self { key, model: &question.model, endpoint, headers: Arc::new(headers), body: question.body.as_ref() })
+    }
+
+    /// Returns the key, where the gateway looks at keys at all.
+    pub(super) fn authenticated(&self, table: &RoutingTable, unix_ms: u64) -> Result<Option<&Arc<Key>>, Refusal> {
+        match (table.plan.gateway.auth, &self.key) {
+            (Auth::Off, _) | (Auth::Optional, None) => Ok(None),
+            (Auth::Required, None) => Err(refusal::no_key().into()),
+            (Auth::Required | Auth::Optional, Some(key)) if key.is_valid(unix_ms) => Ok(Some(key)),
+            (Auth::Required | Auth::Optional, Some(key)) => {
+                let why = if key.spec.disabled { "the key is disabled" } else { "the key, or every digest of it, has expired" };
+                Err(refusal::bad_key("authorization").detail(why).into())
+            }
+        }
+    }
+
+    pub(super) const fn is_chat(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Chat)
+    }
+
+    pub(super) const fn has_body(&self) -> bool {
+        self.body.is_some()
+    }
+
+    pub(super) fn body_bytes(&self) -> Vec<u8> {
+        self.body.map(|body| body.to_string().into_bytes()).unwrap_or_default()
+    }
+
+    /// Scans the body as the data path does; none where the question has none.
+    pub(super) fn object<'b>(&self, bytes: &'b [u8]) -> Result<Option<Object<'b>>, Refusal> {
+        if self.body.is_none() {
+            return Ok(None);
+        }
+        Object::scan(bytes).map(Some).map_err(|error| refusal::bad_body(&error).into())
+    }
+
+    pub(super) fn facts(&self, table: &RoutingTable, key: Option<&Arc<Key>>, object: Option<&Object<'_>>, unix_ms: u64) -> Fact {
+        let request = Request {
+            key: key.map_or(&table.anonymous, |key| &key.facts),
+            model: self.model,
+            endpoint: self.endpoint,
+            stream: object.is_some_and(|object| object.is_true("stream")),
+            body: object,
+            body_bytes: self.body_bytes().len() as u64,
+            headers: &self.headers,
+            unix_ms,
+        };
+        request.facts().into_value()
+    }
+}
+
+/// Returns whether a body has a list of messages that a prompt could be added to.
+pub(super) fn has_messages(object: &Object<'_>) -> bool {
+    object.get("messages").is_some_and(|raw| raw.starts_with(b"["))
+}

@@ -1,0 +1,128 @@
+//! An explanation for a terminal: a fixed label in front of every line, the conclusion last.
+
+use std::fmt::Write as _;
+
+use super::told::{CandidateTold, CredentialTold, Explanation, Outcome};
+use crate::base::{Span, visible};
+use crate::plan::PromptPosition;
+
+/// Writes an explanation for people.
+pub fn human(told: &Explanation) -> String {
+    let mut page = Page(String::new());
+    let who = told.key.as_ref().map_or_else(|| "no key".to_owned(), |key| format!("key {key}"));
+    page.line("request", &format!("{} for {}, {who}, revision {}", told.endpoint, told.model, told.revision));
+    for failed in &told.failed_rules {
+        page.line("rule", &format!("{} does not match: its condition fails: {}", failed.name, failed.error));
+    }
+    page.line("rule", &told.rule.as_ref().map_or_else(|| "none matches".to_owned(), |rule| format!("{}: {}", rule.name, rule.does)));
+    if let Some(alias) = &told.alias {
+        page.line("alias", alias);
+    }
+    targets(&mut page, told);
+    for excluded in &told.excluded {
+        page.line("left out", &format!("{}: {}{}", excluded.target, excluded.reason, wait(excluded.wait_ms)));
+        let more = |credential: &&CredentialTold| credential.reason.as_ref() != Some(&excluded.reason);
+        for credential in excluded.credentials.iter().filter(more) {
+            page.line("", &format!("  {}", kept_out(credential)));
+        }
+    }
+    if let Some(prompt) = &told.prompt {
+        let position = match prompt.position {
+            PromptPosition::Prepend => "before the client's messages",
+            PromptPosition::Append => "after the client's messages",
+        };
+        let position = if prompt.is_blank { "blank on this request, so not added" } else { position };
+        page.line("prompt", &format!("{}, {position}", prompt.name));
+    }
+    if !told.defaults.is_empty() {
+        page.line("filled in", &told.defaults.join(", "));
+    }
+    if !told.overrides.is_empty() {
+        page.line("set", &told.overrides.join(", "));
+    }
+    conclusion(&mut page, told);
+    page.0
+}
+
+fn targets(page: &mut Page, told: &Explanation) {
+    let width = told.candidates.iter().map(|candidate| visible(&candidate.target).chars().count()).max().unwrap_or(0);
+    let mut stage = 0;
+    for candidate in &told.candidates {
+        let label = match (stage, candidate.stage) {
+            (0, _) => "targets",
+            (before, now) if before != now => "then",
+            (_, _) => "",
+        };
+        stage = candidate.stage;
+        page.line(label, &row(candidate, width));
+        for credential in &candidate.left_out {
+            page.line("", &format!("  not with {}", kept_out(credential)));
+        }
+        for header in candidate.headers.iter().filter(|header| header.failure.is_some()) {
+            let failure = header.failure.as_deref().unwrap_or_default();
+            page.line("", &format!("  its header {} fails, and with it the request: {failure}", header.name));
+        }
+    }
+}
+
+fn row(candidate: &CandidateTold, width: usize) -> String {
+    let target = visible(&candidate.target);
+    let mut text = format!("{target:<width$}  {:>3}%", candidate.share_percent);
+    let credentials: Vec<String> = candidate.credentials.iter().map(named).collect();
+    let _ = write!(text, "  with {}", credentials.join(", then "));
+    match candidate.standing.as_str() {
+        "half_open" => text.push_str("; one request at a time probes it"),
+        "last_resort" => text.push_str("; its breaker is open, but nobody else is left"),
+        _ => {}
+    }
+    let sent: Vec<&str> = candidate.headers.iter().filter(|header| header.failure.is_none()).map(|header| header.name.as_str()).collect();
+    if !sent.is_empty() {
+        let _ = write!(text, "; headers {}", sent.join(", "));
+    }
+    text
+}
+
+fn named(credential: &CredentialTold) -> String {
+    match credential.share_percent {
+        Some(100) | None => credential.name.clone(),
+        Some(share) => format!("{} ({share}%)", credential.name),
+    }
+}
+
+fn kept_out(credential: &CredentialTold) -> String {
+    format!("{}: {}{}", credential.name, credential.reason.as_deref().unwrap_or("ready"), wait(credential.wait_ms))
+}
+
+fn wait(wait_ms: Option<u64>) -> String {
+    wait_ms.map(|ms| format!(", for {}", Span::from_millis(ms))).unwrap_or_default()
+}
+
+fn conclusion(page: &mut Page, told: &Explanation) {
+    let text = match (told.outcome, &told.denial, told.candidates.first()) {
+        (Outcome::Denied, Some(denial), _) => {
+            format!("the client gets {} {}: {}{}", denial.status, denial.code, denial.message, again(denial.retry_after_ms))
+        }
+        (Outcome::Routed, _, Some(first)) if first.share_percent < 100 => {
+            format!("one of the targets by chance or turn; this time {} first", first.target)
+        }
+        (Outcome::Routed, _, Some(first)) => format!("{} first", first.target),
+        (Outcome::Denied, None, _) | (Outcome::Routed, _, None) => "nothing is tried".to_owned(),
+    };
+    page.line("so", &text);
+    if let Some(detail) = told.denial.as_ref().and_then(|denial| denial.detail.as_deref()) {
+        page.line("because", detail);
+    }
+}
+
+fn again(retry_after_ms: Option<u64>) -> String {
+    retry_after_ms.map(|ms| format!(" Again after {}.", Span::from_millis(ms))).unwrap_or_default()
+}
+
+/// Lines with a label in front.
+struct Page(String);
+
+impl Page {
+    fn line(&mut self, label: &str, text: &str) {
+        let _ = writeln!(self.0, "{label:<10} {}", visible(text));
+    }
+}

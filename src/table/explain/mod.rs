@@ -1,0 +1,211 @@
+//! Where a request would go, and why: the data path's own rules and decision, asked without sending anything.
+//!
+//! Rule: asking changes nothing (no probe is taken, no turn used up, nothing counted), and every refusal is worded by
+//! [`super::refusal`], so that what is explained is what would happen. Values of headers and prompts are never shown: they may hold
+//! what a client sent.
+
+mod ask;
+mod human;
+mod share;
+mod told;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use minijinja::Value as Fact;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::decide::{Ask, Decision, Denial, Excluded, Standing, decide};
+use super::entry::{Alias, Key, RoutingTable, Stage};
+use super::refusal::{self, Refusal};
+use super::rules::{Rule, RuleAction};
+use crate::base::glob;
+use ask::Asked;
+
+pub use human::human;
+pub use told::{
+    CandidateTold, CredentialTold, DenialTold, ExcludedTold, Explanation, FailedRule, HeaderTold, Outcome, PromptTold, RuleTold,
+};
+
+/// What is asked, as `POST /v1/explain` takes it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Question {
+    /// Name of the virtual key; without one, the request carries none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The model as the client would name it.
+    pub model: String,
+    /// Headers of the request. Those that carry keys are not looked at: `key` says who asks.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub headers: BTreeMap<String, String>,
+    /// Body of the request, for facts such as the size of the prompt. Its `model` is not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body: Option<Value>,
+    /// `chat` (the default), `completions`, `embeddings` or `other`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+}
+
+/// When it is asked, and with what luck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Moment {
+    /// Milliseconds since the Unix epoch.
+    pub unix_ms: u64,
+    /// Monotonic milliseconds, of the clock that the health goes by.
+    pub now_ms: u64,
+    /// A random number; decides every weighted choice.
+    pub roll: u64,
+}
+
+/// A question that cannot be answered, in one sentence that says what would be right.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unanswerable(String);
+
+/// Answers from a table and the health that it is wired to; a table that was never served has no bad health.
+///
+/// # Errors
+/// A key, a header or an endpoint that does not exist.
+pub fn explain(table: &RoutingTable, question: &Question, at: Moment) -> Result<Explanation, Unanswerable> {
+    let asked = Asked::read(table, question)?;
+    let mut told = Explanation {
+        revision: table.revision,
+        key: question.key.clone(),
+        model: question.model.clone(),
+        endpoint: asked.endpoint.name().to_owned(),
+        ..Explanation::default()
+    };
+    if let Err(refused) = answer(table, &asked, at, &mut told) {
+        told.outcome = Outcome::Denied;
+        told.denial = Some(DenialTold::new(&refused));
+        told.candidates.clear();
+    }
+    Ok(told)
+}
+
+/// Goes through the stages of a request in their order; stops where the request would.
+fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explanation) -> Result<(), Refusal> {
+    let key = asked.authenticated(table, at.unix_ms)?;
+    let bytes = asked.body_bytes();
+    let object = asked.object(&bytes)?;
+    let facts = asked.facts(table, key, object.as_ref(), at.unix_ms);
+    let verdict = table.verdict(&facts);
+    told.failed_rules =
+        verdict.failed.iter().map(|(rule, error)| FailedRule { name: rule.name.clone(), error: error.to_string() }).collect();
+    let ask = Ask {
+        key: key.map(|key| &**key),
+        model: asked.model,
+        rule: verdict.rule,
+        now_ms: at.now_ms,
+        roll: at.roll,
+        turn: next_turn(table, asked.model, verdict.rule),
+    };
+    let decided = decide(table, &ask);
+    // A rule matters only to a key that may ask for the model at all.
+    if let (Some(rule), Ok(_) | Err(Denial::Rule { .. } | Denial::NoCandidate(_))) = (verdict.rule, &decided) {
+        told.rule = Some(RuleTold::new(rule));
+    }
+    let decision = match decided {
+        Ok(decision) => decision,
+        Err(denial) => {
+            if let Denial::NoCandidate(excluded) = &denial {
+                told.excluded = left_out(table, excluded, at.now_ms);
+            }
+            let refused = refusal::denied(&denial, asked.model, table, ask.key, at.now_ms);
+            return Err(match (&denial, ask.key) {
+                (Denial::Forbidden, Some(key)) => Refusal { error: refused.error.detail(why_not(key, asked.model)), ..refused },
+                (Denial::Forbidden, None) | (Denial::Rule { .. } | Denial::NoSuchModel | Denial::NoCandidate(_), _) => refused,
+            });
+        }
+    };
+    told.excluded = left_out(table, &decision.excluded, at.now_ms);
+    if let Some(alias) = &decision.alias {
+        told.alias = Some(alias.name.clone());
+        told.defaults = alias.defaults.iter().map(|(name, _)| name.clone()).collect();
+        told.overrides = alias.overrides.iter().map(|(name, _)| name.clone()).collect();
+        told.prompt = prompt(alias, asked, object.is_some_and(|object| ask::has_messages(&object)), &facts)?;
+    }
+    told.candidates = candidates(&decision, verdict.rule, &facts, at.now_ms);
+    Ok(())
+}
+
+/// Returns how many requests of the serving alias came before, without using up a turn.
+fn next_turn(table: &RoutingTable, model: &str, rule: Option<&Rule>) -> u64 {
+    let alias = match rule.map(|rule| &rule.action) {
+        Some(RuleAction::Use(alias)) => Some(alias),
+        Some(RuleAction::Targets(_) | RuleAction::Deny { .. }) => None,
+        None => table.aliases.get(model),
+    };
+    alias.map_or(0, |alias| alias.turn.load(Ordering::Relaxed))
+}
+
+fn prompt(alias: &Alias, asked: &Asked<'_>, has_messages: bool, facts: &Fact) -> Result<Option<PromptTold>, Refusal> {
+    let Some(prompt) = alias.prompt.as_ref().filter(|_| asked.is_chat()) else { return Ok(None) };
+    if asked.has_body() && !has_messages {
+        return Err(refusal::no_messages().into());
+    }
+    let place = format!("models.{}.prompt", alias.name);
+    match prompt.message(|| facts.clone()) {
+        Ok(raw) => Ok(Some(PromptTold { name: place, position: prompt.position, is_blank: raw.is_empty() })),
+        Err(error) => Err(refusal::template_failed(&place, &error).into()),
+    }
+}
+
+fn candidates(decision: &Decision, rule: Option<&Rule>, facts: &Fact, now_ms: u64) -> Vec<CandidateTold> {
+    let stages: &[Stage] = match (&decision.alias, rule.map(|rule| &rule.action)) {
+        (Some(alias), _) => &alias.stages,
+        (None, Some(RuleAction::Targets(stages))) => stages,
+        (None, Some(RuleAction::Use(_) | RuleAction::Deny { .. }) | None) => &[],
+    };
+    let all = decision.candidates.iter();
+    all.map(|candidate| {
+        let provider = &candidate.target.provider;
+        let header = |line: &super::HeaderLine| HeaderTold {
+            name: line.name.to_string(),
+            failure: line.value(|| facts.clone()).err().map(|error| error.to_string()),
+        };
+        let place = share::place(stages, candidate, &decision.candidates);
+        CandidateTold {
+            target: candidate.target.id(),
+            stage: place.stage,
+            share_percent: place.percent,
+            standing: match candidate.standing {
+                Standing::Closed => "closed",
+                Standing::HalfOpen => "half_open",
+                Standing::LastResort => "last_resort",
+            }
+            .to_owned(),
+            credentials: share::credentials(candidate),
+            left_out: share::left_out(&candidate.target, &candidate.credentials, now_ms),
+            headers: provider.headers.iter().map(header).collect(),
+        }
+    })
+    .collect()
+}
+
+/// Says which of a key's lists does not hold a model.
+fn why_not(key: &Key, model: &str) -> String {
+    let own = &key.spec.models;
+    match (&key.spec.team, &key.team_models) {
+        (Some(team), Some(models)) if glob::any(own, model) => format!("its team `{team}` allows {}", models.join(", ")),
+        (_, _) if own.is_empty() => "the key's list of models is empty".to_owned(),
+        (_, _) => format!("the key allows {}", own.join(", ")),
+    }
+}
+
+fn left_out(table: &RoutingTable, excluded: &[Excluded], now_ms: u64) -> Vec<ExcludedTold> {
+    let target = |id: &str| table.targets.get(id).or_else(|| table.accounts.get(id.split_once('/')?.0));
+    excluded.iter().map(|excluded| ExcludedTold::new(excluded, target(&excluded.target).map(Arc::as_ref), now_ms)).collect()
+}
+
+/// Finds a key by its name. In a rotation, the digest that lasts longest speaks for it.
+fn key_named<'t>(table: &'t RoutingTable, name: &str) -> Result<&'t Arc<Key>, Unanswerable> {
+    let digests = table.keys.values().filter(|key| key.name == name);
+    digests.max_by_key(|key| (key.not_after_ms.unwrap_or(u64::MAX), key.digest)).ok_or_else(|| {
+        let help = crate::spec::suggest::suggest(name, "virtual keys", table.plan.virtual_keys.keys().map(String::as_str));
+        Unanswerable(format!("there is no virtual key `{name}`; {help}"))
+    })
+}

@@ -1,0 +1,115 @@
+//! How often what is picked by chance or by turns is tried first.
+
+use std::sync::Arc;
+
+use super::told::CredentialTold;
+use crate::base::glob;
+use crate::plan::Balance;
+use crate::provider::{CredentialState, Reason};
+use crate::table::{Candidate, Credential, Stage, Target};
+
+/// Where a candidate stands.
+pub(super) struct Place {
+    /// From 1: the alias's own targets, then each link of its chain.
+    pub(super) stage: usize,
+    /// How many of a hundred requests that reach the stage try this one first.
+    pub(super) percent: u64,
+}
+
+/// Finds a candidate among the stages; one that no stage holds was named by the client itself.
+pub(super) fn place(stages: &[Stage], candidate: &Candidate, candidates: &[Candidate]) -> Place {
+    let holds = |stage: &Stage, target: &Arc<Target>| stage.targets.iter().any(|(held, _)| Arc::ptr_eq(held, target));
+    let Some((index, stage)) = stages.iter().enumerate().find(|(_, stage)| holds(stage, &candidate.target)) else {
+        return Place { stage: 1, percent: 100 };
+    };
+    let same_class = |other: &&Candidate| (other.standing == candidate.standing) || !is_last_resort(candidate) && !is_last_resort(other);
+    let admitted = |target: &Arc<Target>| candidates.iter().filter(same_class).any(|other| Arc::ptr_eq(&other.target, target));
+    let percent = match stage.balance {
+        Balance::Weighted => {
+            let members = stage.targets.iter().filter(|(target, _)| admitted(target)).map(|(target, weight)| (target, *weight));
+            weighted(members, &candidate.target)
+        }
+        Balance::RoundRobin => by_turns(stage, admitted, &candidate.target),
+    };
+    Place { stage: index + 1, percent }
+}
+
+fn is_last_resort(candidate: &Candidate) -> bool {
+    candidate.standing == crate::table::Standing::LastResort
+}
+
+/// Drawing without putting back: leaving some out does not change the odds among the others. Without any weight, the first one is drawn.
+fn weighted<'t, T>(members: impl Iterator<Item = (&'t Arc<T>, u32)> + Clone, one: &Arc<T>) -> u64
+where
+    T: 't,
+{
+    let total: u64 = members.clone().map(|(_, weight)| u64::from(weight)).sum();
+    if total == 0 {
+        return if members.clone().next().is_some_and(|(first, _)| Arc::ptr_eq(first, one)) { 100 } else { 0 };
+    }
+    let own = members.filter(|(member, _)| Arc::ptr_eq(member, one)).map(|(_, weight)| u64::from(weight)).sum::<u64>();
+    (own * 100 + total / 2) / total
+}
+
+/// Plays one round of turns: who is left out gives its turn to the next in line.
+fn by_turns(stage: &Stage, admitted: impl Fn(&Arc<Target>) -> bool, one: &Arc<Target>) -> u64 {
+    let targets: Vec<&Arc<Target>> = stage.targets.iter().map(|(target, _)| target).collect();
+    let count = targets.len() as u64;
+    let first = |turn: usize| targets.iter().cycle().skip(turn).take(targets.len()).find(|target| admitted(target));
+    let own = (0..targets.len()).filter(|turn| first(*turn).is_some_and(|target| Arc::ptr_eq(target, one))).count() as u64;
+    (own * 100 + count / 2).checked_div(count).unwrap_or(0)
+}
+
+/// Lists the credentials of a candidate in the order of this roll, with their shares.
+pub(super) fn credentials(candidate: &Candidate) -> Vec<CredentialTold> {
+    // In the order of the spec, which is what is drawn from.
+    let known = &candidate.target.provider.credentials;
+    let ready = known.iter().filter(|known| candidate.credentials.iter().any(|it| Arc::ptr_eq(it, known)));
+    let members = ready.map(|credential| (credential, credential.weight));
+    let told = candidate.credentials.iter().map(|credential| CredentialTold {
+        name: credential.name.clone(),
+        share_percent: Some(weighted(members.clone(), credential)),
+        reason: None,
+        wait_ms: None,
+    });
+    told.collect()
+}
+
+/// Lists the credentials of a target's provider that are not among `used`, with what keeps each out.
+pub(super) fn left_out(target: &Target, used: &[Arc<Credential>], now_ms: u64) -> Vec<CredentialTold> {
+    let told = |name: &str, reason: &str, wait_ms: Option<u64>| CredentialTold {
+        name: name.to_owned(),
+        share_percent: None,
+        reason: Some(reason.to_owned()),
+        wait_ms,
+    };
+    let unused = target.provider.credentials.iter().filter(|known| !used.iter().any(|it| Arc::ptr_eq(it, known)));
+    let mut all: Vec<CredentialTold> = unused
+        .map(|credential| {
+            let left = |until_ms: u64| until_ms.saturating_sub(now_ms);
+            if !glob::any(&credential.models, &target.model) {
+                return told(&credential.name, "not for this model", None);
+            }
+            match credential.health.state(now_ms) {
+                CredentialState::Ready => told(&credential.name, "ready", None),
+                CredentialState::Cooling { until_ms, reason } => told(&credential.name, words(reason), Some(left(until_ms))),
+                CredentialState::Out { until_ms, reason } => told(&credential.name, words(reason), until_ms.map(left)),
+            }
+        })
+        .collect();
+    all.extend(target.provider.absent.iter().map(|(name, reason)| told(name, fact(reason), None)));
+    all
+}
+
+/// Returns what is so, without what could be done about it: an optional credential may be absent.
+pub(super) fn fact(reason: &str) -> &str {
+    reason.split_once("; ").map_or(reason, |(fact, _)| fact)
+}
+
+const fn words(reason: Reason) -> &'static str {
+    match reason {
+        Reason::RateLimit => "cools down after a 429",
+        Reason::Quota => "its account has no money left",
+        Reason::Auth => "the provider refused it",
+    }
+}

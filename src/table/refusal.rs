@@ -1,0 +1,140 @@
+//! What the client is told when a decision leaves nothing to try: for the data path that says it and for `explain` that shows it.
+//!
+//! Rule: each refusal names the blocker, and where to look.
+
+use super::by_provider::ProviderDenial;
+use super::decide::{Denial, Excluded, Exclusion};
+use super::entry::{Key, RoutingTable};
+use crate::error::{GatewayError, Kind};
+
+/// A refusal with what its answer needs.
+#[derive(Debug)]
+pub struct Refusal {
+    /// What went wrong.
+    pub error: GatewayError,
+    /// When another try makes sense.
+    pub retry_after_ms: Option<u64>,
+    /// In place of the kind's own status.
+    pub status: Option<u16>,
+}
+
+impl From<GatewayError> for Refusal {
+    fn from(error: GatewayError) -> Self {
+        Self { error, retry_after_ms: None, status: None }
+    }
+}
+
+/// A request that should carry a key and does not.
+pub fn no_key() -> GatewayError {
+    let text = "No virtual key was sent. Send one as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or `api-key`.";
+    GatewayError::new(Kind::Unauthenticated, text)
+}
+
+/// A key that is not accepted. The text does not tell a wrong key from one that is disabled or over.
+pub fn bad_key(carrier: &str) -> GatewayError {
+    GatewayError::new(Kind::Unauthenticated, format!("The virtual key in `{carrier}` is unknown, disabled or over."))
+}
+
+/// A body that is not what it must be; `error` says how.
+pub fn bad_body(error: &dyn std::fmt::Display) -> GatewayError {
+    GatewayError::new(Kind::BadRequest, format!("The request was refused: {error}."))
+}
+
+/// A chat without a list of messages, where one is to be added to.
+pub fn no_messages() -> GatewayError {
+    GatewayError::new(Kind::BadRequest, "The member `messages` must be a list.")
+}
+
+/// A template of the spec that failed on the request; `place` is its path in the spec.
+pub fn template_failed(place: &str, error: &dyn std::fmt::Display) -> GatewayError {
+    GatewayError::new(Kind::TemplateFailed, format!("The template `{place}` of the gateway's spec failed on this request: {error}."))
+}
+
+/// A decision that left nothing to try.
+pub fn denied(denial: &Denial, model: &str, table: &RoutingTable, key: Option<&Key>, now_ms: u64) -> Refusal {
+    match denial {
+        Denial::Forbidden => {
+            let name = key.map_or("", |key| key.name.as_str());
+            let text = format!("The virtual key `{name}` may not use `{model}`. `GET /v1/models` lists what it may use.");
+            GatewayError::new(Kind::Forbidden, text).into()
+        }
+        Denial::Rule { name, status, message } => by_rule(name, *status, message),
+        Denial::NoSuchModel => no_such_model(model, table, key),
+        Denial::NoCandidate(excluded) => no_candidate(model, excluded, now_ms),
+    }
+}
+
+/// A request without a model that no provider can be found for.
+pub fn denied_provider(denial: &ProviderDenial, named: Option<&str>, now_ms: u64) -> Refusal {
+    let remedy = "Send the header `x-bifrost-provider` with one of";
+    let list = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+    let (kind, text) = match denial {
+        ProviderDenial::Ambiguous(names) => {
+            (Kind::BadRequest, format!("This request names no model, so the provider must be named. {remedy} {}.", list(names)))
+        }
+        ProviderDenial::NoneAllowed => {
+            let text = "This request names no model, so it needs a virtual key that may use every model of a provider, such as \
+                        `models: [\"openai/*\"]` in the spec.";
+            (Kind::Forbidden, text.to_owned())
+        }
+        ProviderDenial::Refused(names) => {
+            let which = named.unwrap_or_default();
+            let others = if names.is_empty() { "It covers none.".to_owned() } else { format!("{remedy} {}.", list(names)) };
+            (Kind::Forbidden, format!("The virtual key does not cover a provider `{which}` as a whole. {others}"))
+        }
+        ProviderDenial::NoCandidate(excluded) => return no_candidate(&excluded.target, std::slice::from_ref(excluded), now_ms),
+    };
+    GatewayError::new(kind, text).into()
+}
+
+/// A rule that refuses.
+pub fn by_rule(name: &str, status: u16, message: &str) -> Refusal {
+    let error = GatewayError::new(Kind::Denied, format!("{message} (refused by the rule `{name}`)"));
+    Refusal { status: Some(status), ..error.into() }
+}
+
+/// A model that the key cannot see, with the nearest that it can.
+pub fn no_such_model(model: &str, table: &RoutingTable, key: Option<&Key>) -> Refusal {
+    let near = usable(table, key).map(|name| (strsim::damerau_levenshtein(name, model), name)).min();
+    let hint = match near.filter(|(distance, _)| *distance <= (model.len() / 3).max(2)) {
+        Some((_, name)) => format!("Did you mean `{name}`?"),
+        None => "`GET /v1/models` lists what it may use.".to_owned(),
+    };
+    GatewayError::new(Kind::NotFound, format!("There is no model `{model}` for this key. {hint}")).into()
+}
+
+fn no_candidate(model: &str, excluded: &[Excluded], now_ms: u64) -> Refusal {
+    let (mut open, mut out, mut bare) = (0_u32, 0_u32, 0_u32);
+    let mut back: Option<u64> = None;
+    for excluded in excluded {
+        let until_ms = match excluded.why {
+            Exclusion::BreakerOpen { until_ms } => {
+                open += 1;
+                Some(until_ms)
+            }
+            Exclusion::CredentialsOut { until_ms } => {
+                out += 1;
+                until_ms
+            }
+            Exclusion::NoCredential(_) => {
+                bare += 1;
+                None
+            }
+        };
+        back = match (back, until_ms) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        };
+    }
+    let reasons = [(open, "with an open breaker"), (out, "whose credentials cool down or are out"), (bare, "without a usable credential")];
+    let reasons: Vec<_> = reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
+    let text = format!("No target of `{model}` can be tried now: {}. `bifrostctl status` shows their state.", reasons.join(", "));
+    let detail = excluded.iter().map(|excluded| format!("{}: {:?}", excluded.target, excluded.why)).collect::<Vec<_>>().join("; ");
+    let retry_after_ms = back.map(|until_ms| until_ms.saturating_sub(now_ms));
+    Refusal { retry_after_ms, ..GatewayError::new(Kind::NoCandidate, text).detail(detail).into() }
+}
+
+/// Lists the aliases that a key may use, sorted.
+pub fn usable<'t>(table: &'t RoutingTable, key: Option<&'t Key>) -> impl Iterator<Item = &'t str> {
+    table.plan.models.keys().map(String::as_str).filter(move |name| key.is_none_or(|key| key.may_use(name)))
+}

@@ -1,0 +1,94 @@
+//! `explain` against the data path: what it says is what happens.
+
+use std::sync::atomic::Ordering;
+
+use bifrostctl::table::explain::{Explanation, Moment, Outcome, Question, explain};
+use serde_json::{Value, json};
+
+use super::harness::{KEY, Rig, Seen};
+
+/// Two targets of unequal weight, a round robin, rules, and a prompt that fails on some requests.
+fn change(model: &mut Value) {
+    let fast = model["models"]["fast"].clone();
+    let targets = json!([{"provider": "one", "model": "m", "weight": 3}, {"provider": "two", "model": "n", "weight": 1}]);
+    model["models"]["fast"]["targets"] = targets.clone();
+    model["models"]["turns"] = fast.clone();
+    model["models"]["turns"]["targets"] = targets;
+    model["models"]["turns"]["balance"] = json!("round_robin");
+    model["models"]["told"] = fast;
+    model["models"]["told"]["prompt"] = json!({"system": "{{ headers['x-a'] }}", "position": "prepend"});
+    model["rules"] = json!([
+        {"name": "no", "when": "header('x-no', '') == '1'", "action": {"deny": {"status": 418, "message": "Not here."}}},
+        {"name": "there", "when": "header('x-there', '') == '1'", "action": {"targets": [{"provider": "two", "model": "z", "weight": 1}]}},
+    ]);
+    model["virtual_keys"]["web"]["models"] = json!(["fast", "turns", "told", "two/*", "three/*"]);
+}
+
+impl Rig {
+    fn explained(&self, question: &Question) -> Explanation {
+        let clock = &self.gateway.clock;
+        let roll = self.gateway.seed.load(Ordering::Relaxed);
+        let at = Moment { unix_ms: clock.unix_ms(), now_ms: clock.monotonic_ms(), roll };
+        explain(&self.gateway.live.load(), question, at).unwrap()
+    }
+
+    /// Sends what a question asks about.
+    async fn sent(&self, question: &Question) -> Seen {
+        let mut body = question.body.clone().unwrap_or_else(|| json!({"messages": []}));
+        if let Some(body) = body.as_object_mut() {
+            body.insert("model".to_owned(), json!(question.model));
+        }
+        let bearer = format!("Bearer {KEY}");
+        let mut headers: Vec<(&str, &str)> = question.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        headers.extend(question.key.as_ref().map(|_| ("authorization", bearer.as_str())));
+        self.call("POST", "/v1/chat/completions", &headers, body.to_string().into()).await
+    }
+}
+
+fn asks(model: &str) -> Question {
+    Question { key: Some("web".to_owned()), model: model.to_owned(), body: Some(json!({"messages": []})), ..Question::default() }
+}
+
+fn with_header(mut question: Question, name: &str) -> Question {
+    question.headers.insert(name.to_owned(), "1".to_owned());
+    question
+}
+
+#[tokio::test]
+async fn the_target_and_the_credential_that_are_told_are_the_ones_that_are_tried() {
+    let rig = Rig::start_with(change).await;
+    let questions = [asks("fast"), asks("turns"), asks("two/m"), with_header(asks("fast"), "x-there"), with_header(asks("told"), "x-a")];
+    for round in 0..8 {
+        for question in &questions {
+            let told = rig.explained(question);
+            let seen = rig.sent(question).await;
+            assert_eq!((told.outcome, seen.status.as_u16()), (Outcome::Routed, 200), "{}", seen.text());
+            let first = &told.candidates[0];
+            assert_eq!(seen.headers["x-bifrost-target"], first.target.as_str(), "{round} {question:?}");
+            assert_eq!(rig.tried().last().unwrap().to_lowercase(), first.credentials[0].name, "{round} {question:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_refusal_that_is_told_is_the_one_that_is_sent() {
+    let rig = Rig::start_with(change).await;
+    let questions = [
+        Question { key: None, ..asks("fast") },
+        asks("one/m"),
+        asks("fats"),
+        asks("three/x"),
+        with_header(asks("fast"), "x-no"),
+        asks("told"),
+        Question { body: Some(json!({"messages": "no list"})), ..with_header(asks("told"), "x-a") },
+        Question { body: Some(json!("no object")), ..asks("fast") },
+    ];
+    for question in &questions {
+        let told = rig.explained(question).denial.unwrap_or_else(|| panic!("{question:?} is not refused"));
+        let seen = rig.sent(question).await;
+        let error = &seen.json()["error"];
+        let sent = (u64::from(seen.status.as_u16()), error["code"].as_str().unwrap(), error["message"].as_str().unwrap());
+        assert_eq!(sent, (u64::from(told.status), told.code.as_str(), told.message.as_str()), "{question:?}");
+    }
+    assert!(rig.tried().is_empty(), "nothing went upstream");
+}

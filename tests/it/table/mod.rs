@@ -1,0 +1,3 @@
+//! Tables built from specs, without a network.
+
+mod explain;
