@@ -92,6 +92,11 @@ pub fn known(text: &str) -> Option<Suspect> {
     })
 }
 
+/// Returns whether a word begins like a key of a known kind, whatever follows: enough to not show it, too little to complain about it.
+pub fn begins_like_key(word: &str) -> bool {
+    word.starts_with(key_spelling::PREFIX) || KNOWN.iter().any(|(prefix, _, _)| word.starts_with(prefix))
+}
+
 fn known_kind(word: &str) -> Option<&'static str> {
     if let Some(rest) = word.strip_prefix(key_spelling::PREFIX) {
         // Without the checksum it may be an example; then its randomness decides.

@@ -7,39 +7,13 @@ use std::ops::Range;
 
 use super::node::{Kind, Node};
 use super::shape::{Spot, shape};
+use crate::base::suspicion;
 use crate::spec::Sources;
 
-/// How known keys begin.
-const PREFIXES: [&str; 24] = [
-    "sk-",
-    "sk_",
-    "pk-",
-    "rk_",
-    "gsk_",
-    "xai-",
-    "hf_",
-    "r8_",
-    "pplx-",
-    "AIza",
-    "AKIA",
-    "ASIA",
-    "ghp_",
-    "gho_",
-    "ghs_",
-    "github_pat_",
-    "glpat-",
-    "xoxb-",
-    "xoxp-",
-    "eyJ",
-    "nvapi-",
-    "fw_",
-    "bf_",
-    "bfk_",
-];
 /// Shorter texts are words.
 const SHORTEST: usize = 12;
-/// A text of mixed characters that is as long as this is no name that people choose.
-const RANDOM: usize = 24;
+/// Hexadecimal digits of this number and more are a key to some providers.
+const HEX: usize = 32;
 
 /// Finds what may be a secret, as byte ranges of `text`.
 pub(in crate::spec) fn secret_like(text: &str) -> Vec<Range<usize>> {
@@ -65,24 +39,13 @@ fn looks_secret(word: &str) -> bool {
     if word.len() < SHORTEST {
         return false;
     }
-    let known = |part: &str| part.len() >= SHORTEST && PREFIXES.iter().any(|prefix| part.starts_with(prefix));
-    if word.split(['/', '=']).any(known) {
-        return true;
-    }
-    // Names are words joined by `-`, `/` and `.`; what is random is long without a joint.
-    word.split(['-', '/', '.']).any(is_random)
+    let known = |part: &str| part.len() >= SHORTEST && suspicion::begins_like_key(part);
+    word.split(['/', '=']).any(|part| known(part) || is_hex_key(part)) || suspicion::suspect(word).is_some()
 }
 
-fn is_random(part: &str) -> bool {
-    if part.len() < RANDOM {
-        return false;
-    }
+fn is_hex_key(part: &str) -> bool {
     // A SHA-256 digest is what the spec holds instead of a key.
-    if part.bytes().all(|byte| byte.is_ascii_hexdigit()) {
-        return part.len() >= 32 && part.len() != 64;
-    }
-    let has = |kind: fn(&u8) -> bool| part.as_bytes().iter().any(kind);
-    has(u8::is_ascii_digit) && has(u8::is_ascii_uppercase) && has(u8::is_ascii_lowercase)
+    part.len() >= HEX && part.len() != 64 && part.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// Masks what stands behind names for secrets in a text that is not YAML, so that nobody knows what is a value in it.
@@ -197,8 +160,9 @@ mod tests {
             "sk-proj-abcdefgh12345678",
             "gsk_0123456789abcdef",
             "AKIAIOSFODNN7EXAMPLE",
+            "sk-short-example",
             "0123456789abcdef0123456789abcdef",
-            "q7Zk1LmN8pRt3VxY6aBc9DeF",
+            "Qb7xK2mW9rTz4LpV8nHc3JyF",
         ] {
             let line = format!("key: \"{secret}\" # x");
             assert_eq!(secret_like(&line), vec![6..6 + secret.len()], "{secret}");
@@ -210,6 +174,7 @@ mod tests {
             "prompts/customer-support-assistant.md.j2",
             "0000000000000000000000000000000000000000000000000000000000000001",
             "claude-sonnet-4-20250514",
+            "DeepSeekR1DistillQwen32BInstructAWQ4bit",
         ] {
             assert!(secret_like(name).is_empty(), "{name}");
         }

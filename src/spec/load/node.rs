@@ -93,6 +93,10 @@ pub(super) fn lower(root: &Node) -> Lowered {
     let mut lowered = Lowered::default();
     let mut pointer = String::new();
     lowered.value = value_of(root, None, &mut pointer, &mut lowered.spans);
+    // The spec as a whole is shown by its first line.
+    if let Some(first) = root.entries().first() {
+        lowered.spans.by_pointer.insert(String::new(), (None, first.at));
+    }
     lowered
 }
 
