@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::attempt::{Answer, AnswerBody, Call, Failure, once};
-use super::exchange::{Attempt, Open};
+use super::exchange::{Attempt, Exchange, Open};
 use super::refusal::Refusal;
 use crate::error::{GatewayError, Kind, Retry};
 use crate::plan::FallbackOn;
@@ -14,14 +14,6 @@ use crate::table::{Alias, Credential, Decision, Standing, Target};
 
 /// Longest wait between two tries of one target, unless the provider states its own.
 const BACKOFF_CAP_MS: u64 = 30_000;
-
-/// What the whole chain came to.
-pub(super) struct Outcome {
-    pub(super) result: Result<Answer, Refusal>,
-    pub(super) attempts: Vec<Attempt>,
-    /// The last attempt, where its answer has only begun.
-    pub(super) open: Option<Open>,
-}
 
 /// How far a target was tried when an attempt failed.
 struct Tried {
@@ -42,12 +34,14 @@ enum Next {
     Stop,
 }
 
-/// Tries the candidates in order.
-pub(super) async fn run(decision: &Decision, call: &Call<'_>) -> Outcome {
+/// Tries the candidates in order. Each attempt is in the record while it runs, so that a client that leaves does not take it along.
+///
+/// # Errors
+/// The most useful failure, where every candidate failed.
+pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exchange) -> Result<Answer, Refusal> {
     let total = decision.candidates.first().map_or(Duration::from_secs(900), |first| first.target.provider.spec.timeouts.total.get());
     let deadline = Instant::now() + total;
     let alias = decision.alias.as_deref();
-    let mut attempts = Vec::with_capacity(1);
     let mut last: Option<Box<Failure>> = None;
     'chain: for (place, candidate) in decision.candidates.iter().enumerate() {
         let target = &candidate.target;
@@ -57,24 +51,23 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>) -> Outcome {
         if candidate.standing == Standing::HalfOpen && probe.is_none() && targets_left {
             continue;
         }
-        if let (Some(failure), Some(alias)) = (&last, alias) {
-            alias.metrics.fallback(failure.error.kind);
+        if let Some(failure) = &last {
+            exchange.metrics.fallback(failure.error.kind);
         }
         let mut credentials = candidate.credentials.iter();
         while let Some(credential) = credentials.next() {
             for tries in 0.. {
-                let (attempt, result) = tried(target, credential, alias, (call, deadline, !attempts.is_empty())).await;
-                let took = Duration::from_millis(attempt.took_ms);
-                attempts.push(attempt);
+                let result = attempt(target, credential, alias, (call, deadline), exchange).await;
                 let failure = match result {
                     Ok(answer) => {
                         let is_open = matches!(answer.body, AnswerBody::Stream(_) | AnswerBody::Passing(_));
-                        let open = is_open.then(|| Open { jitter: call.jitter(), probe: probe.take() });
-                        return Outcome { result: Ok(answer), attempts, open };
+                        exchange.open = is_open.then(|| Open { jitter: call.jitter(), probe: probe.take() });
+                        return Ok(answer);
                     }
                     Err(failure) => failure,
                 };
                 let left = deadline.saturating_duration_since(Instant::now());
+                let took = exchange.attempts.last().map_or(Duration::ZERO, |attempt| Duration::from_millis(attempt.took_ms));
                 let tried = Tried { tries, took, left, credentials_left: credentials.len() > 0, targets_left };
                 let next = judge(&failure, target, alias, &tried, call.roll);
                 last = Some(failure);
@@ -90,22 +83,25 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>) -> Outcome {
             }
         }
     }
-    let result = conclude(last, attempts.len());
-    Outcome { result, attempts, open: None }
+    conclude(last, exchange.attempts.len())
 }
 
 /// Tries once, within what is left of the request's time.
-async fn tried(
+async fn attempt(
     target: &Arc<Target>,
     credential: &Arc<Credential>,
     alias: Option<&Alias>,
-    (call, deadline, shared): (&Call<'_>, Instant, bool),
-) -> (Attempt, Result<Answer, Box<Failure>>) {
-    let mut attempt = Attempt::begin(target, credential, call);
+    (call, deadline): (&Call<'_>, Instant),
+    exchange: &mut Exchange,
+) -> Result<Answer, Box<Failure>> {
+    let is_shared = !exchange.attempts.is_empty();
+    exchange.attempts.push(Attempt::begin(target, credential, call));
     let result = tokio::time::timeout_at(deadline, once(target, credential, alias, call)).await;
-    let result = result.unwrap_or_else(|_| Err(over(shared)));
-    attempt.conclude(&result, call);
-    (attempt, result)
+    let result = result.unwrap_or_else(|_| Err(over(is_shared)));
+    if let Some(attempt) = exchange.attempts.last_mut() {
+        attempt.conclude(&result, call);
+    }
+    result
 }
 
 /// The request's time is over. Only where one target had all of it, the target is to blame.
@@ -138,7 +134,11 @@ fn conclude(last: Option<Box<Failure>>, attempts: usize) -> Result<Answer, Refus
 fn judge(failure: &Failure, target: &Target, alias: Option<&Alias>, tried: &Tried, roll: u64) -> Next {
     let kind = failure.error.kind;
     let retries = &target.provider.spec.retries;
-    let allowed = alias.is_none_or(|alias| fallback_on(kind).is_some_and(|on| alias.spec.fallback_on.contains(&on)));
+    let allowed = fallback_on(kind).is_some_and(|on| match alias {
+        Some(alias) => alias.spec.fallback_on.contains(&on),
+        // Targets of a rule have the default of aliases: all but the opt-in.
+        None => on != FallbackOn::ContentFilter,
+    });
     if tried.left.is_zero() {
         return Next::Stop;
     }

@@ -9,7 +9,7 @@ use http::{Method, Uri};
 use super::Gateway;
 use super::attempt::{Answer, AnswerBody, Call, Failure};
 use crate::base::Clock;
-use crate::error::Kind;
+use crate::error::{GatewayError, Kind};
 use crate::provider::Probe;
 use crate::table::{Alias, Credential, Key, RoutingTable, Target};
 use crate::telemetry::{AccessEntry, AccessLog, AliasMetrics, AttemptEntry, Endpoint, Held, Metrics, RequestId};
@@ -21,6 +21,8 @@ pub(super) struct Attempt {
     pub(super) target: Arc<Target>,
     pub(super) credential: Arc<Credential>,
     pub(super) failure: Option<Kind>,
+    /// What is known of the failure; for the log alone.
+    pub(super) detail: Option<String>,
     pub(super) status: Option<u16>,
     pub(super) started_ms: u64,
     pub(super) took_ms: u64,
@@ -45,8 +47,8 @@ pub(super) struct Exchange {
     pub(super) id: RequestId,
     pub(super) arrived_unix_ms: u64,
     pub(super) arrived_us: u64,
-    /// Until the answer's head, without waits for others; a running stream adds to it what is not counted.
-    pub(super) overhead_us: u64,
+    /// Until the answer's head, without waits for others; none where the client left before it.
+    pub(super) overhead_us: Option<u64>,
     pub(super) revision: u64,
     pub(super) method: Method,
     pub(super) uri: Uri,
@@ -60,6 +62,8 @@ pub(super) struct Exchange {
     pub(super) open: Option<Open>,
     pub(super) status: u16,
     pub(super) error: Option<Kind>,
+    /// What is known of the error beyond what the client is told.
+    pub(super) detail: Option<String>,
     pub(super) stream: bool,
     pub(super) ttft_us: Option<u64>,
     pub(super) usage: Option<Usage>,
@@ -83,7 +87,7 @@ impl Exchange {
             id: gateway.ids.next(unix_ms),
             arrived_unix_ms: unix_ms,
             arrived_us: gateway.clock.monotonic_us(),
-            overhead_us: 0,
+            overhead_us: None,
             revision: table.revision,
             method: head.method.clone(),
             uri: head.uri.clone(),
@@ -96,6 +100,7 @@ impl Exchange {
             open: None,
             status: 500,
             error: None,
+            detail: None,
             stream: false,
             ttft_us: None,
             usage: None,
@@ -118,8 +123,12 @@ impl Exchange {
     }
 
     /// Judges the running stream's end: a target has succeeded only when its stream is whole. Further calls do nothing.
-    pub(super) fn conclude(&mut self, failure: Option<Kind>) {
-        self.judge_stream(failure, false);
+    pub(super) fn conclude(&mut self, failure: Option<&GatewayError>) {
+        if let Some(error) = failure {
+            self.error = Some(error.kind);
+            self.detail.clone_from(&error.detail);
+        }
+        self.judge_stream(self.error, false);
     }
 
     fn judge_stream(&mut self, failure: Option<Kind>, client_gone: bool) {
@@ -149,10 +158,10 @@ impl Exchange {
         let status = if client_gone { 499 } else { self.status };
         let metrics = self.metrics.endpoint(self.endpoint);
         metrics.record_request(status, Duration::from_micros(duration_us));
-        if let (true, Some(kind)) = (self.attempts.is_empty(), self.error) {
-            self.gateway_metrics.refused(kind);
-        } else {
-            metrics.overhead(Duration::from_micros(self.overhead_us));
+        match (self.error, self.overhead_us) {
+            (Some(kind), _) if self.attempts.is_empty() => self.gateway_metrics.refused(kind),
+            (_, Some(overhead_us)) => metrics.overhead(Duration::from_micros(overhead_us)),
+            (_, None) => {}
         }
         let last = self.attempts.last();
         if let (Some(usage), Some(last)) = (self.usage, last) {
@@ -165,7 +174,7 @@ impl Exchange {
 
     fn write(&self, duration_ms: u64, status: u16, client_gone: bool) {
         let attempts: Vec<_> = self.attempts.iter().map(Attempt::entry).collect();
-        let served = self.attempts.last().filter(|attempt| attempt.failure.is_none());
+        let served = self.attempts.last().filter(|attempt| attempt.status.is_some() && attempt.failure.is_none());
         self.log.write(&AccessEntry {
             unix_ms: self.arrived_unix_ms,
             request_id: self.id.as_str(),
@@ -184,9 +193,10 @@ impl Exchange {
             fallbacks: self.fallbacks(),
             status,
             error: self.error.map(Kind::code),
+            detail: self.detail.as_deref(),
             stream: self.stream,
             duration_ms,
-            overhead_us: self.overhead_us,
+            overhead_us: self.overhead_us.unwrap_or_default(),
             ttft_ms: self.ttft_us.map(|us| us / 1000),
             tokens_in: self.usage.map(|usage| usage.input),
             tokens_out: self.usage.map(|usage| usage.output),
@@ -215,7 +225,7 @@ impl Drop for Exchange {
 impl Attempt {
     pub(super) fn begin(target: &Arc<Target>, credential: &Arc<Credential>, call: &Call<'_>) -> Self {
         let (target, credential) = (Arc::clone(target), Arc::clone(credential));
-        Self { target, credential, failure: None, status: None, started_ms: call.clock.monotonic_ms(), took_ms: 0 }
+        Self { target, credential, failure: None, detail: None, status: None, started_ms: call.clock.monotonic_ms(), took_ms: 0 }
     }
 
     /// Tells health and metrics how the attempt went. Of a stream that has only begun, no more is known than that the credential is good.
@@ -235,6 +245,7 @@ impl Attempt {
             Err(failure) => {
                 self.status = failure.status;
                 self.failure = Some(failure.error.kind);
+                self.detail.clone_from(&failure.error.detail);
                 match failure.error.kind {
                     kind if kind.is_about_the_request() => {
                         target.success(started_ms, now_ms);
@@ -258,15 +269,23 @@ impl Attempt {
 
     /// Shows the attempt to a client that may see it.
     pub(super) fn shown(&self) -> Attempted {
-        let outcome = self.failure.map_or("ok", Kind::code);
-        Attempted { target: self.target.id(), outcome, status: self.status, ms: self.took_ms }
+        Attempted { target: self.target.id(), outcome: self.outcome(), status: self.status, ms: self.took_ms }
+    }
+
+    fn outcome(&self) -> &'static str {
+        match (self.failure, self.status) {
+            (Some(kind), _) => kind.code(),
+            (None, Some(_)) => "ok",
+            (None, None) => "cancelled",
+        }
     }
 
     fn entry(&self) -> AttemptEntry<'_> {
         AttemptEntry {
             target: (&self.target.provider.name, &self.target.model),
             credential: Some(&self.credential.name),
-            outcome: self.failure.map_or("ok", Kind::code),
+            outcome: self.outcome(),
+            detail: self.detail.as_deref(),
             status: self.status,
             ms: self.took_ms,
         }

@@ -51,6 +51,7 @@ impl Handler for Gateway {
         let sees_routing = exchange.key.as_ref().is_some_and(|key| key.spec.routing_headers);
         let mut response = outcome.unwrap_or_else(|refusal| {
             exchange.error = Some(refusal.error.kind);
+            exchange.detail.clone_from(&refusal.error.detail);
             let attempts: Vec<_> = exchange.attempts.iter().filter(|_| sees_routing).map(Attempt::shown).collect();
             respond::error(&refusal, &attempts, exchange.id.as_str())
         });
@@ -67,7 +68,7 @@ impl Handler for Gateway {
         }
         headers.insert("x-bifrost-revision", HeaderValue::from(table.revision));
         let spent_us = self.clock.monotonic_us().saturating_sub(exchange.arrived_us);
-        exchange.overhead_us = spent_us.saturating_sub(waiting.total_us());
+        exchange.overhead_us = Some(spent_us.saturating_sub(waiting.total_us()));
         if is_head {
             // Nobody will read the body, which says how long it would have been.
             exchange.end();
@@ -134,9 +135,8 @@ impl Gateway {
             roll,
             waiting,
         };
-        let outcome = chain::run(&decision, &call).await;
-        (exchange.attempts, exchange.open) = (outcome.attempts, outcome.open);
-        Ok(self.reply(outcome.result?, table, exchange))
+        let answer = chain::run(&decision, &call, exchange).await?;
+        Ok(self.reply(answer, table, exchange))
     }
 
     fn reply(&self, answer: Answer, table: &RoutingTable, exchange: &mut Exchange) -> Response<Reply> {

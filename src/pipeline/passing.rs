@@ -56,8 +56,7 @@ impl Passing {
     fn end(&mut self, error: Option<GatewayError>) -> Option<Result<Bytes, GatewayError>> {
         self.upstream = None;
         if let Some(mut exchange) = self.exchange.take() {
-            exchange.error = error.as_ref().map(|error| error.kind);
-            exchange.conclude(exchange.error);
+            exchange.conclude(error.as_ref());
             exchange.end();
         }
         error.map(Err)

@@ -186,14 +186,15 @@ impl Stream {
                 }
                 Event::Error => {
                     // The provider's own words, in the client's format already; no `[DONE]` follows.
+                    let kind = classify_event(&data(&event));
                     self.queue.push_back(event);
                     self.over = true;
                     self.upstream = None;
-                    let kind = match classify_event(&data(&self.queue.back().cloned().unwrap_or_default())) {
+                    let kind = match kind {
                         Kind::UpstreamMalformed => Kind::UpstreamServerError,
                         kind => kind,
                     };
-                    self.settle(Some(kind));
+                    self.settle(Some(&GatewayError::new(kind, "").detail("an error event after content")));
                     return;
                 }
                 Event::Malformed => {
@@ -222,18 +223,15 @@ impl Stream {
         let id = self.exchange.as_ref().map(|exchange| exchange.id);
         let id = id.as_ref().map_or("", |id| id.as_str());
         self.queue.push_back(Bytes::from(error_event(error.kind, &error.public, id)));
-        self.settle(Some(error.kind));
+        self.settle(Some(error));
     }
 
     /// Tells the record how the stream went; the end is written when the client has got it.
-    fn settle(&mut self, failure: Option<Kind>) {
+    fn settle(&mut self, failure: Option<&GatewayError>) {
         let Some(exchange) = &mut self.exchange else { return };
         exchange.usage = self.watcher.usage;
         match failure {
-            Some(kind) => {
-                exchange.error = Some(kind);
-                exchange.conclude(Some(kind));
-            }
+            Some(error) => exchange.conclude(Some(error)),
             None => exchange.end(),
         }
     }

@@ -84,6 +84,25 @@ pub enum Exclusion {
     },
 }
 
+impl Exclusion {
+    /// Says it in a sentence's part, with the time that is left.
+    pub fn text(&self, now_ms: u64) -> String {
+        let seconds = |until_ms: u64| until_ms.saturating_sub(now_ms).div_ceil(1000);
+        match self {
+            Self::BreakerOpen { until_ms } => {
+                format!("its breaker is open after repeated failures; a probe passes in {} s", seconds(*until_ms))
+            }
+            Self::NoCredential(reason) => format!("it has no usable credential: {reason}"),
+            Self::CredentialsOut { until_ms: Some(until_ms) } => {
+                format!("every credential cools down or is out; the first is back in {} s", seconds(*until_ms))
+            }
+            Self::CredentialsOut { until_ms: None } => {
+                "every credential was refused by the provider, and is out until the spec or the secret changes".to_owned()
+            }
+        }
+    }
+}
+
 /// Why there is nothing to try.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Denial {

@@ -129,7 +129,8 @@ fn no_candidate(model: &str, excluded: &[Excluded], now_ms: u64) -> Refusal {
     let reasons = [(open, "with an open breaker"), (out, "whose credentials cool down or are out"), (bare, "without a usable credential")];
     let reasons: Vec<_> = reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
     let text = format!("No target of `{model}` can be tried now: {}. `bifrostctl status` shows their state.", reasons.join(", "));
-    let detail = excluded.iter().map(|excluded| format!("{}: {:?}", excluded.target, excluded.why)).collect::<Vec<_>>().join("; ");
+    let detail =
+        excluded.iter().map(|excluded| format!("{}: {}", excluded.target, excluded.why.text(now_ms))).collect::<Vec<_>>().join("; ");
     let retry_after_ms = back.map(|until_ms| until_ms.saturating_sub(now_ms));
     Refusal { retry_after_ms, ..GatewayError::new(Kind::NoCandidate, text).detail(detail).into() }
 }

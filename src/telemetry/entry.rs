@@ -45,6 +45,8 @@ pub struct AccessEntry<'a> {
     pub status: u16,
     /// Code of the error that the client saw.
     pub error: Option<&'a str>,
+    /// What is known of the error beyond what the client was told.
+    pub detail: Option<&'a str>,
     /// Whether the answer was streamed.
     pub stream: bool,
     /// From the request's head to the end of the answer, in milliseconds.
@@ -74,8 +76,10 @@ pub struct AttemptEntry<'a> {
     pub target: (&'a str, &'a str),
     /// Name of the credential.
     pub credential: Option<&'a str>,
-    /// `ok` or the error's code.
+    /// `ok`, the error's code, or `cancelled` where the client left first.
     pub outcome: &'a str,
+    /// What is known of the error.
+    pub detail: Option<&'a str>,
     /// The upstream's status, if it answered.
     pub status: Option<u16>,
     /// How long it took, in milliseconds.
@@ -96,6 +100,7 @@ impl AccessEntry<'_> {
         self.write_served(out);
         number(out, "status", u64::from(self.status));
         maybe_text(out, "error", self.error);
+        maybe_text(out, "detail", self.detail);
         boolean(out, "stream", self.stream);
         number(out, "duration_ms", self.duration_ms);
         number(out, "overhead_us", self.overhead_us);
@@ -142,6 +147,7 @@ impl AttemptEntry<'_> {
         target(out, self.target);
         maybe_text(out, "credential", self.credential);
         text(out, "outcome", self.outcome);
+        maybe_text(out, "detail", self.detail);
         maybe_number(out, "status", self.status.map(u64::from));
         number(out, "ms", self.ms);
         out.push(b'}');
@@ -291,8 +297,15 @@ mod tests {
     #[test]
     fn a_full_entry_reads_as_the_documented_line() {
         let attempts = [
-            AttemptEntry { target: ("groq", "llama"), credential: Some("a"), outcome: "upstream_overload", status: Some(503), ms: 12 },
-            AttemptEntry { target: ("openai", "gpt"), credential: None, outcome: "ok", status: None, ms: 300 },
+            AttemptEntry {
+                target: ("groq", "llama"),
+                credential: Some("a"),
+                outcome: "upstream_overload",
+                detail: Some("upstream status 503"),
+                status: Some(503),
+                ms: 12,
+            },
+            AttemptEntry { target: ("openai", "gpt"), credential: None, outcome: "ok", detail: None, status: None, ms: 300 },
         ];
         let entry = AccessEntry {
             unix_ms: 1_767_323_045_678,
@@ -312,6 +325,7 @@ mod tests {
             fallbacks: 1,
             status: 200,
             error: None,
+            detail: Some("nothing"),
             stream: true,
             duration_ms: 312,
             overhead_us: 80,
@@ -329,9 +343,9 @@ mod tests {
                 r#"{"time":"2026-01-02T03:04:05.678Z","request_id":"01k","revision":3,"method":"POST","path":"/v1/chat/completions","#,
                 r#""endpoint":"chat_completions","key":"alice","team":"research","model":"fast","alias":"fast","rule":"big","#,
                 r#""target":"openai/gpt","credential":"main","#,
-                r#""attempts":[{"target":"groq/llama","credential":"a","outcome":"upstream_overload","status":503,"ms":12},"#,
-                r#"{"target":"openai/gpt","outcome":"ok","ms":300}],"fallbacks":1,"status":200,"stream":true,"duration_ms":312,"#,
-                r#""overhead_us":80,"ttft_ms":45,"tokens_in":10,"tokens_out":0,"usage_source":"provider","bytes_in":1024,"#,
+                r#""attempts":[{"target":"groq/llama","credential":"a","outcome":"upstream_overload","detail":"upstream status 503","status":503,"ms":12},"#,
+                r#"{"target":"openai/gpt","outcome":"ok","ms":300}],"fallbacks":1,"status":200,"detail":"nothing","stream":true,"#,
+                r#""duration_ms":312,"overhead_us":80,"ttft_ms":45,"tokens_in":10,"tokens_out":0,"usage_source":"provider","bytes_in":1024,"#,
                 r#""bytes_out":18446744073709551615,"client_gone":false}"#,
                 "\n"
             )
