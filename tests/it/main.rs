@@ -4,6 +4,7 @@
 mod architecture;
 mod cli;
 mod control;
+mod docs;
 mod mock;
 mod pipeline;
 mod plan;

@@ -4,7 +4,7 @@ mod canary;
 mod corpus;
 mod examples;
 mod load;
-mod reference;
+pub(crate) mod reference;
 mod report;
 mod schema;
 mod support;

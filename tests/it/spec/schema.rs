@@ -47,7 +47,11 @@ fn the_committed_schemas_are_fresh() {
             std::fs::write(path(file), &fresh).unwrap();
         }
         let committed = std::fs::read_to_string(path(file)).unwrap_or_default();
-        assert!(committed == fresh, "{file} is stale; refresh it with:\n  BLESS=1 cargo test --test it spec::schema");
+        let command = match draft {
+            Draft::Latest => "cargo run -- schema",
+            Draft::Seven => "cargo run -- schema --draft 7",
+        };
+        assert!(committed == fresh, "{file} is stale; refresh it with:\n  {command} > {file}");
     }
 }
 
