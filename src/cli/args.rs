@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::output::Sink;
-use super::{apply, chat, completion, diff, history, init, key, mock, render, rollback, schema, status, validate, version};
+use super::{apply, chat, completion, diff, explain, history, init, key, mock, render, rollback, schema, status, validate, version};
 use crate::base::Span;
 
 /// The command line.
@@ -98,6 +98,7 @@ pub(crate) enum Command {
     Status(status::Args),
     History(history::Args),
     Rollback(rollback::Args),
+    Explain(explain::Args),
     Key(key::Args),
     Chat(chat::Args),
     Mock(mock::Args),

@@ -93,3 +93,14 @@ pub(crate) fn read_secret(source: impl Read) -> std::io::Result<String> {
     source.take(SECRET_LIMIT).read_to_string(&mut text)?;
     Ok(text.trim().to_owned())
 }
+
+/// Reads a file, or standard input where its name is `-`; at most `limit` bytes.
+pub(crate) fn read_all(path: &std::path::Path, limit: u64, context: &mut Context<'_>) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if path.as_os_str() == "-" {
+        (&mut context.io.stdin).take(limit).read_to_end(&mut bytes)?;
+    } else {
+        std::fs::File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
+}

@@ -13,6 +13,7 @@ mod context;
 mod deploy;
 mod diff;
 mod exit;
+mod explain;
 mod findings;
 mod git;
 mod history;
@@ -52,12 +53,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>, io: &mut Io) -> Exit {
     let parsed = Cli::command().try_get_matches_from(args).and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     match parsed {
         Ok(cli) => dispatch(&cli, io),
-        Err(error) => explain(&error, io),
+        Err(error) => complain(&error, io),
     }
 }
 
 /// Prints clap's help, version or usage error to the stream where it belongs.
-fn explain(error: &clap::Error, io: &mut Io) -> Exit {
+fn complain(error: &clap::Error, io: &mut Io) -> Exit {
     let rendered = error.render();
     let terminal = if error.use_stderr() { io.terminal.stderr } else { io.terminal.stdout };
     let color = output::color(args::ColorWhen::Auto, terminal, io);
@@ -92,6 +93,7 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
         Command::Rollback(_) => ("rollback", rollback::FORMATS),
         Command::Status(_) => ("status", status::FORMATS),
         Command::History(_) => ("history", history::FORMATS),
+        Command::Explain(_) => ("explain", explain::FORMATS),
         Command::Key(args) => (args.name(), key::FORMATS),
         Command::Chat(_) => ("chat", chat::FORMATS),
         Command::Mock(_) => ("mock", mock::FORMATS),
@@ -111,6 +113,7 @@ fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit
         Command::Rollback(args) => rollback::run(args, context),
         Command::Status(_) => status::run(context),
         Command::History(args) => history::run(args, context),
+        Command::Explain(args) => explain::run(args, context),
         Command::Key(args) => key::run(args, context),
         Command::Chat(args) => chat::run(args, context),
         Command::Mock(args) => mock::run(args, context),

@@ -10,7 +10,9 @@ use crate::plan::PromptPosition;
 pub fn human(told: &Explanation) -> String {
     let mut page = Page(String::new());
     let who = told.key.as_ref().map_or_else(|| "no key".to_owned(), |key| format!("key {key}"));
-    page.line("request", &format!("{} for {}, {who}, revision {}", told.endpoint, told.model, told.revision));
+    // A table that was never served has no revision.
+    let revision = if told.revision == 0 { String::new() } else { format!(", revision {}", told.revision) };
+    page.line("request", &format!("{} for {}, {who}{revision}", told.endpoint, told.model));
     for failed in &told.failed_rules {
         page.line("rule", &format!("{} does not match: its condition fails: {}", failed.name, failed.error));
     }

@@ -103,6 +103,7 @@ const COMMANDS: &[(&[&str], &[&str])] = &[
     (&["apply", "-f", "@", "--yes", "--color", "always"], &["json"]),
     (&["rollback", "-f", "@", "--to", "1", "--yes"], &["json"]),
     (&["status", "-f", "@", "-v"], &["json"]),
+    (&["explain", "-f", "@", "--model", "fast", "-H", "authorization: Bearer sk-proj-Zx8CANARYq7Xk2Lw9Tb4Vn6Rm1Jd5Hs3Pf0Gc"], &["json"]),
     (&["key", "check", "-f", "@"], &["json"]),
 ];
 

@@ -14,6 +14,7 @@ pub(super) const COMMANDS: &[&[&str]] = &[
     &["status"],
     &["history"],
     &["rollback"],
+    &["explain"],
     &["key"],
     &["key", "new"],
     &["key", "hash"],

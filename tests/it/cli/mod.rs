@@ -5,6 +5,7 @@ mod chat;
 mod deploy;
 mod diff;
 mod exit_codes;
+mod explain;
 mod fake;
 mod help;
 mod init;
