@@ -56,6 +56,8 @@ pub(crate) struct Source {
     pub(crate) files: Inflow,
     /// The spec, then its overlays.
     pub(crate) paths: Vec<PathBuf>,
+    /// When the options were looked at, in milliseconds since the Unix epoch: tells which keys are over.
+    now_unix_ms: u64,
 }
 
 impl Source {
@@ -92,7 +94,7 @@ impl Source {
                 look(path)?;
             }
         }
-        Ok(Self { files, paths })
+        Ok(Self { files, paths, now_unix_ms: context.io.clock.unix_ms() })
     }
 
     /// Returns the directory that the spec's references are relative to.
@@ -106,12 +108,13 @@ impl Source {
         names.join(" + ")
     }
 
-    /// Loads and compiles.
+    /// Loads and compiles, and warns of keys that are over.
     ///
     /// # Errors
     /// Everything that is wrong.
     pub(crate) fn check(&self, env: &dyn Environment, strict_env: bool) -> Result<Checked, Rejected> {
-        check(&Inputs { files: &self.files, paths: &self.paths, env, strict_env })
+        let inputs = Inputs { files: &self.files, paths: &self.paths, env, strict_env };
+        judge(&inputs, |loaded| plan::compile_at(loaded, self.now_unix_ms))
     }
 }
 
@@ -143,8 +146,12 @@ pub(crate) struct Checked {
 /// # Errors
 /// Everything that is wrong.
 pub(crate) fn check(inputs: &Inputs<'_>) -> Result<Checked, Rejected> {
+    judge(inputs, plan::compile)
+}
+
+fn judge(inputs: &Inputs<'_>, compile: impl Fn(&Loaded) -> Result<plan::Compiled, Vec<Diagnostic>>) -> Result<Checked, Rejected> {
     let loaded = spec::load(inputs)?;
-    match plan::compile(&loaded) {
+    match compile(&loaded) {
         Ok(compiled) => {
             let mut warnings = loaded.warnings.clone();
             warnings.extend(compiled.warnings);

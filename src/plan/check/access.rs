@@ -21,9 +21,14 @@ impl<'p> Access<'p> {
         Self { own: self.own, team: None }
     }
 
-    /// Returns whether a team limits the key.
-    pub(super) const fn is_limited(self) -> bool {
-        self.team.is_some()
+    /// Returns what the team alone allows, where it limits the key.
+    pub(super) fn of_team(self) -> Option<Self> {
+        self.team.map(|team| Self { own: team, team: None })
+    }
+
+    /// Returns whether nothing is listed.
+    pub(super) const fn is_empty(self) -> bool {
+        self.own.is_empty()
     }
 
     /// Returns whether the key may ask for an alias.

@@ -18,10 +18,11 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan, meant: &Meant) {
                 .help("list aliases or `provider/model` patterns under `models`; `[\"*\"]` is everything");
             found.add(On::Key, pointer(&["virtual_keys", name]), problem);
         }
-        let (access, Some(team)) = (Access::of(plan, key), &key.team) else { continue };
-        // What the key alone may not use has been reported already.
-        let is_unsure = found.is_unsure(&pointer(&["virtual_keys", name])) || found.is_unsure(&pointer(&["teams", team]));
-        if access.is_limited() && !is_unsure && !access.allows_something(plan) && access.without_team().allows_something(plan) {
+        if let (access, Some(team)) = (Access::of(plan, key), &key.team)
+            && team_leaves_nothing(plan, access)
+            && !found.is_unsure(&pointer(&["virtual_keys", name]))
+            && !found.is_unsure(&pointer(&["teams", team]))
+        {
             let problem = format!("key `{name}` may use nothing: its team `{team}` allows none of its models");
             let problem = Diagnostic::warning(codes::TEAM_ALLOWS_NOTHING, problem).help("add the models to the team, or move the key");
             found.add(On::Value, pointer(&["virtual_keys", name, "models"]), problem);
@@ -39,6 +40,14 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan, meant: &Meant) {
             .help("make one with `bifrostctl key new`, or write `auth: off` on a loopback listener");
         found.add(On::Value, pointer(&["virtual_keys"]), problem);
     }
+}
+
+/// Returns whether key and team, of which each allows something, have nothing in common. A pattern that matches nothing at all has been
+/// reported already.
+fn team_leaves_nothing(plan: &Plan, access: Access<'_>) -> bool {
+    let Some(team) = access.of_team() else { return false };
+    let is_sound = team.is_empty() || team.allows_something(plan);
+    is_sound && access.without_team().allows_something(plan) && !access.allows_something(plan)
 }
 
 fn digests(found: &mut Findings<'_>, plan: &Plan) {

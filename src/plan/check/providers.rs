@@ -36,7 +36,8 @@ fn base_url(found: &mut Findings<'_>, name: &str, url: &str) {
         Ok(destination) => destination,
         Err(error) => {
             let help = match &error {
-                DestinationError::NotAUrl | DestinationError::Scheme(_) => "write an absolute URL, such as `https://api.example.com/v1`",
+                DestinationError::NotAUrl => "begin it with `https://`",
+                DestinationError::Scheme(_) => "write an absolute URL, such as `https://api.example.com/v1`",
                 DestinationError::UserInfo => "keep keys under `credentials`",
                 DestinationError::Query | DestinationError::Path => "end it at the API's version, such as `/v1`",
                 DestinationError::Refused(_) => "name the server itself",

@@ -16,7 +16,7 @@ pub(super) fn check(found: &mut Findings<'_>) {
         let Some(PromptSource::File(path)) = model.prompt.as_ref().map(|prompt| &prompt.system) else { continue };
         // Prompts are prose, in which only keys of known kinds stand out.
         let Some((text, suspect)) = loaded.prompts.get(path).and_then(|text| Some((text, suspicion::known(text)?))) else { continue };
-        let problem = problem(found, "the prompt holds", text, &suspect);
+        let problem = problem(found, "the prompt holds what looks like", text, &suspect);
         found.add_in_prompt(pointer(&["models", name, "prompt", "system", "file"]), path, Some(suspect.range), problem);
     }
 }
@@ -28,7 +28,7 @@ fn walk(found: &mut Findings<'_>, at: &str, is_reference: bool, value: &Value) {
             for (name, member) in members {
                 let below = format!("{at}{}", pointer(&[name]));
                 if let Some(suspect) = suspicion::suspect(name) {
-                    let problem = problem(found, "the name is", name, &suspect);
+                    let problem = problem(found, "the name looks like", name, &suspect);
                     found.add(On::Key, below.clone(), problem);
                 }
                 walk(found, &below, is_reference || name == "secret", member);
@@ -42,7 +42,12 @@ fn walk(found: &mut Findings<'_>, at: &str, is_reference: bool, value: &Value) {
         Value::String(text) => {
             let suspect = if is_reference { suspicion::known(text) } else { suspicion::suspect(text) };
             let Some(suspect) = suspect else { return };
-            let problem = problem(found, if is_reference { "the reference is" } else { "the text holds" }, text, &suspect);
+            let problem = problem(
+                found,
+                if is_reference { "the reference itself looks like" } else { "the text holds what looks like" },
+                text,
+                &suspect,
+            );
             found.add(On::Value, at.to_owned(), problem);
         }
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
@@ -54,9 +59,9 @@ fn problem(found: &mut Findings<'_>, what: &str, text: &str, suspect: &Suspect) 
         found.conceal(secret);
     }
     let problem = match suspect.suspicion {
-        Suspicion::Known(kind) => Diagnostic::error(codes::SECRET_LITERAL, format!("{what} what looks like {kind}"))
+        Suspicion::Known(kind) => Diagnostic::error(codes::SECRET_LITERAL, format!("{what} {kind}"))
             .help("keep it in a variable or a file and refer to it by name, such as `{env: NAME}`; if it was ever committed, revoke it"),
-        Suspicion::Random => Diagnostic::warning(codes::HIGH_ENTROPY, format!("{what} what looks like a key or a token"))
+        Suspicion::Random => Diagnostic::warning(codes::HIGH_ENTROPY, format!("{what} a key or a token"))
             .help("if it is one, keep it in a variable or a file and refer to it by name, such as `{env: NAME}`"),
     };
     problem.sensitive()

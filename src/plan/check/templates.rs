@@ -80,6 +80,8 @@ fn may_ask(plan: &Plan, key: &VirtualKey, aliases: &[&str], goal: Use<'_>) -> bo
         }
 }
 
+const GUARD: &str = "give a default: `header(\"x-tier\", \"\")`, `key.labels.env | default(\"\")`";
+
 /// Compiles a template, renders it on samples, and asks `judge` what is wrong with the output: a code and a part of a sentence.
 pub(super) fn check(
     found: &mut Findings<'_>,
@@ -101,14 +103,15 @@ pub(super) fn check(
             if !is_direct && !reach.rules.iter().any(|rule| rule.eval(facts.clone()) == Ok(true)) {
                 continue;
             }
-            let problem = match template.render(facts) {
-                Ok(output) => judge(&output).map(|(code, what)| (code, what.to_owned(), None)),
-                Err(error) => Some((codes::TEMPLATE_FAILS, format!("fails: {}", error.message), error.range)),
+            let (code, what, range, help) = match template.render(facts) {
+                Ok(output) => match judge(&output) {
+                    Some((code, what)) => (code, what.to_owned(), None, "write it on one line, of facts that hold one line"),
+                    None => continue,
+                },
+                Err(error) => (codes::TEMPLATE_FAILS, format!("fails: {}", error.message), error.range, GUARD),
             };
-            let Some((code, what, range)) = problem else { continue };
             let problem = Diagnostic::error(code, format!("{who} {what} (on a request {})", caller.label()));
-            let problem = problem.help("give a default: `header(\"x-tier\", \"\")`, `key.labels.env | default(\"\")`");
-            return add(found, text, range, problem);
+            return add(found, text, range, problem.help(help));
         }
     }
 }

@@ -140,6 +140,14 @@ fn warnings_pass_unless_denied_and_allowances_drop_them() {
 }
 
 #[test]
+fn keys_that_are_over_are_told_by_the_clock() {
+    // Over in every year in which this test may run; the process's own clock decides.
+    let done = place(&GOOD.replace("models: [fast]", "models: [fast]\n    expires: 2020-01-01")).run(&["validate", "-o", "github"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stdout.contains("BF0404"), "{done:?}");
+}
+
+#[test]
 fn an_allowance_of_an_unknown_code_is_a_usage_error() {
     let done = run(&["validate", "--allow", "BF0403x"]);
     assert_eq!(done.code, 64);

@@ -7,4 +7,5 @@ mod diff_judgement;
 mod diff_laws;
 mod expr;
 mod generate;
+pub(crate) mod prepared;
 pub(crate) mod support;

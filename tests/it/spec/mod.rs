@@ -3,6 +3,7 @@
 mod canary;
 mod corpus;
 mod examples;
+mod good;
 mod load;
 pub(crate) mod reference;
 mod report;

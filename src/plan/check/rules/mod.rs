@@ -71,7 +71,7 @@ fn failure(plan: &Plan, condition: &Condition, who: &str) -> Option<(Diagnostic,
     let problem = match error.kind {
         ExprErrorKind::NotBoolean => {
             let help = "compare it with something, or write `… is defined`";
-            Diagnostic::error(codes::NOT_BOOLEAN, format!("the condition of {who} is not true or false: {} {on}", error.message)).help(help)
+            Diagnostic::error(codes::NOT_BOOLEAN, format!("the condition of {who}: {} {on}", error.message)).help(help)
         }
         ExprErrorKind::Failed | ExprErrorKind::Syntax | ExprErrorKind::UnknownFact => {
             let help = "guard it: `header(\"x-tier\", \"\")`, `key.labels.env | default(\"\")`, `headers[\"x-tier\"] is defined and …`";

@@ -48,6 +48,7 @@ fn a_team_and_its_key_have_something_in_common() {
         (&case("[\"mock/a*\"]", "[\"*/*b\"]"), &[]),
         (&case("[\"mock/*\"]", "[m]"), &["BF0407 /virtual_keys/k/models"]),
         (&case("[]", "[m]"), &["BF0402 /virtual_keys/k"]),
+        (&case("[m]", "[x]"), &["BF0403 /teams/t/models/0"]),
         (&case("[x]", "[m]"), &["BF0403 /virtual_keys/k/models/0"]),
     ]);
 }

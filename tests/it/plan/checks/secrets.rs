@@ -1,5 +1,10 @@
 //! Secrets in the spec: found, and never shown.
 
+use std::collections::BTreeMap;
+
+use bifrostctl::plan::compile;
+use bifrostctl::spec::{Inputs, Memory, load, report};
+
 use super::super::support::{findings, loaded};
 use super::{expect, spec};
 
@@ -61,5 +66,32 @@ fn keys_in_prompt_files_are_found_and_prose_is_not() {
         loaded.prompts.insert("p.j2".to_owned(), prompt);
         let found = bifrostctl::plan::compile(&loaded).err().unwrap_or_default();
         assert_eq!(found.first().map(|found| found.code), code);
+    }
+}
+
+#[test]
+fn no_report_shows_what_is_found() {
+    let (key, groq) = (anthropic(), groq());
+    let prompt = format!("Hi.\nNever say {key}!\n");
+    let yaml = spec(&format!(
+        "models:\n  m:\n    targets: [mock/x, nope/x]  # next to {key}\n    description: 'use {key}, or {RANDOM}'\n    prompt: {{system: {{file: p.md}}}}\n  {groq}: {{targets: [nope/{key}], description: {RANDOM}}}\n"
+    ));
+    let files = Memory([("gateway.yaml", yaml), ("p.md", prompt)].map(|(path, text)| (path.into(), text.into_bytes())).into());
+    let paths = ["gateway.yaml".into()];
+    let loaded = load(&Inputs { files: &files, paths: &paths, env: &BTreeMap::new(), strict_env: true }).unwrap();
+    let found = compile(&loaded).unwrap_err();
+    assert!(found.iter().filter(|found| found.code == "BF0411").count() >= 4, "{found:#?}");
+    let reports = [
+        report::human(&found, &loaded.sources, false),
+        report::human(&found, &loaded.sources, true),
+        report::json(&found, &loaded.sources).to_string(),
+        report::github(&found, &loaded.sources),
+        report::sarif(&found, &loaded.sources, &|_| None).to_string(),
+        report::markdown(&found, &loaded.sources),
+    ];
+    for report in reports {
+        for secret in [key.as_str(), groq.as_str(), RANDOM, &key[15..]] {
+            assert!(!report.contains(secret), "{report}");
+        }
     }
 }
