@@ -8,7 +8,8 @@ use super::context::Context;
 use super::output::{Details, Format, color, pretty};
 use super::table_text::count;
 use super::validate::explain;
-use crate::spec::report::{self, Explanation};
+use crate::spec::codes::Code;
+use crate::spec::report;
 use crate::spec::{Diagnostic, Severity, Sources};
 
 /// What the checks found, with the texts in which they found it.
@@ -70,8 +71,8 @@ impl<'s> Findings<'s> {
 }
 
 /// Explains a code to code scanning.
-pub(crate) fn explained(code: &str) -> Option<Explanation> {
-    explain::find(code).ok().map(|code| Explanation { title: code.title, text: code.explanation })
+pub(crate) fn explained(code: &str) -> Option<Code> {
+    explain::find(code).ok()
 }
 
 /// Makes a JSON pointer from its members.

@@ -6,26 +6,18 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use super::super::codes::Code;
 use super::super::{Diagnostic, Severity, Sources};
 use super::place::{Place, Text, Texts};
 use super::{in_file_order, shown};
 use crate::base::Digest;
-
-/// What a code means; kept by the modules that own the codes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Explanation {
-    /// A few words.
-    pub title: &'static str,
-    /// Full sentences: why it matters and what to do.
-    pub text: &'static str,
-}
 
 /// Writes diagnostics as one SARIF log, in file order.
 ///
 /// `explain` gives the help text of a code. A finding without a place is put on the first line of the first file, since GitHub
 /// refuses results without a place. Fingerprints come from code, file and pointer (or line), not from line numbers, so that an
 /// alert survives an edit above it.
-pub fn sarif(diagnostics: &[Diagnostic], sources: &Sources, explain: &dyn Fn(&str) -> Option<Explanation>) -> Value {
+pub fn sarif(diagnostics: &[Diagnostic], sources: &Sources, explain: &dyn Fn(&str) -> Option<Code>) -> Value {
     let texts = Texts::new(diagnostics, sources);
     let mut rules: BTreeMap<&str, &Diagnostic> = BTreeMap::new();
     for diagnostic in diagnostics {
@@ -69,12 +61,12 @@ const fn level(severity: Severity) -> &'static str {
     }
 }
 
-fn rule(code: &str, severity: Severity, explanation: Option<Explanation>) -> Value {
+fn rule(code: &str, severity: Severity, explained: Option<Code>) -> Value {
     let mut rule = json!({"id": code, "defaultConfiguration": {"level": level(severity)}});
-    if let (Value::Object(members), Some(Explanation { title, text })) = (&mut rule, explanation) {
+    if let (Value::Object(members), Some(Code { title, explanation, .. })) = (&mut rule, explained) {
         members.insert("shortDescription".to_owned(), json!({"text": title}));
-        members.insert("fullDescription".to_owned(), json!({"text": text}));
-        members.insert("help".to_owned(), json!({"text": text, "markdown": text}));
+        members.insert("fullDescription".to_owned(), json!({"text": explanation}));
+        members.insert("help".to_owned(), json!({"text": explanation, "markdown": explanation}));
     }
     rule
 }

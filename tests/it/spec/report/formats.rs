@@ -1,6 +1,7 @@
 //! The same findings in every format.
 
-use bifrostctl::spec::report::{Explanation, github, human, json, markdown, sarif};
+use bifrostctl::spec::codes::Code;
+use bifrostctl::spec::report::{github, human, json, markdown, sarif};
 use bifrostctl::spec::{Diagnostic, Severity, Sources};
 
 use super::{at, sources};
@@ -38,8 +39,9 @@ fn findings() -> (Vec<Diagnostic>, Sources) {
     (findings, sources)
 }
 
-fn explain(code: &str) -> Option<Explanation> {
-    (code == "BF0207").then_some(Explanation { title: "unknown provider", text: "A target names a provider that is not there." })
+fn explain(code: &str) -> Option<Code> {
+    const KNOWN: Code = Code { code: "BF0207", title: "unknown provider", explanation: "A target names a provider that is not there." };
+    (code == KNOWN.code).then_some(KNOWN)
 }
 
 #[test]
