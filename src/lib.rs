@@ -22,7 +22,7 @@
 //! | 7 | [`mock`] | the deterministic upstream with scripted faults |
 //! | 8 | [`table`] | plan + services → routing table; `decide` |
 //! | 9 | [`pipeline`] | one request, in order |
-//! | 9 | [`control`] | reload (the only writer), watch, admin API |
+//! | 10 | [`control`] | the process around the pipeline: reload (the only writer), watch, admin API |
 //! | 11 | [`cli`] | one file per command; the only module that prints |
 
 pub mod base;

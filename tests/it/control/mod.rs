@@ -1,3 +1,10 @@
 //! The control plane, from the outside.
 
+mod admin;
+mod apply;
+mod lab;
+mod lifecycle;
+mod reload;
+mod storm;
+mod tls;
 mod watch;

@@ -1,0 +1,58 @@
+//! What the control plane shows at each scrape: connections, credentials, breakers, tables.
+
+use std::sync::Arc;
+
+use super::admin::targets;
+use super::shared::Shared;
+use crate::provider::{Admit, CredentialState as State};
+use crate::server::{Reason, Stats};
+use crate::table::RoutingTable;
+use crate::telemetry::{BreakerState, CredentialState, Samples, names};
+
+/// Registers everything that is asked at each scrape.
+pub(super) fn register(shared: &Arc<Shared>, client: Arc<Stats>, admin: Arc<Stats>) {
+    shared.metrics.add_source(move |samples| {
+        connections(samples, "client", &client);
+        connections(samples, "admin", &admin);
+    });
+    // Metrics belong to what they show: only a weak reference keeps the two from keeping each other.
+    let weak = Arc::downgrade(shared);
+    shared.metrics.add_source(move |samples| {
+        let Some(shared) = weak.upgrade() else { return };
+        samples.add(&names::CONFIG_TABLES_ALIVE, &[], shared.census.alive());
+        health(samples, &shared.live.load(), shared.clock.monotonic_ms());
+    });
+}
+
+fn connections(samples: &mut Samples, listener: &str, stats: &Stats) {
+    samples.connections(listener, stats.open(), stats.accepted());
+    let own = [("connections", stats.over_cap()), ("tls", stats.tls_failures()), ("accept", stats.accept_errors())];
+    let refused = Reason::ALL.iter().map(|reason| (reason.code(), stats.refused(*reason)));
+    for (reason, count) in own.into_iter().chain(refused).filter(|(_, count)| *count > 0) {
+        samples.connections_refused(listener, reason, count);
+    }
+}
+
+fn health(samples: &mut Samples, table: &RoutingTable, now_ms: u64) {
+    for provider in table.providers.values() {
+        for credential in &provider.credentials {
+            let state = match credential.health.state(now_ms) {
+                State::Ready => CredentialState::Ready,
+                State::Cooling { .. } => CredentialState::Cooling,
+                State::Out { .. } => CredentialState::Out,
+            };
+            samples.credential(&provider.name, &credential.name, state);
+        }
+        for (name, _) in &provider.absent {
+            samples.credential(&provider.name, name, CredentialState::Absent);
+        }
+    }
+    for ((provider, model), target) in targets(table) {
+        let state = match target.health.admits(now_ms) {
+            Admit::Yes => BreakerState::Closed,
+            Admit::Probe => BreakerState::HalfOpen,
+            Admit::No { .. } => BreakerState::Open,
+        };
+        samples.breaker(provider, model, state);
+    }
+}

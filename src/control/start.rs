@@ -1,0 +1,270 @@
+//! From files to a serving process: everything that may fail at the start, in order, before the first connection is accepted.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::candidate::{self, Candidate, From};
+use super::origin::{Origin, Texts};
+use super::ready::{self, Ready, Upstream};
+use super::running::{Assembled, Running};
+use super::watched::Mentions;
+use super::writer::{Provenance, blocking, new_revision};
+use super::{codes, watch};
+use crate::base::Clock;
+use crate::plan::{self, Plan};
+use crate::provider::{Clients, Health, Proxies, SystemLookup};
+use crate::server::{Acceptor, BindError, Listener};
+use crate::spec::{Diagnostic, Environment, Rejected, Sources};
+use crate::store::{Options as StoreOptions, Revisions, StoreError};
+use crate::table::Services;
+use crate::telemetry::{AccessLog, Metrics};
+
+/// What a bad spec at the start does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnInvalid {
+    /// Ends the start.
+    #[default]
+    Fail,
+    /// Serves the newest revision that the state directory has.
+    LastGood,
+}
+
+/// What a gateway is started with.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The spec and its overlays, in order.
+    pub paths: Vec<PathBuf>,
+    /// Where variables are looked up.
+    pub env: Arc<dyn Variables>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// How files are watched.
+    pub watch: watch::Options,
+    /// What a bad spec at the start does.
+    pub on_invalid: OnInvalid,
+    /// Whether SIGHUP, SIGTERM and SIGINT of the process are this gateway's.
+    pub signals: bool,
+}
+
+/// An environment that threads share.
+pub trait Variables: Environment + Send + Sync + std::fmt::Debug {}
+
+impl<T: Environment + Send + Sync + std::fmt::Debug> Variables for T {}
+
+/// Why a gateway did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The spec is wrong, or cannot run here.
+    #[error("the spec was refused")]
+    Invalid(Box<Rejected>),
+    /// The spec is wrong, and there is no earlier revision that runs.
+    #[error("the spec was refused, and there is no earlier revision to serve: {why}")]
+    NoLastGood {
+        /// What is wrong with the spec.
+        rejected: Box<Rejected>,
+        /// Why there is none.
+        why: String,
+    },
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A listener cannot be made.
+    #[error(transparent)]
+    Listen(#[from] BindError),
+    /// The system gives no sockets, threads, randomness.
+    #[error("the system refuses: {0}")]
+    System(String),
+}
+
+/// Starts a gateway: loads, compiles, prepares, takes the state directory, listens. It serves when this returns.
+///
+/// Must be called on a multi-threaded tokio runtime, or at least one whose blocking pool runs.
+///
+/// # Errors
+/// [`StartError`]; then nothing of it runs any more.
+pub async fn start(options: Options) -> Result<Running, StartError> {
+    let origin = Origin::new(&options.paths);
+    let metrics = Metrics::new();
+    let services = Services {
+        clients: Arc::new(Clients::new(Proxies::from_env(&*options.env), Arc::new(SystemLookup))),
+        health: Arc::new(Health::default()),
+        metrics: Arc::clone(&metrics),
+        env: Arc::clone(&options.env) as Arc<dyn Environment + Send + Sync>,
+        base_dir: origin.base().to_owned(),
+        mock_url: None,
+    };
+    let mut begin = Begin { origin, services, upstream: Upstream::default() };
+    let (loaded, disk) = begin.load_disk().await;
+    let (ready, store, rejected) = match loaded {
+        Ok(ready) => (ready, None, None),
+        Err(rejected) if options.on_invalid == OnInvalid::LastGood => match begin.last_good(&rejected, &options).await {
+            Ok((ready, store)) => (ready, Some(store), Some(rejected)),
+            Err(error) => return Err(error),
+        },
+        Err(rejected) => return Err(StartError::Invalid(Box::new(rejected))),
+    };
+    let plan = Arc::clone(&ready.candidate.plan);
+    let acceptor = begin.acceptor(&ready.candidate)?;
+    let log = AccessLog::open(&plan.telemetry.access_log, metrics.access_log_dropped());
+    let log =
+        log.map_err(|error| cannot_run(&ready.candidate, "/telemetry/access_log", &format!("the access log cannot be opened: {error}")))?;
+    let store = match store {
+        Some(store) => store,
+        None => open_store(PathBuf::from(&plan.gateway.state), Arc::clone(&options.clock)).await?,
+    };
+    let client = Listener::tcp(&plan.gateway.listen).await?;
+    let admin = admin_listener(&plan.gateway.admin).await?;
+    let ready = number(ready, Arc::clone(&store)).await?;
+    let Begin { origin, services, upstream } = begin;
+    let assembled = Assembled { origin, services, upstream, ready, rejected, disk, store, acceptor, log, client, admin };
+    super::running::run(assembled, options)
+}
+
+/// The files that a load read, with what it mentions; kept for watching.
+pub(super) struct OnDisk {
+    pub(super) sources: Sources,
+    pub(super) mentions: Mentions,
+}
+
+struct Begin {
+    origin: Origin,
+    services: Services,
+    upstream: Upstream,
+}
+
+impl Begin {
+    /// Loads the files and makes them ready to serve.
+    async fn load_disk(&mut self) -> (Result<Ready, Rejected>, OnDisk) {
+        let read = self.read(From::Disk).await;
+        let sources = match &read {
+            Ok(candidate) => candidate.loaded.sources.clone(),
+            Err(rejected) => rejected.sources.clone(),
+        };
+        let disk = OnDisk { mentions: Mentions::find(&sources, self.origin.base()), sources };
+        match read {
+            Ok(candidate) => (self.ready(candidate).await, disk),
+            Err(rejected) => (Err(rejected), disk),
+        }
+    }
+
+    async fn read(&self, from: From) -> Result<Candidate, Rejected> {
+        let (origin, env) = (self.origin.clone(), Arc::clone(&self.services.env));
+        blocking(move || candidate::read(from, &origin, &*env)).await
+    }
+
+    async fn ready(&mut self, candidate: Candidate) -> Result<Ready, Rejected> {
+        match self.upstream.url_for(&candidate.plan).await {
+            Ok(url) => self.services.mock_url = url,
+            Err(error) => tracing::error!(%error, "the built-in mock did not start"),
+        }
+        let services = self.services.clone();
+        blocking(move || {
+            // The access log is opened once, below; here it is as if it were open already.
+            let log = candidate.plan.telemetry.access_log.clone();
+            ready::prepare(candidate, &services, Some(&log))
+        })
+        .await
+    }
+
+    /// Takes the newest revision of the state directory that can run.
+    async fn last_good(&mut self, rejected: &Rejected, options: &Options) -> Result<(Ready, Arc<Revisions>), StartError> {
+        let store = open_store(state_of(&rejected.sources), Arc::clone(&options.clock)).await?;
+        let none = |why: String| StartError::NoLastGood { rejected: Box::new(rejected.clone()), why };
+        let reading = Arc::clone(&store);
+        let latest =
+            tokio::task::spawn_blocking(move || reading.latest()).await.map_err(|error| StartError::System(error.to_string()))??;
+        let latest = latest.ok_or_else(|| none("the state directory holds none".to_owned()))?;
+        let number = latest.info.number;
+        let read = self.read(From::Memory(Texts { files: latest.files, paths: latest.paths })).await;
+        let ready = match read {
+            Ok(candidate) => self.ready(candidate).await,
+            Err(error) => Err(error),
+        };
+        match ready {
+            Ok(ready) => Ok((ready, store)),
+            Err(error) => {
+                let first = error.diagnostics.first().map(|found| found.message.clone()).unwrap_or_default();
+                Err(none(format!("revision {number} was refused as well ({first})")))
+            }
+        }
+    }
+
+    fn acceptor(&self, candidate: &Candidate) -> Result<Option<Acceptor>, StartError> {
+        let Some(tls) = &candidate.plan.gateway.tls else { return Ok(None) };
+        let (certificate, key) = (self.origin.base().join(&tls.cert), self.origin.base().join(&tls.key));
+        match Acceptor::from_pem_files(&certificate, &key) {
+            Ok(acceptor) => Ok(Some(acceptor)),
+            Err(error) => Err(cannot_run(candidate, "/gateway/tls", &error.to_string())),
+        }
+    }
+}
+
+fn cannot_run(candidate: &Candidate, place: &str, message: &str) -> StartError {
+    let loaded = &candidate.loaded;
+    let diagnostic = Diagnostic::error(codes::CANNOT_RUN, message).at(loaded.spans.value(place)).pointer(place);
+    StartError::Invalid(Box::new(Rejected { sources: loaded.sources.clone(), diagnostics: vec![diagnostic] }))
+}
+
+/// Gives the table its revision: that of the newest one if it is the same plan, else the next.
+async fn number(mut ready: Ready, store: Arc<Revisions>) -> Result<Ready, StartError> {
+    let latest = store.latest_info();
+    if let Some(latest) = latest.as_ref().filter(|latest| latest.digest == ready.candidate.digest) {
+        ready.table.revision = latest.number;
+        return Ok(ready);
+    }
+    let summary = match latest {
+        None => "first revision".to_owned(),
+        Some(latest) => format!("changed since revision {} while the gateway was down", latest.number),
+    };
+    let new = new_revision(&ready.candidate, &Provenance::files("start"), summary);
+    let kept = tokio::task::spawn_blocking(move || store.append(new)).await.map_err(|error| StartError::System(error.to_string()))??;
+    ready.table.revision = kept.info.number;
+    Ok(ready)
+}
+
+async fn open_store(state: PathBuf, clock: Arc<dyn Clock>) -> Result<Arc<Revisions>, StartError> {
+    let options = StoreOptions { clock, ..StoreOptions::default() };
+    let opened = tokio::task::spawn_blocking(move || Revisions::open_with(state, options)).await;
+    let store = opened.map_err(|error| StartError::System(error.to_string()))??;
+    for skipped in store.skipped() {
+        tracing::warn!(path = %skipped.path.display(), why = skipped.why, "a file of the state directory is no readable revision");
+    }
+    Ok(Arc::new(store))
+}
+
+/// Glances at a refused spec for its state directory: the last file that names one, as it is written there.
+fn state_of(sources: &Sources) -> PathBuf {
+    let named = sources.0.iter().rev().find_map(|source| {
+        let value: serde_json::Value = serde_yaml::from_str(&source.text).ok()?;
+        value.pointer("/gateway/state")?.as_str().filter(|state| !state.contains("${")).map(PathBuf::from)
+    });
+    named.unwrap_or_else(|| PathBuf::from(".bifrost"))
+}
+
+async fn admin_listener(admin: &plan::Admin) -> Result<Listener, StartError> {
+    match admin {
+        plan::Admin::Tcp { listen, .. } => Ok(Listener::tcp(listen).await?),
+        plan::Admin::Unix(path) => {
+            let path = Path::new(path);
+            if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
+                private(directory).map_err(|source| BindError::Io { place: directory.display().to_string(), source })?;
+            }
+            Ok(Listener::unix(path)?)
+        }
+    }
+}
+
+/// Makes a directory that only its owner may enter. One that exists is left as it is: it may be others' as well.
+fn private(directory: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::DirBuilderExt as _;
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+/// Returns how the admin API is reached.
+pub(super) fn admin_address(plan: &Plan, admin: &Listener) -> String {
+    match (&plan.gateway.admin, admin.local_addr()) {
+        (plan::Admin::Unix(path), _) => format!("unix:{path}"),
+        (plan::Admin::Tcp { .. }, Some(address)) => format!("http://{address}"),
+        (plan::Admin::Tcp { listen, .. }, None) => format!("http://{listen}"),
+    }
+}
