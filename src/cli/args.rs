@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::output::Sink;
-use super::{apply, chat, completion, diff, explain, history, init, key, mock, render, rollback, schema, status, validate, version};
+use super::{apply, chat, completion, diff, explain, history, init, key, mock, render, rollback, schema, serve, status, validate, version};
 use crate::base::Span;
 
 /// The command line.
@@ -33,6 +33,7 @@ const EXAMPLES: &str = "\
 Examples:
   bifrostctl init                                  # write a gateway.yaml to start from
   bifrostctl validate                              # check it
+  bifrostctl serve                                 # run the gateway
   bifrostctl diff --against git:origin/main        # what it would change
   bifrostctl apply                                 # change the running gateway
   bifrostctl key new --name web                    # make a virtual key
@@ -95,6 +96,7 @@ pub(crate) enum Command {
     Schema(schema::Args),
     Diff(diff::Args),
     Apply(apply::Args),
+    Serve(serve::Args),
     Status(status::Args),
     History(history::Args),
     Rollback(rollback::Args),

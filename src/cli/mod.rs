@@ -29,6 +29,7 @@ mod render;
 mod rollback;
 mod runtime;
 mod schema;
+mod serve;
 mod settle;
 mod status;
 mod table_text;
@@ -97,6 +98,7 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
         Command::Key(args) => (args.name(), key::FORMATS),
         Command::Chat(_) => ("chat", chat::FORMATS),
         Command::Mock(_) => ("mock", mock::FORMATS),
+        Command::Serve(_) => ("serve", serve::FORMATS),
         Command::Completion(_) => ("completion", completion::FORMATS),
         Command::Version(_) => ("version", version::FORMATS),
     }
@@ -117,6 +119,7 @@ fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit
         Command::Key(args) => key::run(args, context),
         Command::Chat(args) => chat::run(args, context),
         Command::Mock(args) => mock::run(args, context),
+        Command::Serve(args) => serve::run(args, context),
         Command::Completion(args) => completion::run(args),
         Command::Version(_) => version::run(),
     }

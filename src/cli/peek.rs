@@ -68,7 +68,7 @@ fn loaded(context: &Context<'_>) -> Option<Spec> {
 }
 
 /// Turns an address that is listened on into one that can be dialled: any address is reached as this machine.
-fn reachable(listen: &str) -> String {
+pub(crate) fn reachable(listen: &str) -> String {
     match listen.rsplit_once(':') {
         Some(("0.0.0.0" | "", port)) => format!("127.0.0.1:{port}"),
         Some(("[::]", port)) => format!("[::1]:{port}"),

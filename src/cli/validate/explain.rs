@@ -7,7 +7,7 @@ use crate::cli::exit::CommandError;
 use crate::cli::output::Outcome;
 use crate::cli::table_text;
 use crate::plan::codes::Code;
-use crate::{plan, spec};
+use crate::{control, plan, spec};
 
 /// Columns of explanations.
 const WIDTH: usize = 80;
@@ -15,7 +15,7 @@ const WIDTH: usize = 80;
 /// Returns every code there is, in order.
 pub(crate) fn all() -> impl Iterator<Item = Code> {
     let spec = spec::codes::CODES.iter().map(|code| Code { code: code.code, title: code.title, explanation: code.explanation });
-    spec.chain(plan::codes::CODES.iter().chain(codes::CODES).copied())
+    spec.chain(plan::codes::CODES.iter().chain(control::codes::CODES).chain(codes::CODES).copied())
 }
 
 /// Finds a code, whatever its case.

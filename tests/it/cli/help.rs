@@ -11,6 +11,7 @@ pub(super) const COMMANDS: &[&[&str]] = &[
     &["schema"],
     &["diff"],
     &["apply"],
+    &["serve"],
     &["status"],
     &["history"],
     &["rollback"],

@@ -13,6 +13,7 @@ mod key;
 mod mock;
 mod render;
 mod repository;
+mod serve;
 mod status;
 mod streams;
 mod validate;
