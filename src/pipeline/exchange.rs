@@ -33,6 +33,7 @@ pub(super) struct Attempt {
 pub(super) struct Open {
     pub(super) jitter: f64,
     /// The right to probe, held until the stream shows how the target is.
+    #[expect(dead_code, reason = "a guard: what counts is when it is dropped")]
     pub(super) probe: Option<Probe>,
 }
 

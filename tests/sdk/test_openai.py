@@ -1,0 +1,158 @@
+"""The official OpenAI SDK for Python through a gateway at SDK_URL, whose upstream is the built-in mock."""
+
+import asyncio
+import os
+import unittest
+
+import openai
+
+URL = os.environ["SDK_URL"] + "/v1"
+KEY = "sk-bf-sdk-test"
+HI = [{"role": "user", "content": "Say hello"}]
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "get_weather",
+        "description": "Weather of a city",
+        "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
+    },
+}
+
+
+def client(**options):
+    return openai.OpenAI(**{"base_url": URL, "api_key": KEY, "max_retries": 0, "timeout": 20, **options})
+
+
+class Answers(unittest.TestCase):
+    def test_chat(self):
+        answer = client().chat.completions.create(model="fast", messages=HI)
+        self.assertEqual(answer.object, "chat.completion")
+        self.assertEqual(answer.choices[0].finish_reason, "stop")
+        self.assertTrue(answer.choices[0].message.content)
+        self.assertEqual(answer.usage.total_tokens, answer.usage.prompt_tokens + answer.usage.completion_tokens)
+
+    def test_a_stream_adds_up_to_the_whole_answer(self):
+        whole = client().chat.completions.create(model="fast", messages=HI).choices[0].message.content
+        chunks = list(client().chat.completions.create(model="fast", messages=HI, stream=True))
+        self.assertEqual("".join(c.choices[0].delta.content or "" for c in chunks), whole)
+        self.assertTrue(all(c.usage is None for c in chunks), "usage that nobody asked for is hidden")
+        self.assertEqual(chunks[-1].choices[0].finish_reason, "stop")
+
+    def test_usage_in_a_stream_comes_when_it_was_asked_for(self):
+        stream = client().chat.completions.create(
+            model="fast", messages=HI, stream=True, stream_options={"include_usage": True}
+        )
+        last = list(stream)[-1]
+        self.assertEqual(last.choices, [])
+        self.assertGreater(last.usage.total_tokens, 0)
+
+    def test_the_stream_helper_accumulates(self):
+        with client().chat.completions.stream(model="fast", messages=HI) as stream:
+            stream.until_done()
+            final = stream.get_final_completion()
+        self.assertTrue(final.choices[0].message.content)
+
+    def test_tools(self):
+        answer = client().chat.completions.create(model="fast", messages=HI, tools=[WEATHER], tool_choice="required")
+        call = answer.choices[0].message.tool_calls[0]
+        self.assertEqual(call.function.name, "get_weather")
+        self.assertEqual(answer.choices[0].finish_reason, "tool_calls")
+        again = HI + [answer.choices[0].message, {"role": "tool", "tool_call_id": call.id, "content": "sunny"}]
+        self.assertTrue(client().chat.completions.create(model="fast", messages=again, tools=[WEATHER]).choices)
+
+    def test_streamed_tools(self):
+        stream = client().chat.completions.create(
+            model="fast", messages=HI, tools=[WEATHER], tool_choice="required", stream=True
+        )
+        arguments, names = "", []
+        for chunk in stream:
+            for call in chunk.choices[0].delta.tool_calls or []:
+                arguments += call.function.arguments or ""
+                names += [call.function.name] if call.function.name else []
+        self.assertEqual(names, ["get_weather"])
+        self.assertTrue(arguments.startswith("{") and arguments.endswith("}"))
+
+    def test_completions(self):
+        answer = client().completions.create(model="fast", prompt="Once upon")
+        self.assertTrue(answer.choices[0].text)
+        chunks = list(client().completions.create(model="fast", prompt="Once upon", stream=True))
+        self.assertEqual("".join(c.choices[0].text for c in chunks), answer.choices[0].text)
+
+    def test_embeddings(self):
+        answer = client().embeddings.create(model="embed", input=["one", "two"])
+        self.assertEqual([item.index for item in answer.data], [0, 1])
+        self.assertGreater(len(answer.data[0].embedding), 8)
+
+    def test_models(self):
+        names = [model.id for model in client().models.list()]
+        self.assertIn("fast", names)
+        self.assertNotIn("secret", names, "what the key may not use is not listed")
+        self.assertEqual(client().models.retrieve("fast").id, "fast")
+
+    def test_an_alias_fails_over(self):
+        self.assertTrue(client().chat.completions.create(model="steady", messages=HI).choices)
+        self.assertGreater(len(list(client().chat.completions.create(model="steady", messages=HI, stream=True))), 2)
+
+    def test_the_raw_answer_tells_the_request_id_and_the_revision(self):
+        raw = client().chat.completions.with_raw_response.create(model="fast", messages=HI)
+        self.assertTrue(raw.headers["x-bifrost-request-id"])
+        self.assertGreater(int(raw.headers["x-bifrost-revision"]), 0)
+
+    def test_async(self):
+        async def talk():
+            async with openai.AsyncOpenAI(base_url=URL, api_key=KEY, max_retries=0) as one:
+                stream = await one.chat.completions.create(model="fast", messages=HI, stream=True)
+                return [chunk async for chunk in stream]
+
+        self.assertGreater(len(asyncio.run(talk())), 2)
+
+
+class Errors(unittest.TestCase):
+    def refused(self, kind, model="fast", **options):
+        with self.assertRaises(kind) as caught:
+            client(**options).chat.completions.create(model=model, messages=HI)
+        self.assertIs(type(caught.exception), kind)
+        return caught.exception
+
+    def test_a_wrong_key(self):
+        self.assertEqual(self.refused(openai.AuthenticationError, api_key="sk-wrong").code, "invalid_api_key")
+
+    def test_a_model_that_the_key_may_not_use(self):
+        self.assertEqual(self.refused(openai.PermissionDeniedError, "secret").code, "forbidden")
+
+    def test_a_model_that_does_not_exist(self):
+        self.assertIn("Did you mean `fast`?", str(self.refused(openai.NotFoundError, "fsat")))
+
+    def test_a_rate_limit_upstream(self):
+        error = self.refused(openai.RateLimitError, "limited")
+        self.assertGreaterEqual(int(error.response.headers["retry-after"]), 1)
+
+    def test_no_money_upstream_is_not_the_clients_fault(self):
+        self.assertEqual(self.refused(openai.InternalServerError, "broke").status_code, 502)
+
+    def test_our_credential_refused_upstream_is_not_the_clients_fault(self):
+        self.assertEqual(self.refused(openai.InternalServerError, "locked").status_code, 502)
+
+    def test_an_upstream_that_is_down(self):
+        self.assertGreaterEqual(self.refused(openai.InternalServerError, "down").status_code, 502)
+
+    def test_a_prompt_that_is_too_long(self):
+        self.assertEqual(self.refused(openai.BadRequestError, "too-long").code, "context_length_exceeded")
+
+    def test_a_request_that_the_upstream_refuses(self):
+        self.refused(openai.UnprocessableEntityError, "refused")
+
+    def test_a_stream_that_is_cut_raises_instead_of_ending(self):
+        seen = 0
+        with self.assertRaises(openai.APIError):
+            for _ in client().chat.completions.create(model="cut", messages=HI, stream=True):
+                seen += 1
+        self.assertGreater(seen, 0)
+
+    def test_a_body_that_is_no_chat_request(self):
+        with self.assertRaises(openai.BadRequestError):
+            client().post("/chat/completions", body={"messages": HI}, cast_to=object)
+
+
+if __name__ == "__main__":
+    unittest.main()
