@@ -16,7 +16,7 @@ use super::watch::Trigger;
 use super::watched::Mentions;
 use super::writer::{Outcome, Provenance, Refusal, Writer};
 use crate::plan::diff::{Diff, diff};
-use crate::spec::{Disk, Files as _, Rejected, report};
+use crate::spec::{Disk, Files as _, Rejected, Severity, report};
 
 /// What is asked for.
 #[derive(Debug)]
@@ -204,8 +204,10 @@ fn standing(origin: &Origin, mentions: &Mentions) -> Vec<String> {
     names
 }
 
+/// Describes what is suspicious; notes are for `validate`.
 fn warnings(candidate: &Candidate) -> Vec<Value> {
-    match report::json(&candidate.warnings, &candidate.loaded.sources) {
+    let warnings: Vec<_> = candidate.warnings.iter().filter(|found| found.severity != Severity::Info).cloned().collect();
+    match report::json(&warnings, &candidate.loaded.sources) {
         Value::Array(warnings) => warnings,
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => Vec::new(),
     }

@@ -43,7 +43,7 @@ impl Front {
             let on_gateway = self.gateway.live.load().plan.telemetry.metrics == MetricsOn::Gateway;
             return on_gateway.then(|| respond(200, telemetry::CONTENT_TYPE, self.shared.metrics.encode()));
         }
-        let probe = probe::answer(&self.shared, path)?;
+        let probe = probe::answer(&self.shared, path, false)?;
         Some(respond(probe.status, "application/json", probe.body.to_string()))
     }
 }

@@ -15,14 +15,15 @@ pub(super) struct Probe {
     pub(super) body: Value,
 }
 
-/// Answers a probe; none for any other path. What it says is no secret: a load balancer carries no token.
-pub(super) fn answer(shared: &Shared, path: &str) -> Option<Probe> {
+/// Answers a probe; none for any other path. Whoever asks carries no token, so that only the admin listener is told details.
+pub(super) fn answer(shared: &Shared, path: &str, is_admin: bool) -> Option<Probe> {
     match path {
         "/livez" => Some(Probe { status: 200, body: json!({"status": "alive"}) }),
         "/readyz" if shared.is_draining() => {
             let reasons = ["the gateway is ending: it finishes what runs and takes nothing new"];
             Some(Probe { status: 503, body: json!({"status": "draining", "reasons": reasons}) })
         }
+        "/readyz" if !is_admin => Some(Probe { status: 200, body: json!({"status": "ready", "reasons": []}) }),
         "/readyz" => {
             let revision = shared.live.revision();
             let mut notes = Vec::new();

@@ -78,7 +78,7 @@ pub enum StartError {
 
 /// Starts a gateway: loads, compiles, prepares, takes the state directory, listens. It serves when this returns.
 ///
-/// Must be called on a multi-threaded tokio runtime, or at least one whose blocking pool runs.
+/// Must be called on a tokio runtime with time and I/O.
 ///
 /// # Errors
 /// [`StartError`]; then nothing of it runs any more.

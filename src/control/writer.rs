@@ -19,7 +19,7 @@ use super::{codes, signals};
 use crate::base::Digest;
 use crate::plan::diff::Diff;
 use crate::server::{Acceptor, Stop};
-use crate::spec::{Rejected, report};
+use crate::spec::{Rejected, Severity, report};
 use crate::store::NewRevision;
 use crate::table::Services;
 use crate::telemetry::{AccessLog, OTHER};
@@ -336,15 +336,17 @@ impl Writer {
 
     /// Logs a bad state of the files once, and describes it.
     fn refused(&self, trigger: &'static str, outcome: &'static str, rejected: &Rejected) -> Value {
-        let found = report::json(&rejected.diagnostics, &rejected.sources);
+        // Notes and warnings did not refuse it.
+        let errors: Vec<_> = rejected.diagnostics.iter().filter(|found| found.severity == Severity::Error).cloned().collect();
+        let found = report::json(&errors, &rejected.sources);
         let state = Digest::of_parts([rejected.sources.digest().as_bytes().as_slice(), found.to_string().as_bytes()]);
         if self.shared.record(|record| record.is_news(state)) {
-            let first = rejected.diagnostics.first().map(|found| {
+            let first = errors.first().map(|found| {
                 let place =
                     found.location.and_then(|place| rejected.sources.place(place)).map(|place| format!("{place}: ")).unwrap_or_default();
                 format!("{place}[{}] {}", found.code, found.message)
             });
-            let (errors, first) = (rejected.diagnostics.len(), first.unwrap_or_default());
+            let (errors, first) = (errors.len(), first.unwrap_or_default());
             tracing::warn!(trigger, outcome, errors, first, "the spec was refused; what ran before still runs");
         }
         found

@@ -56,7 +56,7 @@ impl Admin {
     async fn answer(&self, request: Request<RequestBody>, peer: Peer) -> Result<Answer, Reply> {
         let (head, body) = request.into_parts();
         let get = matches!(head.method, Method::GET | Method::HEAD);
-        if let Some(answer) = probe::answer(&self.shared, head.uri.path()) {
+        if let Some(answer) = probe::answer(&self.shared, head.uri.path(), true) {
             return if get { Ok(answer.into()) } else { Err(wrong_method("GET")) };
         }
         let caller = Caller::find(&head.headers, peer, &self.shared.live.load().plan.gateway.admin)?;
