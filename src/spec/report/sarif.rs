@@ -12,6 +12,9 @@ use super::place::{Place, Text, Texts};
 use super::{in_file_order, shown};
 use crate::base::Digest;
 
+/// Bytes of a line that tell its finding from others.
+const LINE_BYTES: usize = 400;
+
 /// Writes diagnostics as one SARIF log, in file order.
 ///
 /// `explain` gives the help text of a code. A finding without a place is put on the first line of the first file, since GitHub
@@ -121,7 +124,10 @@ fn location(file: &Text<'_>, place: Option<Place>) -> Value {
 fn fingerprint(diagnostic: &Diagnostic, file: Option<&Text<'_>>, place: Option<Place>, message: &str) -> String {
     let path = file.map_or("", |file| file.path.as_str());
     let line = match (file, place) {
-        (Some(file), Some(place)) => file.shown(file.line(place.line)),
+        (Some(file), Some(place)) => {
+            let line = file.line(place.line);
+            file.shown(line.start..file.floor(line.end.min(line.start + LINE_BYTES)))
+        }
         _ => message.to_owned(),
     };
     let subject = diagnostic.pointer.as_deref().unwrap_or_else(|| line.trim());

@@ -83,3 +83,22 @@ proptest! {
         prop_assert!(reports[3].chars().count() <= 60_000);
     }
 }
+
+#[test]
+fn a_finding_costs_the_same_on_a_line_of_two_megabytes() {
+    let text = "a: {b: [c, d]}, ".repeat(130_000);
+    let (step, count) = (text.len() / 2_000, 2_000);
+    let sources = Sources(vec![Source { path: "a.yaml".into(), digest: Digest::of(text.as_bytes()), redacted: vec![10..20], text }]);
+    let location = |n: usize| Location { file: 0, start: n * step, end: n * step + 6 };
+    let diagnostics: Vec<Diagnostic> = (0..count).map(|n| Diagnostic::error("BF0207", "no such thing").at(Some(location(n)))).collect();
+    let started = std::time::Instant::now();
+    let lengths = [
+        human(&diagnostics, &sources, false).len(),
+        json(&diagnostics, &sources).to_string().len(),
+        github(&diagnostics, &sources).len(),
+        markdown(&diagnostics, &sources).len(),
+        sarif(&diagnostics, &sources, &|_| None).to_string().len(),
+    ];
+    // About a second without optimisation; minutes when each finding reads the line.
+    assert!(started.elapsed().as_secs() < 20, "{:?} for {lengths:?}", started.elapsed());
+}
