@@ -79,6 +79,8 @@ fn every_spec_in_a_page_compiles_without_a_warning() {
     for (path, page) in pages() {
         for text in blocks(&page, "yaml").into_iter().filter(|text| text.starts_with("version: 1")) {
             seen += 1;
+            // A page may shorten a digest for its readers.
+            let text = text.replace("3b1f…", &"3b1f".repeat(16));
             let files = Memory(BTreeMap::from([("gateway.yaml".into(), text.into_bytes())]));
             let inputs = Inputs { files: &files, paths: &["gateway.yaml".into()], env: &BTreeMap::new(), strict_env: true };
             let (found, sources) = match load(&inputs) {
@@ -128,5 +130,5 @@ fn every_command_line_in_a_page_is_one() {
             seen += 1;
         }
     }
-    assert!(seen >= 5, "the pages have {seen} command lines");
+    assert!(seen >= 10, "the pages have {seen} command lines");
 }

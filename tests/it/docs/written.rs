@@ -74,6 +74,7 @@ fn access_log() -> String {
             target: ("openai", "gpt-4.1-mini"),
             credential: Some("default"),
             outcome: "upstream_overload",
+            detail: Some("upstream status 503 Service Unavailable"),
             status: Some(503),
             ms: 41,
             ..AttemptEntry::default()
