@@ -37,7 +37,7 @@ codes! {
     FILE_UNREADABLE "BF0002" "file cannot be read"
         "The path is a directory, or the operating system does not allow the file to be read."
     TOO_LARGE "BF0003" "file is too large"
-        "One file may have 2 MiB, and all files of a spec together 8 MiB: a spec is reviewed by people."
+        "One file may have 2 MiB and 250,000 values, and all files of a spec together 8 MiB: a spec is reviewed by people."
     NOT_UTF8 "BF0004" "file is not UTF-8"
         "Specs are UTF-8 text, with or without a byte order mark. Editors save as UTF-8 on request; `iconv -f utf-16 -t utf-8` converts."
     EMPTY "BF0005" "file is empty"

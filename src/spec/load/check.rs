@@ -110,7 +110,10 @@ impl Check<'_, '_> {
         let name = if pointer.is_empty() { "the spec".to_owned() } else { format!("`{}`", dotted(pointer)) };
         let place = Place { pointer, name, node, entry: self.index.entry(pointer), spot: shape().at(pointer) };
         match error.kind() {
-            Fault::AdditionalProperties { unexpected } => unexpected.iter().for_each(|field| self.unknown(&place, field)),
+            Fault::AdditionalProperties { unexpected } => {
+                let absent: Vec<&str> = place.spot.fields().into_iter().filter(|known| node.entry(known).is_none()).collect();
+                unexpected.iter().for_each(|field| self.unknown(&place, field, &absent));
+            }
             Fault::Required { property } => self.missing(&place, property.as_str().unwrap_or_default()),
             fault => {
                 if self.told.insert(pointer.to_owned()) {
@@ -137,14 +140,14 @@ impl Check<'_, '_> {
         }
     }
 
-    fn unknown(&mut self, place: &Place<'_>, field: &str) {
+    /// Reports a field that does not exist; `absent` are those that do and are not there.
+    fn unknown(&mut self, place: &Place<'_>, field: &str, absent: &[&str]) {
         // Reported already: keys are not interpolated.
         if field.contains("${") {
             return;
         }
         let mut pointer = place.pointer.to_owned();
         push(&mut pointer, field);
-        let absent: Vec<&str> = place.spot.fields().into_iter().filter(|known| place.node.entry(known).is_none()).collect();
         let within = if place.pointer.is_empty() { String::new() } else { format!(" in {}", place.name) };
         let help = match nearest(field, absent.iter().copied()) {
             Some(near) => {

@@ -15,6 +15,9 @@ use crate::base::glob;
 use crate::spec::codes;
 use crate::spec::{Diagnostic, Location};
 
+/// Most entries of `include`; each may list a directory.
+const LIST_LIMIT: usize = 1_000;
+
 /// Reads a file of the command line and everything that it includes. `mains` are all files of the command line.
 pub(super) fn layer(reading: &mut Reading<'_>, path: &Path, mains: &[PathBuf]) -> Option<Node> {
     let index = reading.open(path, None)?;
@@ -70,8 +73,11 @@ fn patterns(reading: &mut Reading<'_>, list: &Entry) -> Vec<(String, Location)> 
         invalid(reading, list.node.at, "`include` is a list of paths", "write `include: [teams/*.yaml]`");
         return Vec::new();
     };
+    if let Some(first) = nodes.get(LIST_LIMIT) {
+        invalid(reading, first.at, "more than 1,000 entries", "name several files with `*`");
+    }
     let mut patterns = Vec::new();
-    for node in nodes {
+    for node in nodes.iter().take(LIST_LIMIT) {
         match node.text() {
             Some(text) if text.contains("${") => {
                 invalid(

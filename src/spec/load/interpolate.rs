@@ -89,21 +89,23 @@ impl Walk<'_, '_, '_> {
     }
 
     fn fill(&mut self, text: &str, pieces: &[Piece<'_>], at: Location, spot: &Spot<'_>) -> Outcome {
+        let written = self.reading.source(at.file).and_then(|source| source.text.get(at.start..at.end)).unwrap_or_default();
+        let begins = Begins { text: begins(text), written: begins(written) };
         let mut filled = String::with_capacity(text.len());
         let (mut wrong, mut unset) = (false, false);
         for piece in pieces {
             let outcome = match piece {
                 Piece::Text(text) => Outcome::Known((*text).to_owned()),
                 Piece::Malformed { why, range } => {
-                    self.report(codes::INTERPOLATION_MALFORMED, (*why).to_owned(), self.place(text, range, at), FORMS)
+                    self.report(codes::INTERPOLATION_MALFORMED, (*why).to_owned(), self.place(text, range, at, &begins), FORMS)
                 }
                 Piece::Env { range, .. } | Piece::File { range, .. } if spot.is_sensitive() => {
                     let message = "an interpolation would put a secret into the configuration".to_owned();
                     let help = "write a reference: `{env: NAME}` or `{file: PATH}`";
-                    self.report(codes::SECRET_INTERPOLATED, message, self.place(text, range, at), help)
+                    self.report(codes::SECRET_INTERPOLATED, message, self.place(text, range, at, &begins), help)
                 }
-                Piece::Env { name, default, range } => self.variable(name, *default, self.place(text, range, at)),
-                Piece::File { path, range } => self.file(path, at.file, self.place(text, range, at)),
+                Piece::Env { name, default, range } => self.variable(name, *default, self.place(text, range, at, &begins)),
+                Piece::File { path, range } => self.file(path, at.file, self.place(text, range, at, &begins)),
             };
             match self.within_budget(outcome, at) {
                 Outcome::Known(part) => filled.push_str(&part),
@@ -162,20 +164,27 @@ impl Walk<'_, '_, '_> {
     }
 
     /// Finds a part of a value in the file: the same occurrence of `${` there, if what follows is the same too.
-    fn place(&self, text: &str, range: &Range<usize>, at: Location) -> Location {
+    fn place(&self, text: &str, range: &Range<usize>, at: Location, begins: &Begins) -> Location {
         let exact = || {
-            let written = self.reading.source(at.file)?.text.get(at.start..at.end)?;
             let wanted = text.get(range.clone())?;
-            let count = text.get(..range.start)?.matches("${").count();
-            let (start, _) = written.match_indices("${").nth(count)?;
-            written.get(start..)?.starts_with(wanted).then_some(Location {
-                file: at.file,
-                start: at.start + start,
-                end: at.start + start + wanted.len(),
-            })
+            let count = begins.text.binary_search(&range.start).ok()?;
+            let start = at.start + begins.written.get(count)?;
+            let end = start + wanted.len();
+            let written = self.reading.source(at.file)?.text.get(start..end.min(at.end))?;
+            (written == wanted).then_some(Location { file: at.file, start, end })
         };
         exact().unwrap_or(at)
     }
+}
+
+/// Where each `${` stands: in a value, and in its spelling in the file.
+struct Begins {
+    text: Vec<usize>,
+    written: Vec<usize>,
+}
+
+fn begins(text: &str) -> Vec<usize> {
+    text.match_indices("${").map(|(at, _)| at).collect()
 }
 
 const FORMS: &str = "the forms are `${env:NAME}`, `${env:NAME:-default}` and `${file:PATH}`; `$${` is a `${` that stays as it is";

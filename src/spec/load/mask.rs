@@ -80,18 +80,25 @@ pub(super) fn unread(text: &str) -> Vec<Range<usize>> {
 /// Finds the values of names for secrets in a line; references stay readable.
 fn secret_values(line: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
-    for (colon, _) in line.match_indices(':') {
-        let name = line.get(..colon).unwrap_or_default().trim_end_matches(['"', '\'', ' ']);
+    let mut from = 0;
+    while let Some(colon) = line.get(from..).and_then(|rest| rest.find(':')).map(|at| from + at) {
+        let name = line.get(from..colon).unwrap_or_default().trim_end_matches(['"', '\'', ' ']);
         let name = name.rsplit(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))).next().unwrap_or_default();
-        let rest = line.get(colon + 1..).unwrap_or_default();
+        from = colon + 1;
+        let rest = line.get(from..).unwrap_or_default();
         let value = rest.trim_start();
-        let begin = colon + 1 + rest.len() - value.len();
+        if !is_secret_name(name) || value.starts_with(['{', '[', '&', '*']) {
+            continue;
+        }
+        let begin = from + rest.len() - value.len();
         let quoted = value.starts_with(['"', '\'']);
         let end = if quoted { None } else { value.find([',', '}', ']']) };
         let length = value.get(..end.unwrap_or(value.len())).unwrap_or_default().trim_end().len();
-        if is_secret_name(name) && length > 0 && !value.starts_with(['{', '[', '&', '*']) && value.get(..length) != Some("none") {
+        if length > 0 && value.get(..length) != Some("none") {
             found.push(begin..begin + length);
         }
+        // What was looked at is not looked at again, or a line of nothing but colons would take for ever.
+        from = begin + length;
     }
     found
 }

@@ -18,17 +18,25 @@ use crate::spec::{Diagnostic, Location};
 pub(super) const DEPTH_LIMIT: usize = 32;
 /// Most anchors of a file.
 const ANCHOR_LIMIT: usize = 100;
-/// Most values that the aliases of a file repeat, and most bytes of text in them.
+/// Most values of a file. Bounds the memory that a load takes: a value of two bytes becomes some hundred.
+const NODE_LIMIT: usize = 250_000;
+/// Most values that the aliases of a file repeat, and most bytes of text in them. What anchors keep for them counts too.
 const COPIED_NODES: usize = 100_000;
 const COPIED_BYTES: usize = 4 << 20;
 
 /// The pass cannot go on; why was reported.
 struct Stop;
 
-/// What an anchor marks. Open while the pass is inside of it.
+/// What an anchor marks.
 enum Anchor {
+    /// The pass is still inside of it.
     Open,
-    Done { node: Node, size: Size },
+    /// More than aliases may repeat; not kept.
+    Large,
+    Done {
+        node: Node,
+        size: Size,
+    },
 }
 
 /// How much an alias repeats.
@@ -45,6 +53,7 @@ struct Pass<'t, 'f> {
     file: usize,
     found: &'f mut Vec<Diagnostic>,
     anchors: BTreeMap<usize, Anchor>,
+    nodes: usize,
     copied: Size,
     /// Where the `{` and `[` stand that are not closed yet.
     open: Vec<Location>,
@@ -60,7 +69,7 @@ pub(super) fn parse(text: &str, file: usize, found: &mut Vec<Diagnostic>) -> Opt
         block_nesting_limit: DEPTH_LIMIT,
     };
     let events = Parser::new_from_str_with_options(text, options);
-    let mut pass = Pass { events, text, file, found, anchors: BTreeMap::new(), copied: Size::default(), open: Vec::new() };
+    let mut pass = Pass { events, text, file, found, anchors: BTreeMap::new(), nodes: 0, copied: Size::default(), open: Vec::new() };
     pass.document().ok()
 }
 
@@ -120,6 +129,12 @@ impl<'t> Pass<'t, '_> {
     }
 
     fn node(&mut self, (event, span): Seen<'t>, depth: usize) -> Result<Node, Stop> {
+        self.nodes += 1;
+        if self.nodes > NODE_LIMIT {
+            let at = self.place(span);
+            self.report(codes::TOO_LARGE, "the file has more than 250,000 values", at, "");
+            return Err(Stop);
+        }
         let anchor = event.anchor_id();
         if let Some(id) = anchor {
             self.anchors.insert(id, Anchor::Open);
@@ -140,7 +155,8 @@ impl<'t> Pass<'t, '_> {
         node.doubtful |= tagged;
         if let Some(id) = anchor {
             let size = size_of(&node);
-            self.anchors.insert(id, Anchor::Done { node: node.clone(), size });
+            let kept = if self.copy(size) { Anchor::Done { node: node.clone(), size } } else { Anchor::Large };
+            self.anchors.insert(id, kept);
         }
         Ok(node)
     }
@@ -301,16 +317,15 @@ impl<'t> Pass<'t, '_> {
 
     fn alias(&mut self, id: usize, span: granit::Span, depth: usize) -> Result<Node, Stop> {
         let at = self.place(span);
-        let Some(Anchor::Done { node, size }) = self.anchors.get(&id) else {
-            self.report(codes::UNKNOWN_ANCHOR, "the alias stands inside of what it repeats", at, "");
-            return Err(Stop);
+        let size = match self.anchors.get(&id) {
+            Some(Anchor::Done { size, .. }) => *size,
+            Some(Anchor::Large) => Size { nodes: COPIED_NODES + 1, ..Size::default() },
+            Some(Anchor::Open) | None => {
+                self.report(codes::UNKNOWN_ANCHOR, "the alias stands inside of what it repeats", at, "");
+                return Err(Stop);
+            }
         };
-        let mut node = node.clone();
-        let size = *size;
-        node.at = at;
-        self.copied.nodes = self.copied.nodes.saturating_add(size.nodes);
-        self.copied.bytes = self.copied.bytes.saturating_add(size.bytes);
-        if self.copied.nodes > COPIED_NODES || self.copied.bytes > COPIED_BYTES {
+        if !self.copy(size) {
             self.report(codes::ALIAS_BUDGET, "aliases repeat more than 100,000 values or 4 MiB of text", at, "");
             return Err(Stop);
         }
@@ -318,7 +333,21 @@ impl<'t> Pass<'t, '_> {
             self.report(codes::TOO_DEEP, "more than 32 maps and lists inside one another", at, "");
             return Err(Stop);
         }
-        Ok(node)
+        match self.anchors.get(&id) {
+            Some(Anchor::Done { node, .. }) => Ok(Node { at, ..node.clone() }),
+            Some(Anchor::Open | Anchor::Large) | None => Err(Stop),
+        }
+    }
+
+    /// Counts a copy; returns whether it is within the budget.
+    fn copy(&mut self, size: Size) -> bool {
+        let nodes = self.copied.nodes.saturating_add(size.nodes);
+        let bytes = self.copied.bytes.saturating_add(size.bytes);
+        if nodes > COPIED_NODES || bytes > COPIED_BYTES {
+            return false;
+        }
+        self.copied = Size { nodes, bytes, height: 0 };
+        true
     }
 
     fn unknown_alias(&mut self, span: granit::Span) -> Node {

@@ -23,7 +23,7 @@ pub(super) fn read(root: &mut Node, reading: &mut Reading<'_>) -> BTreeMap<Strin
         if let Kind::Scalar(scalar) = &mut file.kind {
             scalar.value = Value::String(shown.clone());
         }
-        prompts.insert(shown, reading.source(index).map(|source| source.text.clone()).unwrap_or_default());
+        prompts.entry(shown).or_insert_with(|| reading.source(index).map(|source| source.text.clone()).unwrap_or_default());
     }
     prompts
 }

@@ -278,3 +278,22 @@ fn an_overlay_is_judged_alone_when_its_base_cannot_be_read() {
         ["BF0006@gateway.yaml:1:10: the `[` is never closed", "BF0101@prod.yaml:1:23: unknown field `tragets` in `models.n`"]
     );
 }
+
+#[test]
+fn a_file_of_very_many_values_is_refused_before_it_fills_the_memory() {
+    let spec = given(format!("version: 1\nproviders: [{}]\n", "x,".repeat(1_000_000)));
+    assert_eq!(spec.findings(), ["BF0003@gateway.yaml:2:500003: the file has more than 250,000 values"]);
+    let spec = given(format!("version: 1\nproviders: &a {{x: &b [{}], y: *b}}\n", "x,".repeat(150_000)));
+    assert_eq!(spec.findings(), ["BF0014@gateway.yaml:2:300029: aliases repeat more than 100,000 values or 4 MiB of text"]);
+}
+
+#[test]
+fn very_many_faults_do_not_take_for_ever() {
+    let started = std::time::Instant::now();
+    let fields: String = (0..20_000).map(|number| format!("field{number}: 1\n")).collect();
+    assert_eq!(given(fields).load().unwrap_err().diagnostics.len(), 20_002);
+    let unset = "${env:X}".repeat(20_000);
+    assert_eq!(given(format!("version: 1\nproviders: {{x: {{base_url: \"{unset}\"}}}}\n")).load().unwrap_err().diagnostics.len(), 20_000);
+    assert_eq!(given(format!("{}\n", "key:".repeat(200_000))).load().unwrap_err().diagnostics.len(), 1);
+    assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
+}
