@@ -77,7 +77,6 @@ fn access_log() -> String {
             detail: Some("upstream status 503 Service Unavailable"),
             status: Some(503),
             ms: 41,
-            ..AttemptEntry::default()
         },
         AttemptEntry {
             target: ("mistral", "mistral-small-latest"),

@@ -88,7 +88,7 @@ proptest! {
 fn a_finding_costs_the_same_on_a_line_of_two_megabytes() {
     let text = "a: {b: [c, d]}, ".repeat(130_000);
     let (step, count) = (text.len() / 2_000, 2_000);
-    let sources = Sources(vec![Source { path: "a.yaml".into(), digest: Digest::of(text.as_bytes()), redacted: vec![10..20], text }]);
+    let sources = Sources(vec![Source { path: "a.yaml".into(), digest: Digest::of(text.as_bytes()), redacted: Vec::new(), text }]);
     let location = |n: usize| Location { file: 0, start: n * step, end: n * step + 6 };
     let diagnostics: Vec<Diagnostic> = (0..count).map(|n| Diagnostic::error("BF0207", "no such thing").at(Some(location(n)))).collect();
     let started = std::time::Instant::now();
