@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use bifrostctl::catalog::{CredentialNeed, presets};
+use bifrostctl::control;
 use bifrostctl::plan::{self, expr::FACTS};
 use bifrostctl::spec::{self, AuthScheme};
 use bifrostctl::telemetry::names::ALL;
@@ -50,7 +51,9 @@ fn the_presets() -> String {
 
 fn codes() -> String {
     let mut out = String::new();
-    for (title, codes) in [("Files and fields", spec::codes::CODES), ("Meaning", plan::codes::CODES)] {
+    for (title, codes) in
+        [("Files and fields", spec::codes::CODES), ("Meaning", plan::codes::CODES), ("A running gateway", control::codes::CODES)]
+    {
         let _ = write!(out, "\n## {title}\n");
         for code in codes {
             let _ = write!(out, "\n### {}: {}\n\n{}\n", code.code, code.title, code.explanation);
