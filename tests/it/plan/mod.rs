@@ -7,5 +7,6 @@ mod diff_judgement;
 mod diff_laws;
 mod expr;
 mod generate;
+mod laws;
 pub(crate) mod prepared;
 pub(crate) mod support;
