@@ -23,6 +23,7 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan, meant: &Meant) {
             timeouts(found, name, &spec.timeouts);
         }
     }
+    optional(found, plan);
     unused(found, plan, meant);
 }
 
@@ -64,12 +65,7 @@ fn credentials(found: &mut Findings<'_>, name: &str, provider: &Provider) {
     if !found.is_unsure(&at) && provider.credentials.values().all(|credential| credential.weight == 0) {
         let problem = Diagnostic::error(codes::WEIGHTS_ZERO, format!("every credential of provider `{name}` has weight 0"))
             .help("give at least one credential a weight above 0");
-        found.add(On::Value, at.clone(), problem);
-    }
-    if provider.credentials.values().all(|credential| credential.optional && credential.secret != SecretRef::None) {
-        let references: Vec<String> = provider.credentials.values().map(|credential| format!("`{}`", credential.secret)).collect();
-        let problem = format!("without {} provider `{name}` serves nothing", references.join(" or "));
-        found.add(On::Value, at, Diagnostic::info(codes::CREDENTIALS_OPTIONAL, problem));
+        found.add(On::Value, at, problem);
     }
     if !matches!(provider.auth, AuthScheme::Header(_)) {
         return;
@@ -79,6 +75,27 @@ fn credentials(found: &mut Findings<'_>, name: &str, provider: &Provider) {
         let problem = Diagnostic::error(codes::NO_CREDENTIAL, problem).help("name where the secret is kept, or write `auth: none`");
         found.add(On::Value, pointer(&["providers", name, "credentials", credential, "secret"]), problem);
     }
+}
+
+/// Notes which providers may stand idle; one note for all of them, for a file that many people start from has many.
+fn optional(found: &mut Findings<'_>, plan: &Plan) {
+    let may_idle =
+        |provider: &Provider| provider.credentials.values().all(|credential| credential.optional && credential.secret != SecretRef::None);
+    let idle: Vec<(&String, &Provider)> = plan.providers.iter().filter(|(_, provider)| may_idle(provider)).collect();
+    let (at, problem) = match idle.as_slice() {
+        [] => return,
+        [(name, provider)] => {
+            let references: Vec<String> = provider.credentials.values().map(|credential| format!("`{}`", credential.secret)).collect();
+            let problem = format!("without {} provider `{name}` serves nothing", references.join(" or "));
+            (pointer(&["providers", name, "credentials"]), problem)
+        }
+        several => {
+            let names: Vec<String> = several.iter().map(|(name, _)| format!("`{name}`")).collect();
+            let problem = format!("{} providers serve nothing until a secret of theirs is set: {}", several.len(), names.join(", "));
+            ("/providers".to_owned(), problem)
+        }
+    };
+    found.add(On::Key, at, Diagnostic::info(codes::CREDENTIALS_OPTIONAL, problem));
 }
 
 /// Checks what is written; defaults give way to it.

@@ -10,8 +10,6 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use crate::plan::expr::{ENDPOINTS, Endpoint, Facts, KeyFacts};
 use crate::plan::types::{Auth, Plan, VirtualKey};
 
-/// Most samples of one source; the rest is left out evenly.
-const LIMIT: u64 = 1_000;
 /// Most numbers, and most strings, that are taken from one source.
 const LITERALS: usize = 6;
 
@@ -87,8 +85,8 @@ impl<'c, 'p> Samples<'c, 'p> {
         }
     }
 
-    /// Returns the samples, each with who sends it.
-    pub(super) fn requests(&self) -> impl Iterator<Item = (&'c Caller<'p>, Facts)> + '_ {
+    /// Returns at most `limit` samples, each with who sends it; what is more is left out evenly.
+    pub(super) fn requests(&self, limit: u64) -> impl Iterator<Item = (&'c Caller<'p>, Facts)> + '_ {
         let flags: u64 = self.flags.iter().map(|used| if *used { 2 } else { 1 }).product();
         let sizes = [
             self.callers.len(),
@@ -100,8 +98,8 @@ impl<'c, 'p> Samples<'c, 'p> {
         ];
         let all = sizes.iter().fold(flags, |all, size| all.saturating_mul(*size as u64));
         // A large odd step, so that what is left out is spread over all facts.
-        let step = if all > LIMIT { (0x9E37_79B9_7F4A_7C15_u64 % all) | 1 } else { 1 };
-        (0..all.min(LIMIT)).filter_map(move |index| self.request((u128::from(index) * u128::from(step) % u128::from(all.max(1))) as u64))
+        let step = if all > limit { (0x9E37_79B9_7F4A_7C15_u64 % all) | 1 } else { 1 };
+        (0..all.min(limit)).filter_map(move |index| self.request((u128::from(index) * u128::from(step) % u128::from(all.max(1))) as u64))
     }
 
     fn request(&self, mut index: u64) -> Option<(&'c Caller<'p>, Facts)> {
@@ -208,7 +206,7 @@ mod tests {
         let callers = anonymous();
         let samples = Samples::new(&["tokens.input > 8000 and stream"], &used(&["tokens.input", "stream"]), &callers);
         let seen: BTreeSet<(u64, bool, bool)> =
-            samples.requests().map(|(_, facts)| (facts.input_tokens, facts.stream, facts.tools)).collect();
+            samples.requests(1_000).map(|(_, facts)| (facts.input_tokens, facts.stream, facts.tools)).collect();
         assert_eq!(seen.len(), 10);
         assert!(seen.contains(&(8_001, true, false)) && seen.contains(&(7_999, false, false)));
     }
@@ -218,7 +216,7 @@ mod tests {
         let callers = anonymous();
         let samples = Samples::new(&["header('x-tier', '') == \"gold\""], &used(&["header"]), &callers);
         let tiers: BTreeSet<Option<String>> = samples
-            .requests()
+            .requests(1_000)
             .map(|(_, facts)| facts.headers.get("x-tier").and_then(|value| value.to_str().ok()).map(str::to_owned))
             .collect();
         assert!(tiers.contains(&None) && tiers.contains(&Some("gold".to_owned())), "{tiers:?}");
@@ -229,8 +227,8 @@ mod tests {
         let callers = anonymous();
         let all = ["tokens.input", "tokens.max_output", "body_bytes", "hour_utc", "endpoint", "stream", "tools", "vision", "json_schema"];
         let samples = Samples::new(&["1 100 10_000 1000000"], &used(&all), &callers);
-        let seen: Vec<Facts> = samples.requests().map(|(_, facts)| facts).collect();
-        assert_eq!(seen.len() as u64, LIMIT);
+        let seen: Vec<Facts> = samples.requests(1_000).map(|(_, facts)| facts).collect();
+        assert_eq!(seen.len(), 1_000);
         assert_eq!(seen.iter().map(|facts| facts.hour_utc).collect::<BTreeSet<_>>().len(), 24);
         assert_eq!(seen.iter().map(|facts| facts.endpoint.name()).collect::<BTreeSet<_>>().len(), 4);
         assert!(seen.iter().any(|facts| facts.input_tokens == 10_001));

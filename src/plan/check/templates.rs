@@ -80,6 +80,9 @@ fn may_ask(plan: &Plan, key: &VirtualKey, aliases: &[&str], goal: Use<'_>) -> bo
         }
 }
 
+/// Most samples of one template; rendering may take a thousand times as long as a condition.
+const SAMPLES: u64 = 200;
+
 const GUARD: &str = "give a default: `header(\"x-tier\", \"\")`, `key.labels.env | default(\"\")`";
 
 /// Compiles a template, renders it on samples, and asks `judge` what is wrong with the output: a code and a part of a sentence.
@@ -98,7 +101,7 @@ pub(super) fn check(
     used.extend(reach.rules.iter().flat_map(Condition::facts));
     let sources: Vec<&str> = reach.rules.iter().map(Condition::source).chain([text.source]).collect();
     for (callers, is_direct) in [(&reach.direct, true), (&reach.indirect, false)] {
-        for (caller, facts) in Samples::new(&sources, &used, callers).requests() {
+        for (caller, facts) in Samples::new(&sources, &used, callers).requests(SAMPLES) {
             let facts = facts.into_value();
             if !is_direct && !reach.rules.iter().any(|rule| rule.eval(facts.clone()) == Ok(true)) {
                 continue;

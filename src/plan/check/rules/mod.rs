@@ -6,7 +6,7 @@ mod space;
 use logic::{Logic, Outcomes};
 use space::{Point, Space};
 
-use super::sample::{Samples, callers};
+use super::sample::{Caller, Samples, callers};
 use super::templates::uncompiled;
 use crate::plan::codes;
 use crate::plan::expr::{Condition, ExprErrorKind};
@@ -14,10 +14,13 @@ use crate::plan::finding::{Findings, On};
 use crate::plan::types::Plan;
 use crate::spec::Diagnostic;
 
+/// Most samples of one condition.
+const SAMPLES: u64 = 1_000;
 /// Most evaluations that one rule is worth; beyond, nothing is said of it.
 const EVALUATIONS: usize = 500_000;
 
 pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
+    let callers = callers(plan);
     let mut space = Space::new(plan);
     let mut sound = Vec::new();
     for (index, rule) in plan.rules.iter().enumerate() {
@@ -30,7 +33,7 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
                 continue;
             }
         };
-        match failure(plan, &condition, &who) {
+        match failure(&callers, &condition, &who) {
             Some((problem, range)) => found.add_inside(at, &rule.when, range, problem),
             None => sound.push(Sound { index, logic: Logic::read(&rule.when, &mut |part| space.part(part)) }),
         }
@@ -63,10 +66,10 @@ fn name(plan: &Plan, rule: &Sound) -> String {
 }
 
 /// Looks for a request on which the condition fails or is neither true nor false.
-fn failure(plan: &Plan, condition: &Condition, who: &str) -> Option<(Diagnostic, Option<std::ops::Range<usize>>)> {
-    let callers = callers(plan);
-    let samples = Samples::new(&[condition.source()], &condition.facts(), &callers);
-    let (caller, error) = samples.requests().find_map(|(caller, facts)| Some((caller, condition.eval(facts.into_value()).err()?)))?;
+fn failure(callers: &[Caller<'_>], condition: &Condition, who: &str) -> Option<(Diagnostic, Option<std::ops::Range<usize>>)> {
+    let samples = Samples::new(&[condition.source()], &condition.facts(), callers);
+    let (caller, error) =
+        samples.requests(SAMPLES).find_map(|(caller, facts)| Some((caller, condition.eval(facts.into_value()).err()?)))?;
     let on = format!("(on a request {})", caller.label());
     let problem = match error.kind {
         ExprErrorKind::NotBoolean => {

@@ -98,6 +98,16 @@ fn credentials_must_add_up() {
 }
 
 #[test]
+fn providers_that_may_stand_idle_have_one_note_together() {
+    let idle = |name: &str| format!("{name}: {{credentials: {{a: {{secret: {{env: A}}, optional: true}}}}}}");
+    let yaml = spec(&format!("providers: {{mock: {{}}, {}, {}}}", idle("groq"), idle("openai")));
+    let found = findings(&yaml);
+    assert_eq!(found.len(), 1, "{found:#?}");
+    assert_eq!(found[0].pointer.as_deref(), Some("/providers"));
+    assert_eq!(found[0].message, "2 providers serve nothing until a secret of theirs is set: `groq`, `openai`");
+}
+
+#[test]
 fn a_provider_that_is_not_known_is_reported_once() {
     expect(&[
         ("providers: {opnai: {}}\nmodels: {m: {targets: [opnai/x]}}", &["BF0202 /providers/opnai"]),
