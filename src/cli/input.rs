@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::context::{Context, DEFAULT_FILE};
@@ -212,9 +212,11 @@ impl Bundle {
 
 /// Names a file as the gateway does: relative to the spec's directory, with its whole path where it lies elsewhere.
 fn relative(path: &Path, base: &Path) -> String {
-    let tidy = |path: &Path| path.components().filter(|part| *part != Component::CurDir).collect::<PathBuf>();
-    let (path, base) = (tidy(path), tidy(base));
-    path.strip_prefix(&base).unwrap_or(&path).to_string_lossy().into_owned()
+    let path = spec::tidy(path);
+    // The directory of a file that stands in the working directory is `.`, which is no part of a tidy path.
+    let base = spec::tidy(base);
+    let base = if base == Path::new(".") { Path::new("") } else { &base };
+    path.strip_prefix(base).unwrap_or(&path).to_string_lossy().into_owned()
 }
 
 #[cfg(test)]
@@ -228,6 +230,7 @@ mod tests {
             ("./gateway.yaml", ".", "gateway.yaml"),
             ("infra/gw/gateway.yaml", "infra/gw", "gateway.yaml"),
             ("infra/env/prod.yaml", "infra/gw", "infra/env/prod.yaml"),
+            ("infra/gw/prod.yaml", "infra/env/../gw", "prod.yaml"),
             ("/etc/gw/teams/a.yaml", "/etc/gw", "teams/a.yaml"),
         ] {
             assert_eq!(relative(Path::new(path), Path::new(base)), seen);

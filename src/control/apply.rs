@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::candidate::{Candidate, From};
+use super::codes;
 use super::files::{Refused, Staged, WriteError, Written, changes};
 use super::origin::{Origin, Texts};
 use super::ready::Ready;
@@ -172,7 +173,7 @@ impl Writer {
             return Ok(Outcome::Unchanged);
         };
         let ready = Ready { candidate: read, ..ready };
-        let (ready, diff) = self.keep((ready, diff), who).await.map_err(|rejected| invalid(&rejected))?;
+        let (ready, diff) = self.keep((ready, diff), who).await.map_err(|rejected| unkept(&rejected))?;
         self.commit(ready);
         Ok(Outcome::Applied(diff))
     }
@@ -229,6 +230,14 @@ fn invalid(rejected: &Rejected) -> Reply {
     let count = rejected.diagnostics.len();
     let message = format!("the spec was refused: {count} finding{}", if count == 1 { "" } else { "s" });
     Reply::error(422, "invalid", message).with("diagnostics", report::json(&rejected.diagnostics, &rejected.sources))
+}
+
+/// What refuses at the last step is the state directory, or a certificate.
+fn unkept(rejected: &Rejected) -> Reply {
+    match rejected.diagnostics.first().filter(|found| found.code == codes::NOT_KEPT) {
+        Some(found) => Reply::error(500, "not_kept", found.message.clone()),
+        None => invalid(rejected),
+    }
 }
 
 fn denied(refused: &Refused) -> Reply {

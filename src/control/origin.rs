@@ -4,11 +4,11 @@
 //! name the same file alike. A file elsewhere keeps its whole path as its name.
 
 use std::collections::BTreeMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::Sources;
+use crate::spec::{Sources, tidy};
 
 /// The spec files of this gateway, in order.
 #[derive(Debug, Clone)]
@@ -67,11 +67,6 @@ impl Origin {
     }
 }
 
-/// Drops `.` from a path, and nothing else: `..` behind a link is not the parent.
-fn tidy(path: &Path) -> PathBuf {
-    path.components().filter(|part| *part != Component::CurDir).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +80,8 @@ mod tests {
         assert_eq!(names(&["gateway.yaml", "env/prod.yaml"]), ["gateway.yaml", "env/prod.yaml"]);
         assert_eq!(names(&["./gateway.yaml", "./env/prod.yaml"]), ["gateway.yaml", "env/prod.yaml"]);
         assert_eq!(names(&["/etc/b/gateway.yaml", "/etc/b/env/prod.yaml"]), ["gateway.yaml", "env/prod.yaml"]);
+        assert_eq!(names(&["/etc/x/../b/gateway.yaml", "/etc/b/env/../prod.yaml"]), ["gateway.yaml", "prod.yaml"]);
+        assert_eq!(names(&["../gateway.yaml", "../env/prod.yaml"]), ["gateway.yaml", "env/prod.yaml"]);
         assert_eq!(names(&["conf/a.yaml", "/run/b.yaml"]), ["a.yaml", "/run/b.yaml"]);
         let origin = Origin::new(&["conf/a.yaml".into()]);
         assert_eq!(origin.path("teams/x.yaml"), Path::new("conf/teams/x.yaml"));

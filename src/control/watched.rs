@@ -66,7 +66,9 @@ impl Mentions {
                 if let Some(path) = members.get("file").and_then(Value::as_str).filter(|_| members.len() == 1) {
                     self.file(path, base);
                 }
-                members.values().for_each(|value| self.walk(value, base));
+                // The access log is a file that the gateway writes; it changes with every request.
+                let read = members.iter().filter(|(name, _)| *name != "access_log");
+                read.for_each(|(_, value)| self.walk(value, base));
             }
             Value::Array(items) => items.iter().for_each(|value| self.walk(value, base)),
             Value::String(text) => {
@@ -102,10 +104,14 @@ pub(super) fn watch_set(origin: &Origin, sources: &Sources, mentions: &Mentions,
         set.file(&source.path, Some(source.digest));
     }
     for (path, digest) in materials.iter().flat_map(|materials| &materials.files) {
-        set.optional(path, *digest);
+        match digest {
+            Some(digest) => set.optional(path, Some(*digest)),
+            None => set.absent(path),
+        }
     }
+    // One that is there although no load has read it costs one load more, which finds nothing new.
     for path in &mentions.files {
-        set.optional(path, None);
+        set.absent(path);
     }
     for (directory, pattern) in &mentions.globs {
         set.glob(directory, pattern);
@@ -132,7 +138,8 @@ mod tests {
     #[test]
     fn a_file_that_is_refused_is_searched_for_what_it_names() {
         let text = "include: [teams/*.yaml, ../shared/all.yaml]\nnonsense: 1\nproviders: {a: {credentials: {k: {secret: {file: keys/a}}}}}\n\
-                    models: {m: {targets: [], prompt: {system: {file: /p/m.md}}}}\nx: \"${file:note} and ${env:HOME}\"\ny: {file: \"${env:DIR}/k\"}\n";
+                    models: {m: {targets: [], prompt: {system: {file: /p/m.md}}}}\nx: \"${file:note} and ${env:HOME}\"\ny: {file: \"${env:DIR}/k\"}\n\
+                    telemetry: {access_log: {file: access.log}}\n";
         let found = Mentions::find(
             &sources(&[("etc/gateway.yaml", text), ("etc/prompt.md", "a: b: c"), ("etc/teams/a.yaml", "k: {file: k}")]),
             Path::new("etc"),

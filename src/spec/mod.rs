@@ -15,7 +15,7 @@ mod types;
 mod yaml;
 
 pub use diagnostic::{Diagnostic, Location, Severity};
-pub use load::load;
+pub use load::{load, tidy};
 pub use loaded::{Environment, Inputs, Loaded, ProcessEnvironment, Rejected, Spans};
 pub use refs::{FallbackRef, SecretRef, TargetRef};
 pub use schema::{Draft, schema};

@@ -93,8 +93,22 @@ pub struct WatchSet {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Watched {
-    read: Option<Digest>,
+    read: Read,
     required: bool,
+}
+
+/// What a loader knows of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Read {
+    Content(Digest),
+    Absent,
+    Unknown,
+}
+
+impl From<Option<Digest>> for Read {
+    fn from(digest: Option<Digest>) -> Self {
+        digest.map_or(Self::Unknown, Self::Content)
+    }
 }
 
 impl WatchSet {
@@ -105,12 +119,17 @@ impl WatchSet {
 
     /// Adds a file without which the spec cannot be loaded: its absence is [`Trigger::Missing`].
     pub fn file(&mut self, path: impl Into<PathBuf>, read: Option<Digest>) {
-        self.files.insert(path.into(), Watched { read, required: true });
+        self.files.insert(path.into(), Watched { read: read.into(), required: true });
     }
 
     /// Adds a file that may be absent, as an optional credential's: it comes and goes as a change.
     pub fn optional(&mut self, path: impl Into<PathBuf>, read: Option<Digest>) {
-        self.files.entry(path.into()).or_insert(Watched { read, required: false });
+        self.files.entry(path.into()).or_insert(Watched { read: read.into(), required: false });
+    }
+
+    /// Adds a file that the loader wanted and did not find: that it comes is a change, also when it came a moment after.
+    pub fn absent(&mut self, path: impl Into<PathBuf>) {
+        self.files.entry(path.into()).or_insert(Watched { read: Read::Absent, required: false });
     }
 
     /// Adds the files of a directory whose names match `pattern` (`*` and `?`): one that appears or goes is a change. Those

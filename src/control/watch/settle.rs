@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::look::{Look, Seen, matches};
-use super::{Trigger, WatchSet};
+use super::{Read, Trigger, WatchSet};
 
 /// For how many quiet periods a file must have been missing before that is said: an editor's rename takes microseconds.
 const MISSING_FOR: u32 = 2;
@@ -48,7 +48,11 @@ impl Settled {
     pub(super) fn replace(&mut self, set: WatchSet) {
         let known = |path: &PathBuf| self.look.files.get(path).copied();
         let files = set.files.iter().filter_map(|(path, file)| {
-            let expected = file.read.map(Seen::of_digest).or_else(|| known(path));
+            let expected = match file.read {
+                Read::Content(digest) => Some(Seen::of_digest(digest)),
+                Read::Absent => Some(Seen::Absent),
+                Read::Unknown => known(path),
+            };
             Some((path.clone(), expected?))
         });
         let files: BTreeMap<PathBuf, Seen> = files.collect();
@@ -171,6 +175,17 @@ mod tests {
         let (mut settled, now) = settled("read");
         assert_eq!(settled.judge(look(content("newer"), Seen::Absent, &[]), now, QUIET), CHANGED);
         assert_eq!(settled.judge(look(content("newer"), Seen::Absent, &[]), now, QUIET), NOTHING);
+    }
+
+    #[test]
+    fn a_file_that_a_load_missed_and_that_came_before_the_first_look_is_a_change() {
+        let mut set = WatchSet::new();
+        set.file("spec", Some(Digest::of(b"read")));
+        set.absent("prompt");
+        let mut settled = Settled::default();
+        settled.replace(set);
+        let look = Look { files: [("spec".into(), content("read")), ("prompt".into(), content("new"))].into(), ..Look::default() };
+        assert_eq!(settled.judge(look, Instant::now(), QUIET), CHANGED);
     }
 
     #[test]

@@ -23,6 +23,7 @@ mod typed;
 pub(super) use mask::secret_like;
 use node::Node;
 use read::Reading;
+pub use read::tidy;
 
 use super::{Diagnostic, Inputs, Loaded, Rejected, Severity};
 

@@ -89,7 +89,7 @@ impl<'a> Reading<'a> {
 }
 
 /// Writes a path as people do: no `./` at its start, no `x/../`.
-pub(super) fn tidy(path: &Path) -> PathBuf {
+pub fn tidy(path: &Path) -> PathBuf {
     let mut out = PathBuf::new();
     for part in path.components() {
         match part {

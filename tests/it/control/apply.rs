@@ -194,3 +194,47 @@ async fn of_two_changes_for_one_revision_one_is_served() {
     assert_eq!(statuses, [200, 412]);
     assert_eq!(lab.gateway.revision(), 2);
 }
+
+#[tokio::test]
+async fn a_revision_that_cannot_be_kept_is_not_served_and_its_files_are_put_back() {
+    let lab = Lab::new().await;
+    let before = lab.place.read("gateway.yaml");
+    fs::remove_dir_all(lab.place.path("state/revisions")).unwrap();
+    let seen = lab.apply(&spec(&lab.place.root, "two")).await;
+    assert_eq!(code(&seen), (500, "not_kept".to_owned()), "{seen:?}");
+    assert_eq!((lab.says().await.as_str(), lab.place.read("gateway.yaml")), ("one", before));
+
+    lab.place.write("gateway.yaml", &spec(&lab.place.root, "three"));
+    let status = lab.until_outcome("rejected").await;
+    assert_eq!(status["last_reload"]["diagnostics"][0]["code"], "BF0505");
+    assert_eq!(lab.says().await, "one");
+    fs::create_dir(lab.place.path("state/revisions")).unwrap();
+    lab.gateway.hang_up();
+    lab.until_outcome("applied").await;
+    assert_eq!(lab.says().await, "three");
+}
+
+#[tokio::test]
+async fn an_overlay_is_part_of_what_is_posted_watched_and_kept() {
+    let place = Place::with(|root| spec(root, "one"));
+    place.write("env/prod.yaml", "models: {fast: {targets: [\"mock/m@text=prod\"]}}\n");
+    let mut options = place.options();
+    options.paths.push(place.path("env/prod.yaml"));
+    let lab = place.start_with(options).await;
+    assert_eq!(lab.says().await, "prod");
+    lab.place.write("env/prod.yaml", "models: {fast: {targets: [\"mock/m@text=prod2\"]}}\n");
+    lab.until_revision(2).await;
+    let kept = lab.get("/v1/spec?revision=1").await.json();
+    assert_eq!(kept["paths"], json!(["gateway.yaml", "env/prod.yaml"]));
+    let seen = lab.send("/v1/rollback", Some("\"2\""), &json!({"to": 1})).await;
+    assert_eq!(seen.status, 200, "{seen:?}");
+    assert_eq!(lab.says().await, "prod");
+    assert!(lab.place.read("env/prod.yaml").contains("text=prod\""));
+}
+
+#[tokio::test]
+async fn a_body_over_the_cap_is_refused() {
+    let lab = Lab::new().await;
+    let seen = lab.apply(&"#".repeat(17 << 20)).await;
+    assert_eq!(code(&seen), (413, "request_too_large".to_owned()));
+}

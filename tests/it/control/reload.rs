@@ -132,6 +132,24 @@ async fn includes_that_come_and_go_are_served() {
 }
 
 #[tokio::test]
+async fn a_prompt_is_part_of_the_spec_and_one_that_comes_late_repairs_it() {
+    let place =
+        Place::with(|root| spec(root, "one").replace("models: {fast: {", "models: {fast: {prompt: {system: {file: prompts/p.md}}, "));
+    place.write("prompts/p.md", "Be short.\n");
+    let lab = place.start().await;
+    lab.place.write("prompts/p.md", "Be long.\n");
+    lab.until_revision(2).await;
+    assert_eq!(lab.get("/v1/spec").await.json()["files"]["prompts/p.md"], "Be long.\n");
+
+    let later = lab.place.read("gateway.yaml").replace("prompts/p.md", "prompts/late.md");
+    lab.place.write("gateway.yaml", &later);
+    lab.until_outcome("rejected").await;
+    lab.place.write("prompts/late.md", "Be kind.\n");
+    lab.until_revision(3).await;
+    assert_eq!(lab.says().await, "one");
+}
+
+#[tokio::test]
 async fn a_secret_file_is_read_again_when_it_changes() {
     let place = Place::with(|root| {
         let remote = "providers: {mock: {}, local: {api: openai-chat, base_url: \"http://127.0.0.1:9/v1\", credentials: {main: {secret: {file: local.key}}}}}";
