@@ -9,7 +9,7 @@ use super::materials::Materials;
 use super::origin::{Origin, Texts};
 use crate::base::Digest;
 use crate::plan::diff::{Diff, diff};
-use crate::plan::{Plan, compile};
+use crate::plan::{Plan, compile_at};
 use crate::spec::{self, Diagnostic, Disk, Environment, Files, Inputs, Loaded, Rejected};
 use crate::table::PrepareError;
 
@@ -39,11 +39,11 @@ pub(super) struct Candidate {
     pub(super) materials: Materials,
 }
 
-/// Loads and compiles. Blocks.
+/// Loads and compiles, with warnings of keys that are over at `now_unix_ms`. Blocks.
 ///
 /// # Errors
 /// Everything that is wrong, with the files that were read.
-pub(super) fn read(from: From, origin: &Origin, env: &(dyn Environment + Send + Sync)) -> Result<Candidate, Rejected> {
+pub(super) fn read(from: From, origin: &Origin, env: &(dyn Environment + Send + Sync), now_unix_ms: u64) -> Result<Candidate, Rejected> {
     let (loaded, texts) = match from {
         From::Disk => {
             let loaded = spec::load(&Inputs { files: &Disk, paths: origin.paths(), env, strict_env: true })?;
@@ -58,7 +58,7 @@ pub(super) fn read(from: From, origin: &Origin, env: &(dyn Environment + Send + 
             (loaded, texts)
         }
     };
-    match compile(&loaded) {
+    match compile_at(&loaded, now_unix_ms) {
         Ok(compiled) => {
             let mut warnings = loaded.warnings.clone();
             warnings.extend(compiled.warnings);

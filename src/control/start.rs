@@ -93,7 +93,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         base_dir: origin.base().to_owned(),
         mock_url: None,
     };
-    let mut begin = Begin { origin, services, upstream: Upstream::default() };
+    let mut begin = Begin { origin, services, upstream: Upstream::default(), clock: Arc::clone(&options.clock) };
     let (loaded, disk) = begin.load_disk().await;
     let (ready, store, rejected) = match loaded {
         Ok(ready) => (ready, None, None),
@@ -115,7 +115,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let client = Listener::tcp(&plan.gateway.listen).await?;
     let admin = admin_listener(&plan.gateway.admin).await?;
     let ready = number(ready, Arc::clone(&store)).await?;
-    let Begin { origin, services, upstream } = begin;
+    let Begin { origin, services, upstream, clock: _ } = begin;
     let assembled = Assembled { origin, services, upstream, ready, rejected, disk, store, acceptor, log, client, admin };
     super::running::run(assembled, options)
 }
@@ -130,6 +130,7 @@ struct Begin {
     origin: Origin,
     services: Services,
     upstream: Upstream,
+    clock: Arc<dyn Clock>,
 }
 
 impl Begin {
@@ -148,8 +149,8 @@ impl Begin {
     }
 
     async fn read(&self, from: From) -> Result<Candidate, Rejected> {
-        let (origin, env) = (self.origin.clone(), Arc::clone(&self.services.env));
-        blocking(move || candidate::read(from, &origin, &*env)).await
+        let (origin, env, now) = (self.origin.clone(), Arc::clone(&self.services.env), self.clock.unix_ms());
+        blocking(move || candidate::read(from, &origin, &*env, now)).await
     }
 
     async fn ready(&mut self, candidate: Candidate) -> Result<Ready, Rejected> {

@@ -164,8 +164,8 @@ impl Writer {
 
     /// Loads and compiles.
     pub(super) async fn read(&self, from: From) -> Result<Candidate, Rejected> {
-        let (origin, env) = (self.shared.origin.clone(), Arc::clone(&self.services.env));
-        blocking(move || candidate::read(from, &origin, &*env)).await
+        let (origin, env, now) = (self.shared.origin.clone(), Arc::clone(&self.services.env), self.shared.clock.unix_ms());
+        blocking(move || candidate::read(from, &origin, &*env, now)).await
     }
 
     /// Watches what a load from the disk has read, whether it succeeded or not.

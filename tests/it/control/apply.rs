@@ -51,6 +51,16 @@ async fn a_dry_run_says_what_would_happen_and_does_nothing() {
 }
 
 #[tokio::test]
+async fn keys_that_are_over_are_told_when_a_spec_is_applied() {
+    let lab = Lab::new().await;
+    // Over in every year in which this test may run.
+    let over = lab.place.read("gateway.yaml").replacen("models: [\"*\"]", "models: [\"*\"], expires: 2020-01-01", 1);
+    let seen = lab.apply(&over).await;
+    assert_eq!((seen.status, &seen.json()["outcome"]), (200, &json!("applied")), "{seen:?}");
+    assert_eq!(seen.json()["warnings"][0]["code"], "BF0404", "{seen:?}");
+}
+
+#[tokio::test]
 async fn a_change_for_another_revision_is_a_conflict_that_shows_what_it_would_do_now() {
     let lab = Lab::new().await;
     assert_eq!(lab.apply(&spec(&lab.place.root, "two")).await.status, 200);
