@@ -44,7 +44,10 @@ fn human(answer: &Value) -> String {
             Some(reason) => format!("{} ({reason})", text("summary")),
             None => text("summary"),
         };
-        rows.push(vec![number, text("created"), text("trigger"), text("actor"), short("git_commit"), short("digest"), what]);
+        // The mark of uncommitted changes matters more than the rest of the commit.
+        let dirty = if text("git_commit").ends_with("-dirty") { "-dirty" } else { "" };
+        let commit = format!("{}{dirty}", short("git_commit"));
+        rows.push(vec![number, text("created"), text("trigger"), text("actor"), commit, short("digest"), what]);
     }
     table_text::table(&rows)
 }

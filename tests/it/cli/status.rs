@@ -88,7 +88,8 @@ fn a_gateway_that_does_not_answer_is_not_waited_for_for_ever() {
 fn history_is_newest_first() {
     let place = Place::new().file("gateway.yaml", SPEC);
     let revision = |number: u64, reason: Value| {
-        json!({"number": number, "digest": "ab".repeat(32), "created": "2026-11-25T06:00:00Z", "actor": "ana", "git_commit": null,
+        json!({"number": number, "digest": "ab".repeat(32), "created": "2026-11-25T06:00:00Z", "actor": "ana",
+            "git_commit": if number == 3 { json!(format!("{}-dirty", "c0ffee00".repeat(5))) } else { Value::Null },
             "reason": reason, "trigger": "apply", "summary": "1 to change"})
     };
     let answer = json!({"revisions": [revision(1, Value::Null), revision(3, json!("more groq")), revision(2, Value::Null)]});
