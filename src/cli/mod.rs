@@ -8,6 +8,7 @@ mod apply;
 mod args;
 mod changes;
 mod chat;
+pub mod codes;
 mod completion;
 mod context;
 mod deploy;

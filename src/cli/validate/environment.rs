@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use super::codes::{SECRET_ABSENT, SECRET_UNREADABLE, TLS_UNREADABLE};
+use crate::cli::codes::SECRET_ABSENT;
 use crate::cli::findings::pointer;
 use crate::cli::input::Checked;
+use crate::control::codes::CANNOT_RUN;
 use crate::provider;
 use crate::server::Acceptor;
-use crate::spec::{Diagnostic, Environment, Severity};
+use crate::spec::{Diagnostic, Environment};
 
 /// Tries every secret and the certificate, as a start of the gateway would.
 pub(super) fn look(checked: &Checked, env: &dyn Environment, base_dir: &Path) -> Vec<Diagnostic> {
@@ -22,9 +23,9 @@ pub(super) fn look(checked: &Checked, env: &dyn Environment, base_dir: &Path) ->
             let (message, help) = text.split_once("; ").unwrap_or((&text, ""));
             let diagnostic = if credential.optional && error.is_absent() {
                 let message = format!("{message}: `{provider}` runs without credential `{name}`");
-                Diagnostic { severity: Severity::Info, ..Diagnostic::warning(SECRET_ABSENT.code, message) }
+                Diagnostic::info(SECRET_ABSENT, message)
             } else {
-                Diagnostic::error(SECRET_UNREADABLE.code, message).help(help)
+                Diagnostic::error(CANNOT_RUN, message).help(help)
             };
             add(pointer(&["providers", provider, "credentials", name, "secret"]), diagnostic);
         }
@@ -32,7 +33,7 @@ pub(super) fn look(checked: &Checked, env: &dyn Environment, base_dir: &Path) ->
     if let Some(tls) = &checked.plan.gateway.tls
         && let Err(error) = Acceptor::from_pem_files(&base_dir.join(&tls.cert), &base_dir.join(&tls.key))
     {
-        add(pointer(&["gateway", "tls"]), Diagnostic::error(TLS_UNREADABLE.code, error.to_string()));
+        add(pointer(&["gateway", "tls"]), Diagnostic::error(CANNOT_RUN, error.to_string()));
     }
     found
 }

@@ -2,11 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::codes;
+use crate::cli::codes;
 use crate::cli::exit::CommandError;
 use crate::cli::output::Outcome;
 use crate::cli::table_text;
-use crate::plan::codes::Code;
+use crate::spec::codes::Code;
 use crate::{control, plan, spec};
 
 /// Columns of explanations.
@@ -14,8 +14,7 @@ const WIDTH: usize = 80;
 
 /// Returns every code there is, in order.
 pub(crate) fn all() -> impl Iterator<Item = Code> {
-    let spec = spec::codes::CODES.iter().map(|code| Code { code: code.code, title: code.title, explanation: code.explanation });
-    spec.chain(plan::codes::CODES.iter().chain(control::codes::CODES).chain(codes::CODES).copied())
+    [spec::codes::CODES, plan::codes::CODES, control::codes::CODES, codes::CODES].into_iter().flatten().copied()
 }
 
 /// Finds a code, whatever its case.

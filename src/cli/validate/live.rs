@@ -2,14 +2,15 @@
 
 use serde_json::{Map, Value};
 
-use super::codes::{GATEWAY_REFUSES, NEEDS_RESTART};
 use super::explain;
+use crate::cli::codes::GATEWAY_REFUSES;
 use crate::cli::context::Context;
 use crate::cli::deploy::{self, Proposal, Verdict};
 use crate::cli::exit::CommandError;
 use crate::cli::input::{Bundle, Checked, Source};
 use crate::cli::runtime;
-use crate::spec::{Diagnostic, Location, Severity, Sources};
+use crate::control::codes::NEEDS_RESTART;
+use crate::spec::{Diagnostic, Location, Sources};
 
 /// Asks for a dry run.
 ///
@@ -28,13 +29,13 @@ pub(super) fn ask(checked: &Checked, source: &Source, context: &mut Context<'_>)
             .map(|change| {
                 let pointer = change.get("pointer").and_then(Value::as_str).unwrap_or_default();
                 let path = change.get("path").and_then(Value::as_str).unwrap_or(pointer);
-                Diagnostic::warning(NEEDS_RESTART.code, format!("the running gateway cannot change `{path}`"))
+                Diagnostic::warning(NEEDS_RESTART, format!("the running gateway cannot change `{path}`"))
                     .at(checked.loaded.spans.value(pointer))
                     .pointer(pointer)
                     .help("start it anew with the new spec")
             })
             .collect(),
-        Verdict::Refused { message, .. } => vec![Diagnostic::warning(GATEWAY_REFUSES.code, message)],
+        Verdict::Refused { message, .. } => vec![Diagnostic::warning(GATEWAY_REFUSES, message)],
     })
 }
 
@@ -45,12 +46,12 @@ pub(crate) fn read(value: &Value, sources: &Sources, bundle: &Bundle) -> Diagnos
     let (code, message) = match text("/code").map(explain::find) {
         Some(Ok(code)) => (code.code, message.to_owned()),
         // A newer gateway may know more codes than we do.
-        Some(Err(_)) => (GATEWAY_REFUSES.code, format!("{}: {message}", text("/code").unwrap_or_default())),
-        None => (GATEWAY_REFUSES.code, message.to_owned()),
+        Some(Err(_)) => (GATEWAY_REFUSES, format!("{}: {message}", text("/code").unwrap_or_default())),
+        None => (GATEWAY_REFUSES, message.to_owned()),
     };
     let mut diagnostic = match text("/severity") {
         Some("warning") => Diagnostic::warning(code, message),
-        Some("info") => Diagnostic { severity: Severity::Info, ..Diagnostic::warning(code, message) },
+        Some("info") => Diagnostic::info(code, message),
         Some(_) | None => Diagnostic::error(code, message),
     };
     diagnostic.pointer = text("/pointer").map(ToOwned::to_owned);

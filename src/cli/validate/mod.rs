@@ -3,7 +3,6 @@
 //! Rule: one pipeline with a level at which it stops. What passes at `semantic` is what `apply` compiles.
 
 mod allow;
-pub(super) mod codes;
 mod environment;
 pub(super) mod explain;
 pub(super) mod live;

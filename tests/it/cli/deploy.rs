@@ -192,7 +192,7 @@ fn a_dry_run_onto_a_moving_base_is_tried_again() {
 fn what_the_gateway_finds_wrong_is_shown_at_its_place() {
     let place = place();
     let wrong = json!({"error": {"code": "invalid", "message": "1 error"}, "diagnostics": [{
-        "code": "BF0601", "severity": "error", "message": "environment variable `X` is not set", "file": "gateway.yaml", "help": "set it",
+        "code": "BF0501", "severity": "error", "message": "environment variable `X` is not set", "file": "gateway.yaml", "help": "set it",
         "line": 4, "column": 3, "end_line": 4, "end_column": 7, "pointer": "/providers/mock", "related": []}]});
     let _fake = Gateway { dry: (422, wrong), ..Gateway::new() }.start(&place);
     for args in [&["apply", "--yes"] as &[&str], &["diff"]] {
@@ -202,7 +202,7 @@ fn what_the_gateway_finds_wrong_is_shown_at_its_place() {
         assert!(done.stderr.contains("error: the gateway refuses it: 1 error"), "{}", done.stderr);
     }
     let envelope = place.run(&["apply", "--yes", "-o", "json"]).json();
-    assert_eq!(envelope["diagnostics"][0]["code"], "BF0601");
+    assert_eq!(envelope["diagnostics"][0]["code"], "BF0501");
 }
 
 #[test]

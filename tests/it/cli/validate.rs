@@ -110,9 +110,9 @@ fn the_environment_is_looked_at_from_level_env_on() {
     assert_eq!(envelope["exit_code"], 3);
     let found = envelope["diagnostics"].as_array().unwrap();
     let of = |code: &str| found.iter().find(|found| found["code"] == code).unwrap_or_else(|| panic!("{code} in {found:#?}"));
-    assert_eq!(of("BF0601")["pointer"], "/providers/openai/credentials/a/secret");
-    assert_eq!(of("BF0601")["line"], 5);
-    assert_eq!(of("BF0602")["severity"], "info");
+    assert_eq!(of("BF0501")["pointer"], "/providers/openai/credentials/a/secret");
+    assert_eq!(of("BF0501")["line"], 5);
+    assert_eq!(of("BF0601")["severity"], "info");
 
     let place = place.env("UPSTREAM_KEY", "CANARY-upstream").file("b.key", "CANARY-file\n");
     let done = place.run(&["validate", "--level", "env"]);
@@ -161,7 +161,7 @@ fn a_code_is_explained_and_all_are_listed() {
     assert!(done.stdout.starts_with("BF0207: unknown provider\n\nA target, written `provider/model`"), "{}", done.stdout);
     assert!(done.stdout.lines().all(|line| line.len() <= 80));
     let list = run(&["validate", "--explain", "list"]).stdout;
-    assert!(list.lines().count() > 60 && list.contains("BF0001") && list.contains("BF0622"), "{list}");
+    assert!(list.lines().count() > 60 && list.contains("BF0001") && list.contains("BF0604"), "{list}");
     let done = run(&["validate", "--explain", "BF0999"]);
     assert_eq!(done.code, 64);
     assert!(done.stderr.contains("no such code"), "{}", done.stderr);
@@ -199,7 +199,7 @@ fn level_live_asks_the_running_gateway_and_applies_nothing() {
         _ => (
             422,
             json!({"error": {"code": "invalid", "message": "1 error"}, "diagnostics": [{
-                "code": "BF0601", "severity": "error", "message": "environment variable `X` is not set", "file": "gateway.yaml",
+                "code": "BF0501", "severity": "error", "message": "environment variable `X` is not set", "file": "gateway.yaml",
                 "line": 4, "column": 3, "end_line": 4, "end_column": 7, "pointer": "/providers/mock", "related": []}]}),
         ),
     });
@@ -225,7 +225,7 @@ fn level_live_tells_what_needs_a_restart() {
     });
     let envelope = place.run(&["validate", "--level", "live", "-o", "json"]).json();
     assert_eq!(envelope["exit_code"], 0);
-    assert_eq!(envelope["diagnostics"][0]["code"], "BF0612");
+    assert_eq!(envelope["diagnostics"][0]["code"], "BF0502");
     assert_eq!(envelope["diagnostics"][0]["line"], 2);
 
     drop(place);

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use bifrostctl::catalog::{CredentialNeed, presets};
+use bifrostctl::cli;
 use bifrostctl::control;
 use bifrostctl::plan::{self, expr::FACTS};
 use bifrostctl::spec::{self, AuthScheme};
@@ -51,9 +52,13 @@ fn the_presets() -> String {
 
 fn codes() -> String {
     let mut out = String::new();
-    for (title, codes) in
-        [("Files and fields", spec::codes::CODES), ("Meaning", plan::codes::CODES), ("A running gateway", control::codes::CODES)]
-    {
+    let sections = [
+        ("Files and fields", spec::codes::CODES),
+        ("Meaning", plan::codes::CODES),
+        ("A running gateway", control::codes::CODES),
+        ("The command line", cli::codes::CODES),
+    ];
+    for (title, codes) in sections {
         let _ = write!(out, "\n## {title}\n");
         for code in codes {
             let _ = write!(out, "\n### {}: {}\n\n{}\n", code.code, code.title, code.explanation);
