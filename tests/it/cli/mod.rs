@@ -17,6 +17,7 @@ mod serve;
 mod status;
 mod streams;
 mod validate;
+mod whole_loop;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
