@@ -6,3 +6,4 @@ pub mod edit;
 pub mod frame;
 pub mod multipart;
 pub mod openai_chat;
+pub mod scan;

@@ -5,7 +5,7 @@ mod response;
 mod stream;
 
 pub use error::{Attempted, Envelope, classify, classify_event, client_code, error_event};
-pub use response::{answer_usage, is_json_object};
+pub use response::answer_usage;
 pub use stream::{Event, Watcher};
 
 use serde::Deserialize;

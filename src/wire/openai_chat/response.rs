@@ -1,4 +1,4 @@
-//! A whole answer: its usage, and whether it can be an answer at all.
+//! A whole answer: its usage.
 
 use serde::Deserialize;
 
@@ -15,12 +15,6 @@ pub fn answer_usage(body: &[u8]) -> Option<Usage> {
     Usage::deserialize(&mut reader).ok()
 }
 
-/// Returns whether a body is one whole JSON object with paired brackets: what every answer of these endpoints is.
-pub fn is_json_object(body: &[u8]) -> bool {
-    let body = body.trim_ascii();
-    body.first() == Some(&b'{') && serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -32,13 +26,5 @@ mod tests {
         assert_eq!(answer_usage(br#"{"usage":{"prompt_tokens":8,"total_tokens":8}}"#), Some(Usage { input: 8, output: 0 }));
         assert_eq!(answer_usage(br#"{"usage":null}"#), None);
         assert_eq!(answer_usage(b"{}"), None);
-    }
-
-    #[test]
-    fn only_a_whole_object_counts_as_an_answer() {
-        assert!(is_json_object(b" {\"a\":1}\n"));
-        for bad in [&b""[..], b"[]", b"{\"a\":1", b"<html>", b"{} {}"] {
-            assert!(!is_json_object(bad));
-        }
     }
 }
