@@ -55,7 +55,7 @@ pub(super) struct Exchange {
     pub(super) uri: Uri,
     pub(super) endpoint: Endpoint,
     pub(super) key: Option<Arc<Key>>,
-    pub(super) model: Option<String>,
+    pub(super) model: Option<Arc<str>>,
     pub(super) alias: Option<Arc<Alias>>,
     pub(super) rule: Option<String>,
     pub(super) attempts: Vec<Attempt>,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderValue, Method, Request, Response};
+use http::{HeaderName, HeaderValue, Method, Request, Response};
 
 use super::attempt::{Answer, AnswerBody, Call};
 use super::choose::Chosen;
@@ -21,6 +21,11 @@ use crate::base::Clock;
 use crate::server::{Handler, Peer, RequestBody};
 use crate::table::{self, Live, RoutingTable, Services};
 use crate::telemetry::{AccessLog, Endpoint, RequestIds};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-bifrost-request-id");
+const REVISION: HeaderName = HeaderName::from_static("x-bifrost-revision");
+const TARGET: HeaderName = HeaderName::from_static("x-bifrost-target");
+const ATTEMPTS: HeaderName = HeaderName::from_static("x-bifrost-attempts");
 
 /// The data plane: answers clients from the running table.
 pub struct Gateway {
@@ -58,15 +63,15 @@ impl Handler for Gateway {
         exchange.status = response.status().as_u16();
         let headers = response.headers_mut();
         if sees_routing && let Some(last) = exchange.attempts.last() {
-            headers.insert("x-bifrost-attempts", HeaderValue::from(exchange.attempts.len()));
+            headers.insert(ATTEMPTS, HeaderValue::from(exchange.attempts.len()));
             if let Ok(target) = HeaderValue::from_str(&last.target.id()) {
-                headers.insert("x-bifrost-target", target);
+                headers.insert(TARGET, target);
             }
         }
         if let Ok(id) = HeaderValue::from_str(exchange.id.as_str()) {
-            headers.insert("x-bifrost-request-id", id);
+            headers.insert(REQUEST_ID, id);
         }
-        headers.insert("x-bifrost-revision", HeaderValue::from(table.revision));
+        headers.insert(REVISION, HeaderValue::from(table.revision));
         let spent_us = self.clock.monotonic_us().saturating_sub(exchange.arrived_us);
         exchange.overhead_us = Some(spent_us.saturating_sub(waiting.total_us()));
         if is_head {
@@ -107,13 +112,14 @@ impl Gateway {
         let payload = Payload::read(text("content-type").unwrap_or_default(), &bytes, route.is_resource())?;
         let asked = intake::asked(route.endpoint, &payload)?;
         (exchange.model, exchange.stream) = (asked.model, asked.stream);
-        let provider = text("x-bifrost-provider").map(str::to_owned);
+        // Only what names no model may name its provider.
+        let provider = if exchange.model.is_none() { text("x-bifrost-provider").map(str::to_owned) } else { None };
         let headers = Arc::new(head.headers);
         let key = exchange.key.clone();
-        let model = exchange.model.clone().unwrap_or_default();
+        let model = exchange.model.clone();
         let facts = LazyFacts::new(table::Request {
             key: key.as_ref().map_or(&table.anonymous, |key| &key.facts),
-            model: &model,
+            model: model.as_deref().unwrap_or_default(),
             endpoint: facts::kind(route.endpoint),
             stream: asked.stream,
             body: payload.object(),

@@ -1,5 +1,7 @@
 //! What is asked for: the endpoint by its path, and the few members of the body that the gateway needs.
 
+use std::sync::Arc;
+
 use http::Method;
 
 use super::payload::Payload;
@@ -99,7 +101,7 @@ fn is_resource(below: &str) -> bool {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Asked {
     /// The model that the client named. None only where the endpoint does without.
-    pub(super) model: Option<String>,
+    pub(super) model: Option<Arc<str>>,
     /// Whether the answer is to be streamed.
     pub(super) stream: bool,
 }
@@ -124,14 +126,14 @@ pub(super) fn asked(endpoint: Endpoint, payload: &Payload<'_>) -> Result<Asked, 
                 None => None,
                 Some(b"null") if !needs_model => None,
                 Some(_) => match object.string("model").filter(|model| !model.is_empty()) {
-                    Some(model) => Some(model.into_owned()),
+                    Some(model) => Some(Arc::from(model)),
                     None => return bad("The member `model` must be a string."),
                 },
             };
             (model, stream)
         }
         Payload::Form { whole, model: Some(range) } => match std::str::from_utf8(whole.get(range.clone()).unwrap_or_default()) {
-            Ok(model) if !model.is_empty() => (Some(model.to_owned()), false),
+            Ok(model) if !model.is_empty() => (Some(Arc::from(model)), false),
             Ok(_) | Err(_) => return bad("The form's field `model` must be a text."),
         },
         Payload::Form { model: None, .. } | Payload::Empty => (None, false),
@@ -183,7 +185,7 @@ mod tests {
     #[test]
     fn a_judged_body_must_name_its_model_and_spell_stream_as_a_bool() {
         let chat = |body| read(Endpoint::ChatCompletions, body);
-        assert_eq!(chat(r#"{"model":"a","stream":true}"#).unwrap(), Asked { model: Some("a".to_owned()), stream: true });
+        assert_eq!(chat(r#"{"model":"a","stream":true}"#).unwrap(), Asked { model: Some("a".into()), stream: true });
         for bad in ["{}", r#"{"model":5}"#, r#"{"model":""}"#, r#"{"model":null}"#, r#"{"model":"a","stream":"yes"}"#, ""] {
             assert_eq!(chat(bad).unwrap_err().kind, Kind::BadRequest, "{bad}");
         }
@@ -195,7 +197,7 @@ mod tests {
         assert_eq!(relay(r#"{"input":"x"}"#), Ok(None));
         assert_eq!(relay(r#"{"model":null}"#), Ok(None));
         assert_eq!(relay(""), Ok(None));
-        assert_eq!(relay(r#"{"model":"m","stream":"maybe"}"#), Ok(Some("m".to_owned())));
+        assert_eq!(relay(r#"{"model":"m","stream":"maybe"}"#), Ok(Some("m".into())));
         assert_eq!(relay(r#"{"model":7}"#).unwrap_err().kind, Kind::BadRequest);
     }
 }

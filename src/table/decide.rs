@@ -244,12 +244,13 @@ impl Dice {
 
     /// Draws all items one by one, each with a chance in proportion to its weight. Weight 0 is drawn last, in order.
     fn shuffle<T>(&mut self, mut items: Vec<(T, u32)>) -> Vec<T> {
-        let mut drawn = Vec::with_capacity(items.len());
-        while items.len() > 1 {
-            let total: u64 = items.iter().map(|(_, weight)| u64::from(*weight)).sum();
+        let count = items.len();
+        for place in 0..count.saturating_sub(1) {
+            let Some(left) = items.get_mut(place..) else { break };
+            let total: u64 = left.iter().map(|(_, weight)| u64::from(*weight)).sum();
             let mut point = if total == 0 { 0 } else { self.next() % total };
             let mut pick = 0;
-            for (index, (_, weight)) in items.iter().enumerate() {
+            for (index, (_, weight)) in left.iter().enumerate() {
                 let weight = u64::from(*weight);
                 if point < weight {
                     pick = index;
@@ -257,10 +258,12 @@ impl Dice {
                 }
                 point -= weight;
             }
-            drawn.push(items.remove(pick).0);
+            // The one that was drawn comes to the front; the order of the others stays.
+            if let Some(moved) = left.get_mut(..=pick) {
+                moved.rotate_right(1);
+            }
         }
-        drawn.extend(items.into_iter().map(|(item, _)| item));
-        drawn
+        items.into_iter().map(|(item, _)| item).collect()
     }
 }
 
