@@ -21,7 +21,8 @@ pub(super) struct Reading<'a> {
     pub(super) found: Vec<Diagnostic>,
     /// Whether a part of the spec is missing, so that nothing can be said about what is not there.
     pub(super) incomplete: bool,
-    by_path: BTreeMap<PathBuf, usize>,
+    /// What became of each file; nothing where it was refused, which was reported then.
+    by_path: BTreeMap<PathBuf, Option<usize>>,
     total: usize,
 }
 
@@ -34,10 +35,14 @@ impl<'a> Reading<'a> {
     pub(super) fn open(&mut self, path: &Path, blame: Option<Location>) -> Option<usize> {
         let path = tidy(path);
         if let Some(index) = self.by_path.get(&path) {
-            return Some(*index);
+            return *index;
         }
         match self.files.read(&path) {
-            Ok(bytes) => self.keep(path, &bytes, blame),
+            Ok(bytes) => {
+                let index = self.keep(&path, &bytes, blame);
+                self.by_path.insert(path, index);
+                index
+            }
             Err(error) => {
                 let problem = unreadable(&path, &error).at(blame);
                 self.refuse(if blame.is_some() { problem.help("paths are relative to the file that they stand in") } else { problem });
@@ -62,7 +67,7 @@ impl<'a> Reading<'a> {
         tidy(&folder.join(name))
     }
 
-    fn keep(&mut self, path: PathBuf, bytes: &[u8], blame: Option<Location>) -> Option<usize> {
+    fn keep(&mut self, path: &Path, bytes: &[u8], blame: Option<Location>) -> Option<usize> {
         self.total = self.total.saturating_add(bytes.len());
         if bytes.len() > FILE_LIMIT || self.total > TOTAL_LIMIT {
             let what = if bytes.len() > FILE_LIMIT { "has more than 2 MiB" } else { "takes the spec over 8 MiB" };
@@ -74,12 +79,11 @@ impl<'a> Reading<'a> {
         let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
         let problem = match std::str::from_utf8(bytes) {
             Ok(text) => lone_carriage_return(text, index),
-            Err(error) => Some(not_utf8(&path, bytes, error.valid_up_to(), index)),
+            Err(error) => Some(not_utf8(path, bytes, error.valid_up_to(), index)),
         };
         let text = String::from_utf8_lossy(bytes).into_owned();
         let redacted = mask::secret_like(&text);
-        self.sources.0.push(Source { path: path.clone(), text, digest, redacted });
-        self.by_path.insert(path, index);
+        self.sources.0.push(Source { path: path.to_owned(), text, digest, redacted });
         if let Some(problem) = problem {
             self.refuse(problem);
             return None;

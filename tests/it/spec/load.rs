@@ -297,3 +297,16 @@ fn very_many_faults_do_not_take_for_ever() {
     assert_eq!(given(format!("{}\n", "key:".repeat(200_000))).load().unwrap_err().diagnostics.len(), 1);
     assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
 }
+
+#[test]
+fn a_file_that_is_refused_is_read_and_reported_once() {
+    let yaml = "version: 1\nproviders: {mock: {headers: {x-a: \"${file:bad}\", x-b: \"${file:bad}\", x-c: \"${file:none}\", x-d: \"${file:none}\"}}}\n";
+    assert_eq!(
+        given(yaml).file("bad", b"\xFF".as_slice()).findings(),
+        [
+            "BF0001@gateway.yaml:2:76: `none` does not exist",
+            "BF0001@gateway.yaml:2:97: `none` does not exist",
+            "BF0004@bad:1:1: `bad` is not UTF-8"
+        ]
+    );
+}
