@@ -96,7 +96,7 @@ for (const [what, kind, body, options] of [
   ["a wrong key", OpenAI.AuthenticationError, {}, { apiKey: "sk-wrong" }],
   ["a model that the key may not use", OpenAI.PermissionDeniedError, { model: "secret" }],
   ["a model that does not exist", OpenAI.NotFoundError, { model: "fsat" }],
-  ["a rate limit upstream", OpenAI.RateLimitError, { model: "limited" }],
+  ["a rate limit upstream", OpenAI.RateLimitError, { model: "limited-js" }],
   ["our credential refused upstream", OpenAI.InternalServerError, { model: "locked" }],
   ["an upstream that is down", OpenAI.InternalServerError, { model: "down" }],
   ["a prompt that is too long", OpenAI.BadRequestError, { model: "too-long" }],
