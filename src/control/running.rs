@@ -146,7 +146,16 @@ pub(super) fn run(assembled: Assembled, options: Options) -> Result<Running, Sta
     let (applies, applied) = mpsc::channel(1);
     let gateway = gateway(&shared, services.clone(), log.clone())?;
     let tls = acceptor.clone();
-    let writer = Writer { shared: Arc::clone(&shared), services, acceptor, log, upstream, mentions: disk.mentions, seen: None };
+    let writer = Writer {
+        shared: Arc::clone(&shared),
+        services,
+        acceptor,
+        log,
+        upstream,
+        mentions: disk.mentions,
+        quiet: options.watch.quiet,
+        seen: None,
+    };
     let first = rejected.map_or(Ok(Outcome::Unchanged), |rejected| Err(Refusal::Invalid(rejected)));
     writer.settle("start", shared.clock.monotonic_ms(), first);
 

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::materials::Materials;
 use super::origin::Origin;
 use super::watch::WatchSet;
-use crate::base::glob;
-use crate::spec::Sources;
+use crate::base::{Digest, glob};
+use crate::spec::{Source, Sources};
 
 /// What files name beside themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -119,11 +119,18 @@ pub(super) fn watch_set(origin: &Origin, sources: &Sources, mentions: &Mentions,
     set
 }
 
+/// Returns whether the files still are what a load has read of them. An empty file, or a spec that is gone, is somebody in the middle of
+/// saving. Blocks.
+pub(super) fn is_settled(sources: &Sources, origin: &Origin) -> bool {
+    let is_there = |path: &PathBuf| sources.0.iter().any(|source| source.path == *path);
+    let is_same =
+        |source: &Source| !source.text.is_empty() && std::fs::read(&source.path).is_ok_and(|bytes| Digest::of(&bytes) == source.digest);
+    origin.paths().iter().all(is_there) && sources.0.iter().all(is_same)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::Digest;
-    use crate::spec::Source;
 
     fn sources(files: &[(&str, &str)]) -> Sources {
         let source = |(path, text): &(&str, &str)| Source {
@@ -133,6 +140,20 @@ mod tests {
             redacted: Vec::new(),
         };
         Sources(files.iter().map(source).collect())
+    }
+
+    #[test]
+    fn a_file_that_is_empty_gone_or_has_changed_is_not_settled() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("gateway.yaml");
+        let origin = Origin::new(std::slice::from_ref(&path));
+        let read = |text: &str| sources(&[(path.to_str().unwrap(), text)]);
+        std::fs::write(&path, "version: 1\n").unwrap();
+        assert!(is_settled(&read("version: 1\n"), &origin));
+        assert!(!is_settled(&read("vers"), &origin));
+        assert!(!is_settled(&Sources::default(), &origin));
+        std::fs::write(&path, "").unwrap();
+        assert!(!is_settled(&read(""), &origin));
     }
 
     #[test]

@@ -14,15 +14,18 @@ use super::candidate::{self, Candidate, From};
 use super::ready::{self, Ready, Upstream};
 use super::shared::{Current, LastReload, Shared};
 use super::watch::Trigger;
-use super::watched::{Mentions, watch_set};
+use super::watched::{self, Mentions, watch_set};
 use super::{codes, signals};
 use crate::base::Digest;
 use crate::plan::diff::Diff;
 use crate::server::{Acceptor, Stop};
-use crate::spec::{Rejected, Severity, report};
+use crate::spec::{Rejected, Severity, Sources, report};
 use crate::store::NewRevision;
 use crate::table::Services;
 use crate::telemetry::{AccessLog, OTHER};
+
+/// How often files that somebody is in the middle of writing are waited for; then they are taken as they are.
+const TRIES: usize = 4;
 
 /// Who asked for a change, and why.
 #[derive(Debug, Clone)]
@@ -72,6 +75,8 @@ pub(super) struct Writer {
     pub(super) upstream: Upstream,
     /// What was last found to be watched; patterns of it stay while a file cannot be read.
     pub(super) mentions: Mentions,
+    /// How long to wait for whoever is in the middle of writing.
+    pub(super) quiet: Duration,
     /// What the last load from the disk has read; none since the start.
     pub(super) seen: Option<Digest>,
 }
@@ -141,12 +146,25 @@ impl Writer {
     /// The same, unless the files are what the last load has read: the watcher may have been looking while an apply wrote them.
     async fn reload_news(&mut self) {
         let (began, before) = (self.shared.clock.monotonic_ms(), self.seen);
-        let read = self.read(From::Disk).await;
+        let read = self.read_settled().await;
         self.watch(&read);
         if self.seen != before {
             let result = self.serve(read, "file").await;
             self.settle("file", began, result);
         }
+    }
+
+    /// Loads the files once nobody is in the middle of writing them, as far as that can be seen.
+    async fn read_settled(&self) -> Result<Candidate, Rejected> {
+        for _ in 0..TRIES {
+            let read = self.read(From::Disk).await;
+            let (sources, origin) = (sources_of(&read).clone(), self.shared.origin.clone());
+            if tokio::task::spawn_blocking(move || watched::is_settled(&sources, &origin)).await.unwrap_or(true) {
+                return read;
+            }
+            tokio::time::sleep(self.quiet).await;
+        }
+        self.read(From::Disk).await
     }
 
     async fn serve(&mut self, read: Result<Candidate, Rejected>, trigger: &'static str) -> Result<Outcome, Refusal> {
@@ -171,10 +189,7 @@ impl Writer {
     /// Watches what a load from the disk has read, whether it succeeded or not.
     pub(super) fn watch(&mut self, result: &Result<Candidate, Rejected>) {
         let origin = &self.shared.origin;
-        let (sources, materials) = match result {
-            Ok(candidate) => (&candidate.loaded.sources, Some(&candidate.materials)),
-            Err(rejected) => (&rejected.sources, None),
-        };
+        let (sources, materials) = (sources_of(result), result.as_ref().ok().map(|candidate| &candidate.materials));
         let mut mentions = Mentions::find(sources, origin.base());
         let unread = origin.paths().iter().any(|path| sources.0.iter().all(|source| source.path != *path));
         if result.is_err() && (mentions.is_partial || unread) {
@@ -350,6 +365,13 @@ impl Writer {
             tracing::warn!(trigger, outcome, errors, first, "the spec was refused; what ran before still runs");
         }
         found
+    }
+}
+
+fn sources_of(result: &Result<Candidate, Rejected>) -> &Sources {
+    match result {
+        Ok(candidate) => &candidate.loaded.sources,
+        Err(rejected) => &rejected.sources,
     }
 }
 
