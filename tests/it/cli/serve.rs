@@ -111,33 +111,6 @@ fn a_key_that_nobody_can_know_is_asked_for_by_name() {
 }
 
 #[test]
-fn the_whole_loop_from_a_checkout_to_the_running_gateway_and_back() {
-    let place = Place::new().file("gateway.yaml", &spec(""));
-    let serving = Serving::start(&place, &[]);
-    let socket = format!("unix:{}", place.path().join(".bifrost/admin.sock").display());
-    let checkout = Place::new().env("BIFROST_ENDPOINT", &socket).env("USER", "ana").file("gateway.yaml", &spec(""));
-    let done = checkout.run(&["diff", "--exit-code"]);
-    assert_eq!(done.code, 0, "{done:?}");
-    let checkout = checkout.file("gateway.yaml", &spec("").replace("text=hello", "text=bye"));
-    assert_eq!(checkout.run(&["diff", "--exit-code"]).code, 2);
-    let done = checkout.run(&["apply", "--yes", "--reason", "friendlier"]);
-    assert!(done.code == 0 && done.stderr.contains("revision 2 serves"), "{done:?}");
-    assert!(place.read("gateway.yaml").contains("text=bye"), "the gateway's own file has it");
-    let done = checkout.run(&["history"]);
-    assert!(done.stdout.contains("friendlier") && done.stdout.contains("ana (uid "), "{done:?}");
-    let done = checkout.run(&["explain", "--key", "web", "--model", "fast"]);
-    assert!(done.code == 0 && done.stdout.contains("mock/m@text=bye"), "{done:?}");
-    let done = checkout.run(&["rollback", "--to", "1", "--yes"]);
-    assert!(done.code == 0 && done.stderr.contains("revision 3 serves"), "{done:?}");
-    assert!(place.read("gateway.yaml").contains("text=hello"));
-    let checkout = checkout.file("gateway.yaml", &spec("").replace("127.0.0.1:0", "127.0.0.1:1"));
-    let done = checkout.run(&["apply", "--yes"]);
-    assert!(done.code == 6 && done.stderr.contains("restart"), "{done:?}");
-    serving.signal(Signal::TERM);
-    assert_eq!(serving.end().0, 0);
-}
-
-#[test]
 fn a_bad_spec_is_shown_with_its_places_and_ends_with_3() {
     let place = Place::new().file("gateway.yaml", &spec("").replace("mock: {}", "mock: {}, nowhere: {}"));
     let done = place.run(&["serve"]);
