@@ -5,7 +5,8 @@
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use url::Url;
+use http::uri::PathAndQuery;
+use url::{Position, Url};
 
 /// Which addresses a destination may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -144,6 +145,34 @@ pub enum DestinationError {
     Path,
 }
 
+/// Scheme, host and port: where connections lead.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Origin {
+    /// Whether TLS is spoken.
+    pub https: bool,
+    /// Name or address; an IPv6 address stands in brackets.
+    host: String,
+    /// Where it is not the scheme's own.
+    port: Option<u16>,
+}
+
+impl Origin {
+    /// Returns the name or address, without brackets.
+    pub fn host(&self) -> &str {
+        self.host.trim_start_matches('[').trim_end_matches(']')
+    }
+
+    /// Returns `host` or `host:port`, as the `host` header has it.
+    pub fn authority(&self) -> String {
+        self.port.map_or_else(|| self.host.clone(), |port| format!("{}:{port}", self.host))
+    }
+
+    /// Returns the origin's URL, with no path.
+    pub fn url(&self) -> String {
+        format!("{}://{}", if self.https { "https" } else { "http" }, self.authority())
+    }
+}
+
 /// A provider's base URL, judged.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Destination {
@@ -182,16 +211,23 @@ impl Destination {
         Ok(Self { policy: if public { Policy::Public } else { Policy::Named }, base })
     }
 
-    /// Returns the URL of one endpoint: `path` (with its leading slash) appended to the base. Done once per table, not per request.
+    /// Returns the path of one endpoint at [`Destination::origin`]: `path` (with its leading slash) appended to the base's, and a query.
     ///
     /// # Errors
-    /// [`DestinationError::Path`] when the path climbs out of the base.
-    pub fn endpoint(&self, path: &str) -> Result<Url, DestinationError> {
+    /// [`DestinationError::Path`] when the path climbs out of the base, or is none.
+    pub fn endpoint(&self, path: &str, query: Option<&str>) -> Result<PathAndQuery, DestinationError> {
         let prefix = self.base.path().trim_end_matches('/');
         let mut url = self.base.clone();
         url.set_path(&format!("{prefix}{path}"));
+        url.set_query(query);
         let inside = url.path().strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/'));
-        if inside { Ok(url) } else { Err(DestinationError::Path) }
+        let path = inside.then(|| PathAndQuery::try_from(&url[Position::BeforePath..Position::AfterQuery]).ok());
+        path.flatten().ok_or(DestinationError::Path)
+    }
+
+    /// Returns where its connections lead.
+    pub fn origin(&self) -> Origin {
+        Origin { https: self.is_https(), host: self.base.host_str().unwrap_or_default().to_owned(), port: self.base.port() }
     }
 
     /// Returns which addresses are allowed.
@@ -330,11 +366,23 @@ mod tests {
     #[test]
     fn an_endpoint_stays_under_its_base() {
         let base = Destination::parse("https://host:8443/openai/v1/", None).unwrap();
-        assert_eq!(base.endpoint("/chat/completions").unwrap().as_str(), "https://host:8443/openai/v1/chat/completions");
-        assert_eq!(base.endpoint("/models/a%2Fb").unwrap().as_str(), "https://host:8443/openai/v1/models/a%2Fb");
-        for path in ["/../admin", "/..", "/%2e%2e/admin", "/x/../../y"] {
-            assert_eq!(base.endpoint(path), Err(DestinationError::Path), "{path}");
+        assert_eq!(base.origin().url(), "https://host:8443");
+        assert_eq!(base.endpoint("/chat/completions", None).unwrap(), "/openai/v1/chat/completions");
+        assert_eq!(base.endpoint("/models/a%2Fb", Some("limit=1&after=a b")).unwrap(), "/openai/v1/models/a%2Fb?limit=1&after=a%20b");
+        for path in ["/../admin", "/..", "/%2e%2e/admin", "/x/../../y", "/x\\..\\..\\..\\y"] {
+            assert_eq!(base.endpoint(path, None), Err(DestinationError::Path), "{path}");
         }
-        assert_eq!(Destination::parse("http://host", None).unwrap().endpoint("/v1").unwrap().as_str(), "http://host/v1");
+        assert_eq!(Destination::parse("http://host", None).unwrap().endpoint("/v1", None).unwrap(), "/v1");
+    }
+
+    #[test]
+    fn an_origin_leaves_out_the_port_of_its_scheme_and_names_a_host_without_brackets() {
+        let origin = |url: &str| Destination::parse(url, None).unwrap().origin();
+        assert_eq!(origin("https://Host:443/v1").authority(), "host");
+        assert_eq!(origin("http://host:443/v1").authority(), "host:443");
+        assert_eq!(
+            (origin("http://[2001:db8::1]:80/v1").host(), origin("http://[2001:db8::1]:81").url().as_str()),
+            ("2001:db8::1", "http://[2001:db8::1]:81")
+        );
     }
 }

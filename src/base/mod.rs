@@ -12,7 +12,7 @@ mod unit;
 mod visible;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use destination::{Destination, DestinationError, Policy, Refusal};
+pub use destination::{Destination, DestinationError, Origin, Policy, Refusal};
 pub use digest::Digest;
 pub use hop_by_hop::is_hop_by_hop;
 pub use secret::Secret;

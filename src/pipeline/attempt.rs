@@ -102,12 +102,12 @@ pub(super) async fn once(
 ) -> Result<Answer, Box<Failure>> {
     let provider = &target.provider;
     let prepared = outbound::prepare(call, alias, target);
-    let url = provider
-        .url(call.path.0, call.path.1)
+    let path = provider
+        .path(call.path.0, call.path.1)
         .map_err(|error| GatewayError::new(Kind::Internal, "The provider's address cannot be built.").detail(error))?;
     let headers = outbound::headers(call.headers, provider, credential, call.facts)?;
     let timeouts = &provider.spec.timeouts;
-    let outbound = Outbound { method: call.method.clone(), url, headers, body: prepared.body };
+    let outbound = Outbound { method: call.method.clone(), path, headers, body: prepared.body };
     let waits = Waits { first_byte: timeouts.first_byte.get(), idle: timeouts.idle.get() };
     let upstream = call.waiting.on(provider.client.send(outbound, waits)).await?;
     if !upstream.status.is_success() {

@@ -11,18 +11,18 @@ use http_body::{Body as _, SizeHint};
 use super::exchange::Exchange;
 use super::stream::Lease;
 use crate::error::{GatewayError, Kind};
-use crate::provider::IdleBody;
+use crate::provider::{IdleBody, UpstreamBody};
 
 /// A body on its way.
 #[derive(Debug)]
 pub(super) struct Passing {
-    upstream: Option<IdleBody<reqwest::Body>>,
+    upstream: Option<IdleBody<UpstreamBody>>,
     pub(super) lease: Option<Lease>,
     pub(super) exchange: Option<Exchange>,
 }
 
 impl Passing {
-    pub(super) const fn new(upstream: IdleBody<reqwest::Body>) -> Self {
+    pub(super) const fn new(upstream: IdleBody<UpstreamBody>) -> Self {
         Self { upstream: Some(upstream), lease: None, exchange: None }
     }
 

@@ -11,7 +11,7 @@ use http_body::Body as _;
 use super::exchange::Exchange;
 use crate::base::{Clock, Digest};
 use crate::error::{GatewayError, Kind};
-use crate::provider::IdleBody;
+use crate::provider::{IdleBody, UpstreamBody};
 use crate::table::Live;
 use crate::wire::frame::{self, Sse};
 use crate::wire::openai_chat::{Event, Watcher, classify_event, error_event};
@@ -59,7 +59,7 @@ impl From<GatewayError> for Early {
 /// A stream whose gate has opened: its first content has come.
 #[derive(Debug)]
 pub(super) struct Stream {
-    pub(super) upstream: Option<IdleBody<reqwest::Body>>,
+    pub(super) upstream: Option<IdleBody<UpstreamBody>>,
     pub(super) sse: Sse,
     pub(super) watcher: Watcher,
     pub(super) hide_usage: bool,

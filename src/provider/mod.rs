@@ -18,7 +18,7 @@ mod secret;
 pub use crate::base::{Destination, DestinationError, Policy, Refusal, is_hop_by_hop};
 pub use auth::{AuthError, CredentialHeader};
 pub use body::IdleBody;
-pub use client::{BuildError, Client, ClientOptions, Clients, Outbound, Upstream, Waits};
+pub use client::{Body as UpstreamBody, BuildError, Client, ClientOptions, Clients, Outbound, Upstream, Waits};
 pub use destination::{Looking, Lookup, Refused, SystemLookup};
 pub use headers::{request_headers, response_headers};
 pub use health::{

@@ -36,6 +36,11 @@ impl Proxies {
         if https { self.https.as_ref().map(|url| ("HTTPS_PROXY", url)) } else { self.http.as_ref().map(|url| ("HTTP_PROXY", url)) }
     }
 
+    /// Returns whether targets of this scheme go through a proxy, but for what passes it by.
+    pub(super) fn serves(&self, https: bool) -> bool {
+        self.of(https).is_some()
+    }
+
     /// Returns whether TLS is spoken with the proxy itself.
     pub(super) fn is_tls(&self, https: bool) -> bool {
         self.of(https).is_some_and(|(_, url)| url.expose().starts_with("https:"))

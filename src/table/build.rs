@@ -112,8 +112,8 @@ impl Builder<'_> {
         };
         let headers = self.headers(&place, spec);
         let (credentials, absent) = self.credentials(name, spec);
-        let urls = ENDPOINTS.iter().filter_map(|path| Some((*path, destination.endpoint(path).ok()?))).collect();
-        Some(Provider { name: name.to_owned(), spec: spec.clone(), destination, urls, client, headers, credentials, absent })
+        let paths = ENDPOINTS.iter().filter_map(|path| Some((*path, destination.endpoint(path, None).ok()?))).collect();
+        Some(Provider { name: name.to_owned(), spec: spec.clone(), destination, paths, client, headers, credentials, absent })
     }
 
     fn headers(&mut self, place: &str, spec: &plan::Provider) -> Vec<HeaderLine> {

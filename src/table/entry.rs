@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use reqwest::Url;
+use http::uri::PathAndQuery;
 
 use super::rules::Rule;
 use super::template::{HeaderLine, Prompt};
@@ -141,8 +141,8 @@ pub struct Provider {
     pub spec: plan::Provider,
     /// Where it is.
     pub destination: Destination,
-    /// URLs of the endpoints in [`ENDPOINTS`], made once.
-    pub urls: HashMap<&'static str, Url>,
+    /// Paths of the endpoints in [`ENDPOINTS`], made once.
+    pub paths: HashMap<&'static str, PathAndQuery>,
     /// The client with its pools.
     pub client: Client,
     /// Headers of every request.
@@ -158,19 +158,15 @@ pub const ENDPOINTS: [&str; 8] =
     ["/chat/completions", "/completions", "/embeddings", "/responses", "/moderations", "/rerank", "/audio/speech", "/images/generations"];
 
 impl Provider {
-    /// Returns the URL of an endpoint, with its query.
+    /// Returns the path of an endpoint at the client's origin, with its query.
     ///
     /// # Errors
     /// [`DestinationError::Path`] when the path climbs out of the provider's root.
-    pub fn url(&self, path: &str, query: Option<&str>) -> Result<Url, DestinationError> {
-        let mut url = match self.urls.get(path) {
-            Some(url) => url.clone(),
-            None => self.destination.endpoint(path)?,
-        };
-        if query.is_some() {
-            url.set_query(query);
+    pub fn path(&self, path: &str, query: Option<&str>) -> Result<PathAndQuery, DestinationError> {
+        match self.paths.get(path).filter(|_| query.is_none()) {
+            Some(path) => Ok(path.clone()),
+            None => self.destination.endpoint(path, query),
         }
-        Ok(url)
     }
 }
 

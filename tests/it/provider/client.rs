@@ -55,8 +55,8 @@ async fn a_get_without_a_body_sends_none() {
         }
     })
     .await;
-    let url = peer.destination().endpoint("/models").unwrap();
-    let outbound = Outbound { method: Method::GET, url, headers: HeaderMap::new(), body: Bytes::new().into() };
+    let path = peer.destination().endpoint("/models", None).unwrap();
+    let outbound = Outbound { method: Method::GET, path, headers: HeaderMap::new(), body: Bytes::new().into() };
     client(&peer.destination()).send(outbound, WAITS).await.unwrap();
     let request = requests.recv().await.unwrap().to_ascii_lowercase();
     assert!(request.starts_with("get /v1/models http/1.1\r\n") && request.ends_with("\r\n\r\n"), "{request}");
@@ -114,7 +114,7 @@ async fn equal_options_share_a_client_and_an_unused_one_goes() {
         tokio::task::yield_now().await;
     }
     assert_eq!(peer.accepted(), 1);
-    let other = clients.get(&ClientOptions { connect: Duration::from_secs(6), ..options }).unwrap();
+    let other = clients.get(&ClientOptions { connect: Duration::from_secs(6), ..options.clone() }).unwrap();
     let public = clients.get(&ClientOptions { policy: Policy::Public, ..options }).unwrap();
     assert_eq!(clients.len(), 3);
     drop((held, other));

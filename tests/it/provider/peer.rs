@@ -59,8 +59,8 @@ impl Peer {
 }
 
 pub(crate) fn post(destination: &Destination, body: &'static str) -> Outbound {
-    let url = destination.endpoint("/chat/completions").unwrap();
-    Outbound { method: Method::POST, url, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()).into() }
+    let path = destination.endpoint("/chat/completions", None).unwrap();
+    Outbound { method: Method::POST, path, headers: HeaderMap::new(), body: Bytes::from_static(body.as_bytes()).into() }
 }
 
 /// A client of a fresh service, without proxies.

@@ -1,0 +1,179 @@
+//! The outbound HTTP client: connection pools that outlive a change of the spec, and one request at a time over them.
+//!
+//! It knows no formats and decides no retries: it says what happened. Rule: HTTP/1.1 pools (one HTTP/2 connection per host caps at
+//! about 100 streams), no redirects, no decompression, no retries of its own, bodies passed on as they were read.
+
+mod clients;
+mod connect;
+mod judge;
+mod pool;
+mod proxied;
+
+use std::error::Error;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, HOST, USER_AGENT};
+use http::uri::PathAndQuery;
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
+use http_body::{Frame, SizeHint};
+
+use self::pool::Pool;
+use self::proxied::Proxied;
+use super::body::IdleBody;
+use super::pieces::Pieces;
+use crate::error::{GatewayError, Kind};
+
+pub use clients::{BuildError, ClientOptions, Clients};
+
+/// Idle connections kept per host. As many as a busy process has requests in flight to one host; more are closed after use.
+const IDLE_PER_HOST: usize = 512;
+/// How long a connection is kept unused: below the keep-alive of nginx (75 s) and of AWS load balancers (60 s), so that we, not the
+/// server, close it, and a request rarely meets a connection that is being closed.
+const IDLE_CONNECTION: Duration = Duration::from_secs(50);
+/// Finds peers that vanished without a word while a long answer is thought about.
+const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+const AGENT: &str = concat!("bifrostctl/", env!("CARGO_PKG_VERSION"));
+
+/// One upstream request, ready to go.
+#[derive(Debug)]
+pub struct Outbound {
+    /// Method.
+    pub method: Method,
+    /// Path and query at the client's origin, from [`crate::base::Destination::endpoint`].
+    pub path: PathAndQuery,
+    /// Headers, from [`super::request_headers`]. `host` is the client's own.
+    pub headers: HeaderMap,
+    /// Body.
+    pub body: Pieces,
+}
+
+/// How long to wait for the upstream.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Waits {
+    /// Until the response's head, connection included.
+    pub first_byte: Duration,
+    /// Between two pieces of the body.
+    pub idle: Duration,
+}
+
+/// An upstream's answer: its head, and a body that is still arriving. Dropping the body closes the connection, unless it was at its end.
+#[derive(Debug)]
+pub struct Upstream {
+    /// Status.
+    pub status: StatusCode,
+    /// All of the upstream's headers; [`super::response_headers`] picks what the client may see.
+    pub headers: HeaderMap,
+    /// Body; its errors are of kind timeout, truncated or malformed.
+    pub body: IdleBody<Body>,
+}
+
+/// Sends requests to one origin. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Client(Arc<Shared>);
+
+/// What the clones of a client share.
+#[derive(Debug)]
+struct Shared {
+    host: HeaderValue,
+    route: Route,
+}
+
+/// The way to the origin.
+enum Route {
+    Direct(Arc<Pool>),
+    Proxied(Box<Proxied>),
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Direct(_) => "Direct",
+            Self::Proxied(_) => "Proxied",
+        })
+    }
+}
+
+impl Client {
+    /// Sends a request and waits for the head of its answer. Any status is an answer.
+    ///
+    /// Dropping the future closes the connection. A request that could not be written because its pooled connection was already closed
+    /// is moved to another connection by the pool itself; nothing else is sent twice.
+    ///
+    /// # Errors
+    /// [`Kind::UpstreamConnect`]: no connection, or it ended before an answer (a pooled connection that the server closed as we sent looks
+    /// like this). [`Kind::UpstreamTimeout`]: no head within `first_byte`. [`Kind::UpstreamMalformed`]: bytes that are no HTTP head.
+    pub async fn send(&self, outbound: Outbound, waits: Waits) -> Result<Upstream, GatewayError> {
+        let request = self.request(outbound);
+        let sending = async {
+            Ok::<_, GatewayError>(match &self.0.route {
+                Route::Direct(pool) => pool.send(request).await?.map(|body| Body(From::Pool(body))),
+                Route::Proxied(proxied) => proxied.send(request).await?.map(|body| Body(From::Proxy(body))),
+            })
+        };
+        match tokio::time::timeout(waits.first_byte, sending).await {
+            Ok(response) => {
+                let (head, body) = response?.into_parts();
+                Ok(Upstream { status: head.status, headers: head.headers, body: IdleBody::new(body, waits.idle) })
+            }
+            Err(_) => Err(GatewayError::new(Kind::UpstreamTimeout, "the provider did not answer in time")
+                .detail(format_args!("no response head within {} ms", waits.first_byte.as_millis()))),
+        }
+    }
+
+    fn request(&self, Outbound { method, path, mut headers, body }: Outbound) -> Request<Pieces> {
+        headers.insert(HOST, self.0.host.clone());
+        headers.entry(USER_AGENT).or_insert(HeaderValue::from_static(AGENT));
+        headers.entry(ACCEPT).or_insert(HeaderValue::from_static("*/*"));
+        let mut request = Request::new(body);
+        *request.method_mut() = method;
+        *request.uri_mut() = Uri::from(path);
+        *request.headers_mut() = headers;
+        request
+    }
+}
+
+/// The bytes of an answer as they are read.
+pub struct Body(From);
+
+enum From {
+    Pool(pool::Body),
+    Proxy(reqwest::Body),
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Body")
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Box<dyn Error + Send + Sync>;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match &mut self.0 {
+            From::Pool(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            From::Proxy(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        match &self.0 {
+            From::Pool(body) => body.is_end_stream(),
+            From::Proxy(body) => body.is_end_stream(),
+        }
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        match &self.0 {
+            From::Pool(body) => body.size_hint(),
+            From::Proxy(body) => body.size_hint(),
+        }
+    }
+}
