@@ -28,6 +28,8 @@ pub enum Kind {
     Overloaded,
     /// Every candidate was excluded before it was tried.
     NoCandidate,
+    /// Every candidate was excluded before it was tried, and what ends first is a provider's rate limit.
+    RateLimited,
     /// No connection to the upstream.
     UpstreamConnect,
     /// The upstream answered 429.
@@ -77,7 +79,7 @@ pub enum Retry {
 
 impl Kind {
     /// Every kind, in the order of its declaration: `Kind::ALL[kind as usize] == kind`.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -89,6 +91,7 @@ impl Kind {
         Self::ClientTimeout,
         Self::Overloaded,
         Self::NoCandidate,
+        Self::RateLimited,
         Self::UpstreamConnect,
         Self::UpstreamRateLimit,
         Self::UpstreamQuota,
@@ -121,6 +124,7 @@ impl Kind {
             Self::ClientTimeout => "client_timeout",
             Self::Overloaded => "overloaded",
             Self::NoCandidate => "no_candidate",
+            Self::RateLimited => "rate_limited",
             Self::UpstreamConnect => "upstream_connect",
             Self::UpstreamRateLimit => "upstream_rate_limit",
             Self::UpstreamQuota => "upstream_quota",
@@ -150,7 +154,7 @@ impl Kind {
             Self::MethodNotAllowed => 405,
             Self::ClientTimeout => 408,
             Self::TooLarge => 413,
-            Self::UpstreamRateLimit => 429,
+            Self::RateLimited | Self::UpstreamRateLimit => 429,
             Self::TemplateFailed | Self::Internal => 500,
             Self::UpstreamConnect
             | Self::UpstreamQuota
@@ -196,6 +200,7 @@ impl Kind {
             | Self::ClientTimeout
             | Self::Overloaded
             | Self::NoCandidate
+            | Self::RateLimited
             | Self::UpstreamTooLarge
             | Self::UpstreamRejected
             | Self::Revoked

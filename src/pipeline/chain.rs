@@ -10,6 +10,7 @@ use super::exchange::{Attempt, Exchange, Open};
 use super::refusal::Refusal;
 use crate::error::{GatewayError, Kind, Retry};
 use crate::plan::FallbackOn;
+use crate::provider::{CredentialState, Reason};
 use crate::table::{Alias, Credential, Decision, Standing, Target};
 
 /// Longest wait between two tries of one target, unless the provider states its own.
@@ -83,7 +84,7 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exc
             }
         }
     }
-    conclude(last, exchange.attempts.len())
+    conclude(last, decision, exchange.attempts.len(), call.clock.monotonic_ms())
 }
 
 /// Tries once, within what is left of the request's time.
@@ -113,7 +114,7 @@ fn over(shared: bool) -> Box<Failure> {
 }
 
 /// The most useful error: the last definitive one, in the provider's own words where the request itself was refused.
-fn conclude(last: Option<Box<Failure>>, attempts: usize) -> Result<Answer, Refusal> {
+fn conclude(last: Option<Box<Failure>>, decision: &Decision, attempts: usize, now_ms: u64) -> Result<Answer, Refusal> {
     let Some(failure) = last else {
         return Err(GatewayError::new(Kind::NoCandidate, "Every target is being probed by another request; try again.").into());
     };
@@ -125,9 +126,25 @@ fn conclude(last: Option<Box<Failure>>, attempts: usize) -> Result<Answer, Refus
                 error.public.push_str(&format!(" This was the last of {attempts} attempts."));
             }
             error.public.push_str(" The gateway's access log names every attempt under this request's id.");
-            Err(Refusal { retry_after_ms: failure.retry_after_ms, ..error.into() })
+            let retry_after_ms = match error.kind {
+                // The last target's wait says nothing of the others, one of which may be back sooner.
+                Kind::UpstreamRateLimit => rate_limit_ends(decision, now_ms).or(failure.retry_after_ms),
+                _ => failure.retry_after_ms,
+            };
+            Err(Refusal { retry_after_ms, ..error.into() })
         }
     }
+}
+
+/// Returns how long it takes until the first rate limit of the chain is over. Milliseconds.
+fn rate_limit_ends(decision: &Decision, now_ms: u64) -> Option<u64> {
+    let tried = decision.candidates.iter().flat_map(|candidate| &candidate.credentials);
+    let cooling = tried.filter_map(|credential| match credential.health.state(now_ms) {
+        CredentialState::Cooling { until_ms, reason: Reason::RateLimit } => Some(until_ms),
+        CredentialState::Ready | CredentialState::Cooling { .. } | CredentialState::Out { .. } => None,
+    });
+    let left_out = decision.excluded.iter().filter_map(|excluded| excluded.why.back().filter(|back| !back.is_other));
+    cooling.chain(left_out.map(|back| back.until_ms)).min().map(|until_ms| until_ms.saturating_sub(now_ms))
 }
 
 /// Where a failure leads, by the table of failover: what was tried, what may still be.
@@ -197,6 +214,7 @@ const fn fallback_on(kind: Kind) -> Option<FallbackOn> {
         | Kind::ClientTimeout
         | Kind::Overloaded
         | Kind::NoCandidate
+        | Kind::RateLimited
         | Kind::UpstreamTooLarge
         | Kind::UpstreamRejected
         | Kind::Revoked

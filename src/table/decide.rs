@@ -6,7 +6,7 @@ use super::entry::{Alias, Credential, Key, RoutingTable, Stage, Target};
 use super::rules::{Rule, RuleAction};
 use crate::base::glob;
 use crate::plan::Balance;
-use crate::provider::{Admit, CredentialState};
+use crate::provider::{Admit, CredentialState, Reason};
 
 /// What a decision depends on.
 #[derive(Debug, Clone, Copy)]
@@ -77,30 +77,89 @@ pub enum Exclusion {
     },
     /// The provider has no credential for this model, or none whose secret is set; with the reason.
     NoCredential(String),
-    /// Every credential cools down or is out; the millisecond at which the first is back, where that is known.
-    CredentialsOut {
-        /// When the first one is back.
-        until_ms: Option<u64>,
-    },
+    /// Every credential for this model cools down or is out. Never empty.
+    CredentialsOut(Vec<KeptOut>),
+}
+
+/// A credential that may not be used now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeptOut {
+    /// Its name.
+    pub credential: String,
+    /// Why.
+    pub reason: Reason,
+    /// The monotonic millisecond at which it is back; none where only a change of the spec or the secret helps.
+    pub until_ms: Option<u64>,
+}
+
+/// When something that is left out is back by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Return {
+    /// The monotonic millisecond.
+    pub until_ms: u64,
+    /// What ends then is something else than a provider's rate limit. Where both end at once, the rate limit is told.
+    pub is_other: bool,
 }
 
 impl Exclusion {
-    /// Says it in a sentence's part, with the time that is left.
-    pub fn text(&self, now_ms: u64) -> String {
-        let seconds = |until_ms: u64| until_ms.saturating_sub(now_ms).div_ceil(1000);
+    /// Returns when the target may be tried again, and after what, where waiting helps at all.
+    pub fn back(&self) -> Option<Return> {
         match self {
-            Self::BreakerOpen { until_ms } => {
-                format!("its breaker is open after repeated failures; a probe passes in {} s", seconds(*until_ms))
-            }
-            Self::NoCredential(reason) => format!("it has no usable credential: {reason}"),
-            Self::CredentialsOut { until_ms: Some(until_ms) } => {
-                format!("every credential cools down or is out; the first is back in {} s", seconds(*until_ms))
-            }
-            Self::CredentialsOut { until_ms: None } => {
-                "every credential was refused by the provider, and is out until the spec or the secret changes".to_owned()
+            Self::BreakerOpen { until_ms } => Some(Return { until_ms: *until_ms, is_other: true }),
+            Self::NoCredential(_) => None,
+            Self::CredentialsOut(kept) => {
+                let back = |kept: &KeptOut| Some(Return { until_ms: kept.until_ms?, is_other: kept.reason != Reason::RateLimit });
+                kept.iter().filter_map(back).min()
             }
         }
     }
+
+    /// Says in a few words what keeps the target out, without names that only the operator may see.
+    pub fn words(&self) -> &'static str {
+        let kept = match self {
+            Self::BreakerOpen { .. } => return "its breaker is open",
+            Self::NoCredential(_) => return "no usable credential",
+            Self::CredentialsOut(kept) => kept,
+        };
+        let first = kept.first().map(|kept| kept.reason);
+        match first.filter(|first| kept.iter().all(|kept| kept.reason == *first)) {
+            Some(Reason::RateLimit) => "every credential cools down after a 429",
+            Some(Reason::Quota) => "every credential's account has no quota left",
+            Some(Reason::Auth) => "every credential was refused by the provider",
+            None => "every credential cools down or is out",
+        }
+    }
+
+    /// Says everything, with names and the time that is left, for logs and the operator.
+    pub fn text(&self, now_ms: u64) -> String {
+        match self {
+            Self::BreakerOpen { until_ms } => {
+                format!("its breaker is open after repeated failures; a probe passes in {} s", seconds(*until_ms, now_ms))
+            }
+            Self::NoCredential(reason) => format!("it has no usable credential: {reason}"),
+            Self::CredentialsOut(kept) => kept.iter().map(|kept| kept.text(now_ms)).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
+impl KeptOut {
+    fn text(&self, now_ms: u64) -> String {
+        let why = match self.reason {
+            Reason::RateLimit => "cools down after a 429",
+            Reason::Quota => "has no quota left",
+            Reason::Auth => "was refused by the provider",
+        };
+        let back = match self.until_ms {
+            Some(until_ms) => format!("and is back in {} s", seconds(until_ms, now_ms)),
+            None => "and is out until the spec or the secret changes".to_owned(),
+        };
+        format!("credential `{}` {why} {back}", self.credential)
+    }
+}
+
+/// Rounds what is left up to whole seconds.
+pub(super) const fn seconds(until_ms: u64, now_ms: u64) -> u64 {
+    until_ms.saturating_sub(now_ms).div_ceil(1000)
 }
 
 /// Why there is nothing to try.
@@ -201,20 +260,29 @@ fn credentials(target: &Target, now_ms: u64, dice: &mut Dice) -> Result<Vec<Arc<
 pub(super) fn ready(target: &Target, now_ms: u64) -> Result<Vec<(&Arc<Credential>, u32)>, Exclusion> {
     let provider = &target.provider;
     let mut ready = Vec::with_capacity(provider.credentials.len());
-    let (mut fitting, mut until_ms) = (0, None::<u64>);
+    let mut kept = Vec::new();
     for credential in provider.credentials.iter().filter(|credential| glob::any(&credential.models, &target.model)) {
-        fitting += 1;
         match credential.health.state(now_ms) {
             CredentialState::Ready => ready.push((credential, credential.weight)),
-            CredentialState::Cooling { until_ms: back, .. } => until_ms = Some(until_ms.map_or(back, |other| other.min(back))),
-            CredentialState::Out { until_ms: back, .. } => until_ms = until_ms.or(back),
+            CredentialState::Cooling { until_ms, reason } => kept.push((credential, reason, Some(until_ms))),
+            CredentialState::Out { until_ms, reason } => kept.push((credential, reason, until_ms)),
         }
     }
-    if fitting == 0 {
-        let reason = provider.absent.first().map_or("no credential of the provider is for this model", |(_, reason)| reason.as_str());
-        return Err(Exclusion::NoCredential(reason.to_owned()));
+    match (ready.is_empty(), kept.is_empty()) {
+        (false, _) => Ok(ready),
+        (true, false) => {
+            let named = |(credential, reason, until_ms): (&Arc<Credential>, _, _)| KeptOut {
+                credential: credential.name.clone(),
+                reason,
+                until_ms,
+            };
+            Err(Exclusion::CredentialsOut(kept.into_iter().map(named).collect()))
+        }
+        (true, true) => {
+            let reason = provider.absent.first().map_or("no credential of the provider is for this model", |(_, reason)| reason.as_str());
+            Err(Exclusion::NoCredential(reason.to_owned()))
+        }
     }
-    if ready.is_empty() { Err(Exclusion::CredentialsOut { until_ms }) } else { Ok(ready) }
 }
 
 fn order<'s>(stage: &'s Stage, turn: u64, dice: &mut Dice) -> Vec<&'s Arc<Target>> {

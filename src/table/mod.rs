@@ -13,7 +13,7 @@ mod template;
 
 pub use build::{PrepareError, Services, prepare};
 pub use by_provider::{ProviderDenial, decide_provider};
-pub use decide::{Ask, Candidate, Decision, Denial, Excluded, Exclusion, Standing, decide};
+pub use decide::{Ask, Candidate, Decision, Denial, Excluded, Exclusion, KeptOut, Return, Standing, decide};
 pub use entry::{Alias, Credential, ENDPOINTS, EVERY_MODEL, Key, Provider, RoutingTable, Stage, Target, Unnamed};
 pub use facts::Request;
 pub use live::Live;

@@ -2,8 +2,10 @@
 //!
 //! Rule: each refusal names the blocker, and where to look.
 
+use std::fmt::Write as _;
+
 use super::by_provider::ProviderDenial;
-use super::decide::{Denial, Excluded, Exclusion};
+use super::decide::{Denial, Excluded, seconds};
 use super::entry::{Key, RoutingTable};
 use crate::error::{GatewayError, Kind};
 
@@ -60,7 +62,7 @@ pub fn denied(denial: &Denial, model: &str, table: &RoutingTable, key: Option<&K
         }
         Denial::Rule { name, status, message } => by_rule(name, *status, message),
         Denial::NoSuchModel => no_such_model(model, table, key),
-        Denial::NoCandidate(excluded) => no_candidate(model, excluded, now_ms),
+        Denial::NoCandidate(excluded) => no_candidate(&format!("`{model}`"), excluded, now_ms),
     }
 }
 
@@ -82,7 +84,10 @@ pub fn denied_provider(denial: &ProviderDenial, named: Option<&str>, now_ms: u64
             let others = if names.is_empty() { "It covers none.".to_owned() } else { format!("{remedy} {}.", list(names)) };
             (Kind::Forbidden, format!("The virtual key does not cover a provider `{which}` as a whole. {others}"))
         }
-        ProviderDenial::NoCandidate(excluded) => return no_candidate(&excluded.target, std::slice::from_ref(excluded), now_ms),
+        ProviderDenial::NoCandidate(excluded) => {
+            let provider = excluded.target.split_once('/').map_or("", |(provider, _)| provider);
+            return no_candidate(&format!("The provider `{provider}`"), std::slice::from_ref(excluded), now_ms);
+        }
     };
     GatewayError::new(kind, text).into()
 }
@@ -103,36 +108,37 @@ pub fn no_such_model(model: &str, table: &RoutingTable, key: Option<&Key>) -> Re
     GatewayError::new(Kind::NotFound, format!("There is no model `{model}` for this key. {hint}")).into()
 }
 
-fn no_candidate(model: &str, excluded: &[Excluded], now_ms: u64) -> Refusal {
-    let (mut open, mut out, mut bare) = (0_u32, 0_u32, 0_u32);
-    let mut back: Option<u64> = None;
-    for excluded in excluded {
-        let until_ms = match excluded.why {
-            Exclusion::BreakerOpen { until_ms } => {
-                open += 1;
-                Some(until_ms)
-            }
-            Exclusion::CredentialsOut { until_ms } => {
-                out += 1;
-                until_ms
-            }
-            Exclusion::NoCredential(_) => {
-                bare += 1;
-                None
-            }
-        };
-        back = match (back, until_ms) {
-            (Some(one), Some(other)) => Some(one.min(other)),
-            (one, other) => one.or(other),
-        };
+/// Refuses because of what is left out. It is a rate limit to the client where waiting for one helps first: then 429, which clients know
+/// how to wait for. `what` names what was asked for, as a sentence begins.
+fn no_candidate(what: &str, excluded: &[Excluded], now_ms: u64) -> Refusal {
+    let mut text = match excluded {
+        [only] => format!("{what} cannot be tried now: {}", only.why.words()),
+        _ => format!("No target of {what} can be tried now: {}", counted(excluded)),
+    };
+    let back = excluded.iter().filter_map(|excluded| excluded.why.back()).min();
+    let retry_after_ms = back.map(|back| back.until_ms.saturating_sub(now_ms));
+    if let Some(back) = back {
+        let first = if excluded.len() > 1 { "; the first is back in" } else { "; it is back in" };
+        let _ = write!(text, "{first} {} s", seconds(back.until_ms, now_ms));
     }
-    let reasons = [(open, "with an open breaker"), (out, "whose credentials cool down or are out"), (bare, "without a usable credential")];
-    let reasons: Vec<_> = reasons.iter().filter(|(count, _)| *count > 0).map(|(count, why)| format!("{count} {why}")).collect();
-    let text = format!("No target of `{model}` can be tried now: {}. `bifrostctl status` shows their state.", reasons.join(", "));
+    text.push_str(". `bifrostctl status` shows their state.");
     let detail =
         excluded.iter().map(|excluded| format!("{}: {}", excluded.target, excluded.why.text(now_ms))).collect::<Vec<_>>().join("; ");
-    let retry_after_ms = back.map(|until_ms| until_ms.saturating_sub(now_ms));
-    Refusal { retry_after_ms, ..GatewayError::new(Kind::NoCandidate, text).detail(detail).into() }
+    let kind = if back.is_some_and(|back| !back.is_other) { Kind::RateLimited } else { Kind::NoCandidate };
+    Refusal { retry_after_ms, ..GatewayError::new(kind, text).detail(detail).into() }
+}
+
+/// Counts what keeps targets out, in the order in which they would be tried.
+fn counted(excluded: &[Excluded]) -> String {
+    let mut counts: Vec<(&str, u32)> = Vec::new();
+    for words in excluded.iter().map(|excluded| excluded.why.words()) {
+        match counts.iter_mut().find(|(known, _)| *known == words) {
+            Some((_, count)) => *count += 1,
+            None => counts.push((words, 1)),
+        }
+    }
+    let told = |(words, count): &(&str, u32)| format!("{words} ({count} target{})", if *count == 1 { "" } else { "s" });
+    counts.iter().map(told).collect::<Vec<_>>().join(", ")
 }
 
 /// Lists the aliases that a key may use, sorted.

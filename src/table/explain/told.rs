@@ -156,7 +156,7 @@ pub struct PromptTold {
 pub struct ExcludedTold {
     /// `provider/model`.
     pub target: String,
-    /// `breaker_open`, `no_credential` or `credentials_out`.
+    /// `breaker_open`, `no_credential`, `rate_limited` (what ends first is a provider's rate limit) or `credentials_out`.
     pub code: String,
     /// The same in words.
     pub reason: String,
@@ -175,7 +175,7 @@ impl DenialTold {
             code: client_code(refused.error.kind).to_owned(),
             message: refused.error.public.clone(),
             // Of targets, the explanation says more, and in its own place.
-            detail: refused.error.detail.clone().filter(|_| refused.error.kind != Kind::NoCandidate),
+            detail: refused.error.detail.clone().filter(|_| !matches!(refused.error.kind, Kind::NoCandidate | Kind::RateLimited)),
             retry_after_ms: refused.retry_after_ms,
         }
     }
@@ -194,13 +194,14 @@ impl RuleTold {
 
 impl ExcludedTold {
     pub(super) fn new(excluded: &Excluded, target: Option<&Target>, now_ms: u64) -> Self {
-        let left = |until_ms: u64| until_ms.saturating_sub(now_ms);
+        let wait_ms = excluded.why.back().map(|back| back.until_ms.saturating_sub(now_ms));
         let credentials = || target.map(|target| share::left_out(target, &[], now_ms)).unwrap_or_default();
-        let (code, reason, wait_ms, credentials) = match &excluded.why {
-            Exclusion::BreakerOpen { until_ms } => ("breaker_open", "its breaker is open", Some(left(*until_ms)), Vec::new()),
-            Exclusion::NoCredential(reason) => ("no_credential", share::fact(reason), None, credentials()),
-            Exclusion::CredentialsOut { until_ms } => {
-                ("credentials_out", "every credential cools down or is out", until_ms.map(left), credentials())
+        let (code, reason, credentials) = match &excluded.why {
+            Exclusion::BreakerOpen { .. } => ("breaker_open", excluded.why.words(), Vec::new()),
+            Exclusion::NoCredential(reason) => ("no_credential", share::fact(reason), credentials()),
+            Exclusion::CredentialsOut(_) => {
+                let code = if excluded.why.back().is_some_and(|back| !back.is_other) { "rate_limited" } else { "credentials_out" };
+                (code, excluded.why.words(), credentials())
             }
         };
         Self { target: excluded.target.clone(), code: code.to_owned(), reason: reason.to_owned(), wait_ms, credentials }

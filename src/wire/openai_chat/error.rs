@@ -88,7 +88,7 @@ const fn error_type(kind: Kind) -> &'static str {
         | Kind::UpstreamRejected
         | Kind::Revoked => "invalid_request_error",
         Kind::Forbidden | Kind::Denied => "permission_error",
-        Kind::UpstreamRateLimit => "rate_limit_error",
+        Kind::RateLimited | Kind::UpstreamRateLimit => "rate_limit_error",
         Kind::Overloaded
         | Kind::NoCandidate
         | Kind::UpstreamConnect

@@ -94,6 +94,7 @@ fn answers() -> Vec<Row> {
         row(CHAT, &[LIMITED], "1x 1y", FINE, "0 cooling ready"),
         row(STREAM, &[LIMITED, LIMITED], "1x 1y 2", DONE, "0 cooling cooling"),
         row(CHAT, &[LIMITED; 3], "1x 1y 2", "429 rate_limit_exceeded retry-after 7", "0 cooling cooling"),
+        row(CHAT, &[LIMITED, "status=429;retry_after=3", LIMITED], "1x 1y 2", "429 rate_limit_exceeded retry-after 3", "0 cooling cooling"),
         row(CHAT, &[LIMITED, LIMITED, "status=429;retry_after_ms=5"], "1x 1y 2 2", FINE, "0 cooling cooling"),
         // 402 and an exhausted quota: the credential is out for a while.
         row(CHAT, &["status=402"], "1x 1y", FINE, "0 quota ready"),

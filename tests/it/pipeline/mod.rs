@@ -6,6 +6,7 @@ mod failover_table;
 mod fidelity;
 mod harness;
 mod health;
+mod kept_out;
 mod log;
 mod passing;
 mod relay;

@@ -131,6 +131,24 @@ fn breakers_and_credentials_that_are_out_are_explained() {
 }
 
 #[test]
+fn what_ends_first_is_the_reason_that_the_client_is_told() {
+    let rig = rig();
+    rig.credential("openai", "main").refuse(AT.now_ms);
+    rig.credential("openai", "spare").cool(AT.now_ms, Some(12_000));
+    let told = rig.told(&asks("web", "turns"));
+    let denial = told.denial.as_ref().unwrap();
+    assert_eq!((denial.status, denial.code.as_str(), denial.retry_after_ms), (429, "rate_limited", Some(12_000)));
+    assert_eq!(denial.detail, None, "what is left out is told in its own place");
+    let left_out: Vec<_> = told.excluded.iter().map(|it| (it.code.as_str(), it.wait_ms)).collect();
+    assert_eq!(left_out, [("rate_limited", Some(12_000)); 3]);
+    rig.credential("openai", "spare").exhaust(AT.now_ms);
+    let told = rig.told(&asks("web", "turns"));
+    let denial = told.denial.as_ref().unwrap();
+    assert_eq!((denial.status, denial.code.as_str(), denial.retry_after_ms), (503, "no_candidate", Some(600_000)));
+    assert_eq!((told.excluded[0].code.as_str(), told.excluded[0].wait_ms), ("credentials_out", Some(600_000)));
+}
+
+#[test]
 fn nobody_left_is_a_last_resort() {
     let rig = rig();
     for model in ["a", "b", "c"] {
