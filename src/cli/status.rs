@@ -7,6 +7,7 @@ use super::context::Context;
 use super::exit::CommandError;
 use super::output::{Format, Outcome, Paint, color};
 use super::{runtime, table_text};
+use crate::base::visible;
 
 /// Shows what a running gateway serves: whether its file is live, its health, its revision, its last rejection.
 #[derive(Debug, clap::Args)]
@@ -91,10 +92,15 @@ fn health_reason(status: &Value) -> String {
     let states: Vec<&str> = each_credential(status).map(|(_, _, state)| word(state, "/state")).collect();
     let count = |wanted: &str| states.iter().filter(|state| **state == wanted).count();
     let mut parts = vec![format!("{} of {} credentials ready", count("ready"), states.len())];
-    for (state, text) in [("cooling", "cooling down"), ("out", "out"), ("absent", "not set")] {
+    for (state, text) in [("out", "out"), ("absent", "not set")] {
         if count(state) > 0 {
             parts.push(format!("{} {text}", count(state)));
         }
+    }
+    let limited =
+        each_credential(status).filter(|(_, _, state)| word(state, "/state") == "ready" && resting(state).next().is_some()).count();
+    if limited > 0 {
+        parts.push(format!("{limited} not for every model"));
     }
     parts.join(", ")
 }
@@ -107,14 +113,25 @@ fn each_credential(status: &Value) -> impl Iterator<Item = (&String, &String, &V
     })
 }
 
+/// Lists the models that a credential is not used for.
+fn resting(credential: &Value) -> impl Iterator<Item = (&String, &Value)> {
+    credential.get("models").and_then(Value::as_object).into_iter().flatten()
+}
+
 fn credentials(status: &Value, paint: Paint) -> String {
-    let rows: Vec<Vec<String>> = each_credential(status)
-        .filter(|(_, _, state)| word(state, "/state") != "ready")
-        .map(|(provider, name, state)| {
-            let reason = state.get("reason").and_then(Value::as_str).unwrap_or_default();
-            vec![format!("  {provider}/{name}"), judged(word(state, "/state"), paint), reason.to_owned()]
-        })
-        .collect();
+    let mut rows = Vec::new();
+    let row = |what: String, state: &Value| {
+        let reason = state.get("reason").and_then(Value::as_str).unwrap_or_default();
+        vec![what, judged(word(state, "/state"), paint), reason.to_owned()]
+    };
+    for (provider, name, state) in each_credential(status) {
+        if word(state, "/state") != "ready" {
+            rows.push(row(format!("  {provider}/{name}"), state));
+        }
+        for (model, state) in resting(state) {
+            rows.push(row(format!("  {provider}/{name} for {}", visible(model)), state));
+        }
+    }
     if rows.is_empty() { String::new() } else { format!("\nCredentials not in use\n{}", table_text::table(&rows)) }
 }
 

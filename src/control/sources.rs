@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::admin::targets;
 use super::shared::Shared;
+use crate::base::glob;
 use crate::provider::{Admit, CredentialState as State};
 use crate::server::{Reason, Stats};
 use crate::table::RoutingTable;
@@ -33,13 +34,20 @@ fn connections(samples: &mut Samples, listener: &str, stats: &Stats) {
     }
 }
 
+const fn shown(state: State) -> CredentialState {
+    match state {
+        State::Ready => CredentialState::Ready,
+        State::Cooling { .. } => CredentialState::Cooling,
+        State::Out { .. } => CredentialState::Out,
+    }
+}
+
 fn health(samples: &mut Samples, table: &RoutingTable, now_ms: u64) {
     for provider in table.providers.values() {
         for credential in &provider.credentials {
-            let state = match credential.health.state(now_ms) {
-                State::Ready => CredentialState::Ready,
-                State::Cooling { .. } => CredentialState::Cooling,
-                State::Out { .. } => CredentialState::Out,
+            let state = match shown(credential.health.overall(now_ms)) {
+                CredentialState::Ready if !credential.health.resting(now_ms).is_empty() => CredentialState::Cooling,
+                state => state,
             };
             samples.credential(&provider.name, &credential.name, state);
         }
@@ -48,6 +56,9 @@ fn health(samples: &mut Samples, table: &RoutingTable, now_ms: u64) {
         }
     }
     for ((provider, model), target) in targets(table) {
+        for credential in target.provider.credentials.iter().filter(|credential| glob::any(&credential.models, model)) {
+            samples.credential_model((provider, &credential.name, model), shown(credential.health.state(model, now_ms)));
+        }
         let state = match target.health.admits(now_ms) {
             Admit::Yes => BreakerState::Closed,
             Admit::Probe => BreakerState::HalfOpen,

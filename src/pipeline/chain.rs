@@ -138,8 +138,8 @@ fn conclude(last: Option<Box<Failure>>, decision: &Decision, attempts: usize, no
 
 /// Returns how long it takes until the first rate limit of the chain is over. Milliseconds.
 fn rate_limit_ends(decision: &Decision, now_ms: u64) -> Option<u64> {
-    let tried = decision.candidates.iter().flat_map(|candidate| &candidate.credentials);
-    let cooling = tried.filter_map(|credential| match credential.health.state(now_ms) {
+    let tried = decision.candidates.iter().flat_map(|it| it.credentials.iter().map(|credential| (credential, it.target.model.as_str())));
+    let cooling = tried.filter_map(|(credential, model)| match credential.health.state(model, now_ms) {
         CredentialState::Cooling { until_ms, reason: Reason::RateLimit } => Some(until_ms),
         CredentialState::Ready | CredentialState::Cooling { .. } | CredentialState::Out { .. } => None,
     });

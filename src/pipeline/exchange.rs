@@ -234,10 +234,11 @@ impl Attempt {
         let now_ms = call.clock.monotonic_ms();
         self.took_ms = now_ms.saturating_sub(self.started_ms);
         let (target, credential, started_ms) = (&self.target.health, &self.credential.health, self.started_ms);
+        let model = self.target.model.as_str();
         match result {
             Ok(answer) => {
                 self.status = Some(answer.status.as_u16());
-                credential.success(started_ms);
+                credential.success(model, started_ms);
                 match answer.body {
                     AnswerBody::Whole(..) => target.success(started_ms, now_ms),
                     AnswerBody::Stream(_) | AnswerBody::Passing(_) => return,
@@ -250,15 +251,11 @@ impl Attempt {
                 match failure.error.kind {
                     kind if kind.is_about_the_request() => {
                         target.success(started_ms, now_ms);
-                        credential.success(started_ms);
+                        credential.success(model, started_ms);
                     }
-                    Kind::UpstreamRateLimit => credential.cool(now_ms, failure.retry_after_ms),
+                    Kind::UpstreamRateLimit => credential.cool(model, now_ms, failure.retry_after_ms),
                     Kind::UpstreamQuota => credential.exhaust(now_ms),
-                    Kind::UpstreamAuth => {
-                        credential.refuse(now_ms);
-                        let (provider, name) = (self.target.provider.name.as_str(), self.credential.name.as_str());
-                        tracing::error!(provider, credential = name, "the provider refused a credential, which is out until it is changed");
-                    }
+                    Kind::UpstreamAuth => self.refused(now_ms),
                     kind if kind.blames_target() && failure.blames => target.failure(started_ms, now_ms, call.jitter()),
                     // A fault of ours says nothing about anybody else.
                     _ => {}
@@ -266,6 +263,19 @@ impl Attempt {
             }
         }
         self.target.metrics.attempt(self.failure, Duration::from_millis(self.took_ms));
+    }
+
+    /// Takes the credential out: for the model where the upstream said 403, which often means that the account may not use this one;
+    /// altogether where it said that it does not know the credential (401; one provider says so with a 400).
+    fn refused(&self, now_ms: u64) {
+        let (provider, name, model) = (self.target.provider.name.as_str(), self.credential.name.as_str(), self.target.model.as_str());
+        if matches!(self.status, Some(400 | 401)) {
+            self.credential.health.refuse(now_ms);
+            tracing::error!(provider, credential = name, "the provider refused a credential, which is out until it is changed");
+        } else {
+            self.credential.health.forbid(model, now_ms);
+            tracing::warn!(provider, credential = name, model, "the provider refused a credential for a model, which it rests for");
+        }
     }
 
     /// Shows the attempt to a client that may see it.

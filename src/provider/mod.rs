@@ -21,10 +21,7 @@ pub use body::IdleBody;
 pub use client::{Body as UpstreamBody, BuildError, Client, ClientOptions, Clients, Outbound, Upstream, Waits};
 pub use destination::{Looking, Lookup, Refused, SystemLookup};
 pub use headers::{request_headers, response_headers};
-pub use health::{
-    Admit, BreakerState, CredentialEntry, CredentialHealth, CredentialSnapshot, CredentialState, Health, HealthSnapshot, Probe, Reason,
-    TargetEntry, TargetHealth, TargetSnapshot,
-};
+pub use health::{Admit, BreakerState, CredentialHealth, CredentialState, Health, Probe, Reason, TargetHealth, TargetSnapshot};
 pub use pieces::Pieces;
 pub use proxy::Proxies;
 pub use retry_after::retry_after_ms;

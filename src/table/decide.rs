@@ -124,6 +124,7 @@ impl Exclusion {
         let first = kept.first().map(|kept| kept.reason);
         match first.filter(|first| kept.iter().all(|kept| kept.reason == *first)) {
             Some(Reason::RateLimit) => "every credential cools down after a 429",
+            Some(Reason::Forbidden) => "every credential was refused for this model by the provider",
             Some(Reason::Quota) => "every credential's account has no quota left",
             Some(Reason::Auth) => "every credential was refused by the provider",
             None => "every credential cools down or is out",
@@ -146,6 +147,7 @@ impl KeptOut {
     fn text(&self, now_ms: u64) -> String {
         let why = match self.reason {
             Reason::RateLimit => "cools down after a 429",
+            Reason::Forbidden => "was refused for this model by the provider",
             Reason::Quota => "has no quota left",
             Reason::Auth => "was refused by the provider",
         };
@@ -262,7 +264,7 @@ pub(super) fn ready(target: &Target, now_ms: u64) -> Result<Vec<(&Arc<Credential
     let mut ready = Vec::with_capacity(provider.credentials.len());
     let mut kept = Vec::new();
     for credential in provider.credentials.iter().filter(|credential| glob::any(&credential.models, &target.model)) {
-        match credential.health.state(now_ms) {
+        match credential.health.state(&target.model, now_ms) {
             CredentialState::Ready => ready.push((credential, credential.weight)),
             CredentialState::Cooling { until_ms, reason } => kept.push((credential, reason, Some(until_ms))),
             CredentialState::Out { until_ms, reason } => kept.push((credential, reason, until_ms)),

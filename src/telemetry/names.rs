@@ -55,7 +55,8 @@ names! {
     REFUSED Counter "refused" ["reason"] "Requests that the gateway refused itself, by the error's code";
     IN_FLIGHT Gauge "in_flight" [] "Requests being served";
     STREAMS_OPEN Gauge "streams_open" [] "Streamed answers being relayed";
-    CREDENTIAL_STATE Gauge "credential_state" ["provider", "credential"] "0 ready, 1 cooling, 2 out, 3 absent";
+    CREDENTIAL_STATE Gauge "credential_state" ["provider", "credential"] "0 ready, 1 not used for some models, 2 out, 3 absent";
+    CREDENTIAL_MODEL_STATE Gauge "credential_model_state" ["provider", "credential", "model"] "0 ready, 1 cooling after a 429, 2 out; models that the spec names";
     BREAKER_STATE Gauge "breaker_state" ["provider", "model"] "0 closed, 1 half-open, 2 open";
     CONNECTIONS_OPEN Gauge "connections_open" ["listener"] "Client connections that are open";
     CONNECTIONS Counter "connections" ["listener"] "Client connections accepted";

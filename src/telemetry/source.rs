@@ -14,12 +14,12 @@ use prometheus_client::metrics::MetricType;
 use super::names::{self, Name};
 use super::series::Label;
 
-/// State of a credential; the value of `credential_state`.
+/// State of a credential, or of a credential with one model; the value of `credential_state` and `credential_model_state`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CredentialState {
     /// May be used.
     Ready = 0,
-    /// Rate-limited for a while.
+    /// Rate-limited for a while; of a credential as a whole: not used for some models.
     Cooling = 1,
     /// Refused by the upstream, or out of money.
     Out = 2,
@@ -87,6 +87,11 @@ impl Samples {
     /// Adds the state of one credential.
     pub fn credential(&mut self, provider: &str, credential: &str, state: CredentialState) {
         self.add(&names::CREDENTIAL_STATE, &[provider, credential], state as u64);
+    }
+
+    /// Adds the state of one credential with one model: provider, credential, model.
+    pub fn credential_model(&mut self, (provider, credential, model): (&str, &str, &str), state: CredentialState) {
+        self.add(&names::CREDENTIAL_MODEL_STATE, &[provider, credential, model], state as u64);
     }
 
     /// Adds the state of one target's breaker.

@@ -56,22 +56,32 @@ fn health(table: &RoutingTable, now_ms: u64) -> &'static str {
         return "unhealthy";
     }
     let mut credentials = table.providers.values().flat_map(|provider| &provider.credentials);
-    let kept_back = credentials.any(|credential| credential.health.state(now_ms) != CredentialState::Ready);
+    let is_out = credentials.any(|credential| credential.health.overall(now_ms) != CredentialState::Ready);
+    // What only clients name is no fault of the gateway's.
+    let kept_back = is_out || table.targets.values().any(|target| fitting(target).any(|credential| !is_ready(credential, target, now_ms)));
     let broken = targets(table).values().any(|target| target.health.admits(now_ms) != Admit::Yes);
     if aliases.contains(&false) || kept_back || broken { "degraded" } else { "healthy" }
+}
+
+/// Lists the credentials that a target may be called with, ready or not.
+fn fitting(target: &Target) -> impl Iterator<Item = &Credential> {
+    target.provider.credentials.iter().map(Arc::as_ref).filter(|credential| crate::base::glob::any(&credential.models, &target.model))
+}
+
+fn is_ready(credential: &Credential, target: &Target, now_ms: u64) -> bool {
+    credential.health.state(&target.model, now_ms) == CredentialState::Ready
 }
 
 /// Returns whether an alias can be served now; none where no target of it has a credential at all.
 fn is_served(alias: &Alias, now_ms: u64) -> Option<bool> {
     let mut served = None;
     for (target, _) in alias.stages.iter().flat_map(|stage| &stage.targets) {
-        let fitting = |credential: &&Arc<Credential>| crate::base::glob::any(&credential.models, &target.model);
-        let mut credentials = target.provider.credentials.iter().filter(fitting).peekable();
+        let mut credentials = fitting(target).peekable();
         if credentials.peek().is_none() {
             continue;
         }
         let open = matches!(target.health.admits(now_ms), Admit::No { .. });
-        let ready = !open && credentials.any(|credential| credential.health.state(now_ms) == CredentialState::Ready);
+        let ready = !open && credentials.any(|credential| is_ready(credential, target, now_ms));
         served = Some(served.unwrap_or(false) || ready);
     }
     served
@@ -84,7 +94,13 @@ fn providers(table: &RoutingTable, now_ms: u64, unix_ms: u64) -> Value {
     for provider in table.providers.values() {
         let [credentials, _] = providers.entry(&provider.name).or_default();
         for credential in &provider.credentials {
-            credentials.insert(credential.name.clone(), credential_state(credential.health.state(now_ms), wall));
+            let mut state = credential_state(credential.health.overall(now_ms), wall);
+            let resting = credential.health.resting(now_ms).into_iter();
+            let resting: Map<_, _> = resting.map(|(model, state)| (model.to_string(), credential_state(state, wall))).collect();
+            if let (Some(state), false) = (state.as_object_mut(), resting.is_empty()) {
+                state.insert("models".to_owned(), Value::Object(resting));
+            }
+            credentials.insert(credential.name.clone(), state);
         }
         for (name, reason) in &provider.absent {
             // What follows tells how to make it optional, which it is.
@@ -118,6 +134,7 @@ fn credential_state(state: CredentialState, wall: impl Fn(u64) -> u64) -> Value 
 const fn why(reason: Reason) -> &'static str {
     match reason {
         Reason::RateLimit => "the provider answered 429",
+        Reason::Forbidden => "the provider refused the credential for this model (403)",
         Reason::Quota => "the provider says that the account has no quota left",
         Reason::Auth => "the provider refused the credential; it is tried again when the secret changes",
     }

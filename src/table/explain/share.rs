@@ -90,7 +90,7 @@ pub(super) fn left_out(target: &Target, used: &[Arc<Credential>], now_ms: u64) -
             if !glob::any(&credential.models, &target.model) {
                 return told(&credential.name, "not for this model", None);
             }
-            match credential.health.state(now_ms) {
+            match credential.health.state(&target.model, now_ms) {
                 CredentialState::Ready => told(&credential.name, "ready", None),
                 CredentialState::Cooling { until_ms, reason } => told(&credential.name, words(reason), Some(left(until_ms))),
                 CredentialState::Out { until_ms, reason } => told(&credential.name, words(reason), until_ms.map(left)),
@@ -109,6 +109,7 @@ pub(super) fn fact(reason: &str) -> &str {
 const fn words(reason: Reason) -> &'static str {
     match reason {
         Reason::RateLimit => "cools down after a 429",
+        Reason::Forbidden => "the provider refused it for this model",
         Reason::Quota => "its account has no money left",
         Reason::Auth => "the provider refused it",
     }

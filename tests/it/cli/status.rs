@@ -18,8 +18,9 @@ fn status() -> Value {
             "file": "gateway.yaml", "line": 14, "column": 9, "end_line": 14, "end_column": 14}]},
         "providers": {
             "groq": {"credentials": {
-                "a": {"state": "ready", "reason": null, "until_ms": null},
-                "b": {"state": "cooling", "reason": "429, retry after 30 s", "until_ms": 1},
+                "a": {"state": "ready", "reason": null, "until_ms": null,
+                    "models": {"llama": {"state": "cooling", "reason": "the provider answered 429", "until_ms": 1}}},
+                "b": {"state": "out", "reason": "the provider refused the credential", "until_ms": null},
                 "c": {"state": "absent", "reason": "GROQ_API_KEY_C is not set", "until_ms": null}}, "targets": {}},
         },
     })

@@ -3,7 +3,7 @@
 use bifrostctl::base::Digest;
 use serde_json::{Value, json};
 
-use super::lab::{Lab, Place, spec, spec_with};
+use super::lab::{KEY, Lab, Place, spec, spec_with};
 
 #[tokio::test]
 async fn errors_are_json_whatever_was_asked() {
@@ -86,4 +86,27 @@ async fn a_question_is_answered_as_the_data_path_would_decide() {
     assert_eq!(ask(json!({"key": "nobody", "model": "fast"})).await.status, 400);
     assert_eq!(ask(json!({"model": "fast", "endpoint": "x", "key": "web"})).await.status, 400);
     assert!(!lab.get("/metrics").await.text.contains("bifrost_requests_total{"), "asking is not counted as a request");
+}
+
+#[tokio::test]
+async fn a_model_that_a_credential_is_not_used_for_is_told_and_no_fault_where_only_clients_name_it() {
+    let place = Place::with(|root| {
+        spec(root, "one").replace("models: {fast:", "models: {closed: {targets: [\"mock/m@status=403\", \"mock/n\"]}, fast:")
+    });
+    let lab = place.start().await;
+    let mut rests = vec!["mock-small@status=429"];
+    for (model, health, own) in [("mock/mock-small@status=429", "healthy", 0.0), ("mock/m@status=403", "degraded", 2.0)] {
+        lab.chat(KEY, model).await;
+        let status = lab.status().await;
+        assert_eq!(status["health"], health, "{status:#}");
+        let credential = &status["providers"]["mock"]["credentials"]["default"];
+        assert_eq!(credential["state"], "ready");
+        assert_eq!(credential["models"].as_object().unwrap().keys().map(String::as_str).collect::<Vec<_>>(), rests);
+        assert_eq!(lab.metric("bifrost_credential_state{provider=\"mock\",credential=\"default\"}").await, 1.0);
+        let named = "bifrost_credential_model_state{provider=\"mock\",credential=\"default\",model=\"m@status=403\"}";
+        assert_eq!(lab.metric(named).await, own);
+        rests.insert(0, "m@status=403");
+    }
+    assert!(!lab.get("/metrics").await.text.contains("mock-small@status=429\"} "), "what clients name is no label");
+    assert_eq!(lab.chat(KEY, "closed").await.status, 200);
 }

@@ -4,7 +4,7 @@
 //! credential of `one` that was drawn first, `1y` the other one.
 
 use bifrostctl::mock::{Behaviour, Ending, Script};
-use bifrostctl::provider::{BreakerState, CredentialSnapshot, Reason};
+use bifrostctl::provider::{BreakerState, CredentialState, Reason};
 use bifrostctl::server::{Handler as _, Peer, RequestBody};
 use bytes::Bytes;
 use http::Request;
@@ -100,9 +100,10 @@ fn answers() -> Vec<Row> {
         row(CHAT, &["status=402"], "1x 1y", FINE, "0 quota ready"),
         row(CHAT, &[QUOTA, QUOTA], "1x 1y 2", FINE, "0 quota quota"),
         row(CHAT, &[QUOTA; 3], "1x 1y 2", "502 upstream_quota", "0 quota quota"),
-        // 401 and 403: the credential is out until it is changed; never a 401 of ours.
+        // 401: the credential is out until it is changed; 403: it is not used for this model for a while; never a 401 of ours.
         row(CHAT, &["status=401"], "1x 1y", FINE, "0 auth ready"),
-        row(STREAM, &["status=403", "status=401"], "1x 1y 2", DONE, "0 auth auth"),
+        row(STREAM, &["status=403", "status=401"], "1x 1y 2", DONE, "0 forbidden auth"),
+        row(CHAT, &["status=403"; 3], "1x 1y 2", "502 upstream_auth", "0 forbidden forbidden"),
         row(CHAT, &["status=401"; 3], "1x 1y 2", "502 upstream_auth", "0 auth auth"),
         // The prompt is too long: another target, or the provider's own words.
         row(CHAT, &["error=context_length"], "1x 2", FINE, "0 ready ready"),
@@ -190,17 +191,27 @@ fn sees(seen: &Seen) -> String {
 }
 
 fn health(rig: &Rig, credentials: &[String]) -> String {
-    let snapshot = rig.gateway.services.health.snapshot(rig.gateway.clock.monotonic_ms());
-    let target = snapshot.targets.iter().find(|it| it.provider == "one" && it.model == "m").unwrap();
-    assert_eq!(target.state.state, BreakerState::Closed);
-    let mut words = vec![target.state.failures_in_a_row.to_string()];
+    let now_ms = rig.gateway.clock.monotonic_ms();
+    let table = rig.gateway.live.load();
+    let target = table.targets["one/m"].health.snapshot(now_ms);
+    assert_eq!(target.state, BreakerState::Closed);
+    let mut words = vec![target.failures_in_a_row.to_string()];
     for name in credentials {
-        let entry = snapshot.credentials.iter().find(|it| it.provider == "one" && it.name == *name).unwrap();
-        words.push(match entry.state {
-            CredentialSnapshot::Ready => "ready".to_owned(),
-            CredentialSnapshot::Cooling { reason: Reason::RateLimit, .. } => "cooling".to_owned(),
-            CredentialSnapshot::Out { reason: Reason::Quota, for_ms: Some(590_000..=600_000) } => "quota".to_owned(),
-            CredentialSnapshot::Out { reason: Reason::Auth, for_ms: None } => "auth".to_owned(),
+        let credential = table.providers["one"].credentials.iter().find(|it| it.name == *name).unwrap();
+        let (state, other) = (credential.health.state("m", now_ms), credential.health.state("n", now_ms));
+        let left_ms = |until_ms: u64| until_ms - now_ms;
+        words.push(match state {
+            CredentialState::Ready => "ready".to_owned(),
+            CredentialState::Cooling { reason: Reason::RateLimit, .. } if other == CredentialState::Ready => "cooling".to_owned(),
+            CredentialState::Out { reason: Reason::Forbidden, until_ms: Some(until_ms) } if other == CredentialState::Ready => {
+                assert!((590_000..=600_000).contains(&left_ms(until_ms)));
+                "forbidden".to_owned()
+            }
+            CredentialState::Out { reason: Reason::Quota, until_ms: Some(until_ms) } if other == state => {
+                assert!((590_000..=600_000).contains(&left_ms(until_ms)));
+                "quota".to_owned()
+            }
+            CredentialState::Out { reason: Reason::Auth, until_ms: None } if other == state => "auth".to_owned(),
             other => format!("{other:?}"),
         });
     }

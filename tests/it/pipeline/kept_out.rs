@@ -3,13 +3,15 @@
 use std::sync::Arc;
 
 use bifrostctl::base::ManualClock;
+use bifrostctl::mock::{Behaviour, Script};
 use bifrostctl::plan::AccessLog as Destination;
-use bifrostctl::provider::CredentialHealth;
+use bifrostctl::provider::{CredentialHealth, CredentialState, Reason};
+use bifrostctl::table::prepare;
 use bifrostctl::telemetry::{AccessLog, Metrics};
 use bytes::Bytes;
 use serde_json::{Value, json};
 
-use super::harness::{KEY, Rig, Seen};
+use super::harness::{KEY, Rig, Seen, plan};
 
 const WHOLE: &str = r#"{"model":"fast","messages":[{"role":"user","content":"hi"}]}"#;
 
@@ -41,7 +43,7 @@ fn expects(status: u16, code: &str, wait: Option<&str>) -> (u16, String, Option<
 async fn rate_limits_alone_are_a_429_with_the_earliest_end() {
     let rig = rig(|_| {}).await;
     for (provider, name, wait) in [("one", "a", 40_000), ("one", "b", 3_400), ("two", "c", 9_000)] {
-        credential(&rig, provider, name).cool(10_000, Some(wait));
+        credential(&rig, provider, name).cool("m", 10_000, Some(wait));
     }
     let seen = rig.chat(WHOLE).await;
     assert_eq!(refusal(&seen), expects(429, "rate_limited", Some("4")));
@@ -69,8 +71,8 @@ async fn of_several_reasons_the_one_that_ends_first_is_told() {
         for (provider, names, what) in [("one", ["a", "b"].as_slice(), one), ("two", &["c"], two)] {
             for health in names.iter().map(|name| credential(&rig, provider, name)) {
                 match what {
-                    "cool" => health.cool(10_000, Some(30_000)),
-                    "cool long" => health.cool(10_000, Some(u64::MAX)),
+                    "cool" => health.cool("m", 10_000, Some(30_000)),
+                    "cool long" => health.cool("m", 10_000, Some(u64::MAX)),
                     "quota" => health.exhaust(10_000),
                     _ => health.refuse(10_000),
                 }
@@ -87,7 +89,7 @@ async fn the_client_is_told_the_reason_and_the_log_each_credential() {
     let mut rig = rig(|plan| plan["models"]["fast"]["fallbacks"] = json!([])).await;
     rig.gateway.log = AccessLog::open(&Destination::File(path.to_str().unwrap().to_owned()), Metrics::new().access_log_dropped()).unwrap();
     credential(&rig, "one", "a").refuse(10_000);
-    credential(&rig, "one", "b").cool(10_000, Some(2_000));
+    credential(&rig, "one", "b").cool("m", 10_000, Some(2_000));
     let seen = rig.chat(WHOLE).await;
     assert_eq!(refusal(&seen), expects(429, "rate_limited", Some("2")));
     let text = seen.json()["error"]["message"].as_str().unwrap().to_owned();
@@ -102,7 +104,7 @@ async fn the_client_is_told_the_reason_and_the_log_each_credential() {
 #[tokio::test]
 async fn a_provider_without_a_model_is_rate_limited_just_so() {
     let rig = rig(|plan| plan["virtual_keys"]["web"]["models"] = json!(["two/*"])).await;
-    credential(&rig, "two", "c").cool(10_000, Some(5_000));
+    credential(&rig, "two", "c").cool("*", 10_000, Some(5_000));
     let seen = rig.call("GET", "/v1/files", &[("x-api-key", KEY)], Bytes::new()).await;
     assert_eq!(refusal(&seen), expects(429, "rate_limited", Some("5")));
     let text = seen.json()["error"]["message"].as_str().unwrap().to_owned();
@@ -113,4 +115,48 @@ async fn a_provider_without_a_model_is_rate_limited_just_so() {
     credential(&rig, "two", "c").refuse(10_000);
     let seen = rig.call("GET", "/v1/files", &[("x-api-key", KEY)], Bytes::new()).await;
     assert_eq!(refusal(&seen), expects(503, "no_candidate", None));
+}
+
+#[tokio::test]
+async fn a_rate_limit_of_one_model_leaves_the_others_in_use() {
+    let rig = rig(|plan| plan["models"]["fast"]["fallbacks"] = json!(["two/m", "two/mini"])).await;
+    rig.mock.script(Script::sequence(["status=429;retry_after=60"; 3].map(|fault| fault.parse::<Behaviour>().unwrap())));
+    assert_eq!(rig.chat(WHOLE).await.headers["x-bifrost-target"], "two/mini");
+    let mut tried = rig.tried();
+    tried.sort();
+    assert_eq!(tried, ["A", "B", "C", "C"], "both credentials of one, then the only one of two, with two models");
+    // Nobody asks again what rests.
+    assert_eq!(rig.chat(WHOLE).await.headers["x-bifrost-target"], "two/mini");
+    assert_eq!(rig.tried().len(), 5);
+    // What only clients name rests by its own name as well.
+    let chat = |model: &str| rig.chat(WHOLE.replace("fast", model));
+    rig.mock.script(Script::sequence(["status=429;retry_after=60".parse::<Behaviour>().unwrap()]));
+    assert_eq!(refusal(&chat("two/x").await), expects(429, "rate_limit_exceeded", Some("60")));
+    assert_eq!(refusal(&chat("two/x").await), expects(429, "rate_limited", Some("60")));
+    assert_eq!(chat("two/y").await.status.as_u16(), 200);
+}
+
+#[tokio::test]
+async fn a_403_keeps_a_credential_from_one_model_for_a_while_and_a_401_from_all() {
+    let rig = rig(|plan| plan["models"]["fast"]["fallbacks"] = json!([])).await;
+    let state = |name: &str, model: &str| credential(&rig, "one", name).state(model, 10_000);
+    let out = |until_ms, reason| CredentialState::Out { until_ms, reason };
+    rig.mock.script(Script::sequence(["status=403", "status=401"].map(|fault| fault.parse::<Behaviour>().unwrap())));
+    assert_eq!(rig.chat(WHOLE).await.status.as_u16(), 502);
+    let tried: Vec<String> = rig.tried().iter().map(|name| name.to_lowercase()).collect();
+    let [forbidden, refused] = tried.as_slice() else { panic!("{tried:?}") };
+    assert_eq!(state(forbidden, "m"), out(Some(610_000), Reason::Forbidden));
+    assert_eq!(state(forbidden, "n"), CredentialState::Ready);
+    assert_eq!((state(refused, "m"), state(refused, "n")), (out(None, Reason::Auth), out(None, Reason::Auth)));
+    assert_eq!(refusal(&rig.chat(WHOLE).await), expects(503, "no_candidate", Some("600")));
+}
+
+#[tokio::test]
+async fn what_rests_still_rests_under_the_next_table() {
+    let rig = rig(|_| {}).await;
+    credential(&rig, "two", "c").cool("m", 10_000, Some(5_000));
+    let next = prepare(Arc::new(plan(|plan| plan["models"]["fast"]["fallbacks"] = json!([]))), 2, &rig.gateway.services).unwrap();
+    drop(rig.gateway.live.commit(next));
+    rig.gateway.services.health.sweep();
+    assert!(matches!(credential(&rig, "two", "c").state("m", 10_000), CredentialState::Cooling { until_ms: 15_000, .. }));
 }

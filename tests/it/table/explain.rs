@@ -125,7 +125,7 @@ fn an_alias_in_good_health_is_explained() {
 fn breakers_and_credentials_that_are_out_are_explained() {
     let rig = rig();
     rig.fail("openai", "mini");
-    rig.credential("openai", "main").cool(AT.now_ms, Some(12_000));
+    rig.credential("openai", "main").cool("big", AT.now_ms, Some(12_000));
     rig.credential("groq", "default").refuse(AT.now_ms);
     insta::assert_snapshot!("ill", human(&rig.told(&asks("web", "fast"))));
 }
@@ -134,7 +134,9 @@ fn breakers_and_credentials_that_are_out_are_explained() {
 fn what_ends_first_is_the_reason_that_the_client_is_told() {
     let rig = rig();
     rig.credential("openai", "main").refuse(AT.now_ms);
-    rig.credential("openai", "spare").cool(AT.now_ms, Some(12_000));
+    for model in ["a", "b", "c"] {
+        rig.credential("openai", "spare").cool(model, AT.now_ms, Some(12_000));
+    }
     let told = rig.told(&asks("web", "turns"));
     let denial = told.denial.as_ref().unwrap();
     assert_eq!((denial.status, denial.code.as_str(), denial.retry_after_ms), (429, "rate_limited", Some(12_000)));
@@ -146,6 +148,16 @@ fn what_ends_first_is_the_reason_that_the_client_is_told() {
     let denial = told.denial.as_ref().unwrap();
     assert_eq!((denial.status, denial.code.as_str(), denial.retry_after_ms), (503, "no_candidate", Some(600_000)));
     assert_eq!((told.excluded[0].code.as_str(), told.excluded[0].wait_ms), ("credentials_out", Some(600_000)));
+}
+
+#[test]
+fn a_model_that_a_credential_is_refused_for_is_the_only_one_that_it_is_not_used_for() {
+    let rig = rig();
+    rig.credential("openai", "main").forbid("a", AT.now_ms);
+    let told = rig.told(&asks("web", "turns"));
+    let left_out = |at: usize| told.candidates[at].left_out.iter().map(|it| (it.name.as_str(), it.wait_ms)).collect::<Vec<_>>();
+    assert_eq!((left_out(0), left_out(1)), (vec![("main", Some(600_000)), ("gone", None)], vec![("gone", None)]));
+    assert!(human(&told).contains("not with main: the provider refused it for this model, for 10m"), "{}", human(&told));
 }
 
 #[test]

@@ -32,6 +32,7 @@ fn everything_that_is_recorded_is_shown_in_openmetrics_text() {
     metrics.add_source(|samples| {
         samples.credential("openai", "b", CredentialState::Absent);
         samples.credential("openai", "a", CredentialState::Cooling);
+        samples.credential_model(("openai", "a", "gpt"), CredentialState::Cooling);
         samples.breaker("openai", "gpt", BreakerState::Open);
         samples.connections("clients", 5, 100);
         samples.connections_refused("clients", "cap", 2);
@@ -58,6 +59,7 @@ fn every_name_of_the_list_is_shown_once_it_has_a_value() {
     metrics.config().running("d", 1);
     metrics.add_source(|samples| {
         samples.credential("p", "c", CredentialState::Ready);
+        samples.credential_model(("p", "c", "m"), CredentialState::Ready);
         samples.breaker("p", "m", BreakerState::Closed);
         samples.connections("clients", 0, 0);
         samples.connections_refused("clients", "cap", 0);
