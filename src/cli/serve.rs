@@ -31,6 +31,9 @@ pub(crate) struct Args {
     /// What a bad spec does at the start: ends it, or serves the newest revision of the state directory.
     #[arg(long, value_enum, default_value_t = OnInvalidStart::Fail, value_name = "WHAT")]
     on_invalid_start: OnInvalidStart,
+    /// Threads that serve clients [default: one for each core that the process may use].
+    #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
 }
 
 /// How changes of the files are noticed.
@@ -87,8 +90,11 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
         watch: watch::Options { mode, ..watch::Options::default() },
         on_invalid,
         signals: true,
+        workers: args.workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from),
     };
+    // Clients are served by threads of their own; here is what is rare: files, the admin API, signals, the built-in mock.
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
         .enable_all()
         .build()
         .map_err(|error| CommandError::failure(format!("cannot start the async runtime: {error}")))?;

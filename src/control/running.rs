@@ -23,7 +23,7 @@ use super::watch;
 use super::watched::watch_set;
 use super::writer::{Outcome, Refusal, Triggers, Writer};
 use crate::pipeline::Gateway;
-use crate::server::{Acceptor, Config, Drained, Listener, Server, Stop};
+use crate::server::{Acceptor, Config, Drained, Listener, Server, Stop, Workers};
 use crate::spec::Rejected;
 use crate::store::Revisions;
 use crate::table::explain::{Explanation, Moment, Question, Unanswerable, explain};
@@ -161,7 +161,8 @@ pub(super) fn run(assembled: Assembled, options: Options) -> Result<Running, Sta
 
     // The grace is the spec's at the time, so it is kept outside the server.
     let config = Config { max_connections: connections as usize, grace: Duration::MAX, tls, ..Config::default() };
-    let front = Server::new(config, Front { gateway, shared: Arc::clone(&shared) });
+    let workers = Workers::start(options.workers).map_err(|error| StartError::System(error.to_string()))?;
+    let front = Server::new(config, Front { gateway, shared: Arc::clone(&shared) }).on(workers);
     let config = Config { max_connections: ADMIN_CONNECTIONS, grace: LAST_WORDS, ..Config::default() };
     let back = Server::new(config, Admin { shared: Arc::clone(&shared), applies });
     sources::register(&shared, front.stats(), back.stats());

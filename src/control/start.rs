@@ -44,6 +44,8 @@ pub struct Options {
     pub on_invalid: OnInvalid,
     /// Whether SIGHUP, SIGTERM and SIGINT of the process are this gateway's.
     pub signals: bool,
+    /// Threads that clients' connections are spread over. Everything else runs on the caller's runtime.
+    pub workers: usize,
 }
 
 /// An environment that threads share.

@@ -17,6 +17,7 @@
 //! | `body` | request body with cap, idle timer and minimum rate |
 //! | `response` | response body that tells the connection when it is over |
 //! | `tls` | rustls with certificates that can be reloaded |
+//! | `workers` | threads that connections are spread over |
 
 mod body;
 mod config;
@@ -27,6 +28,7 @@ mod response;
 mod serve;
 mod stats;
 mod tls;
+mod workers;
 
 use std::net::SocketAddr;
 
@@ -38,6 +40,7 @@ pub use response::ResponseBody;
 pub use serve::{Drained, Server, Stop};
 pub use stats::Stats;
 pub use tls::{Acceptor, TlsError};
+pub use workers::Workers;
 
 /// Any error of a response body.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

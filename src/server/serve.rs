@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::connection::Connection;
 use super::listener::Socket;
 use super::stats::OpenConnection;
+use super::workers::{Seat, Workers};
 use super::{Config, Handler, Listener, Peer, Stats};
 
 /// Sent in place of service when the connection cap is reached.
@@ -50,12 +51,20 @@ pub struct Server<H> {
     config: Arc<Config>,
     handler: Arc<H>,
     stats: Arc<Stats>,
+    workers: Option<Workers>,
 }
 
 impl<H: Handler> Server<H> {
-    /// Makes a server.
+    /// Makes a server whose connections are tasks of the runtime that accepts them.
     pub fn new(config: Config, handler: H) -> Self {
-        Self { config: Arc::new(config), handler: Arc::new(handler), stats: Arc::default() }
+        Self { config: Arc::new(config), handler: Arc::new(handler), stats: Arc::default(), workers: None }
+    }
+
+    /// Spreads TCP connections over these threads instead.
+    #[must_use]
+    pub fn on(mut self, workers: Workers) -> Self {
+        self.workers = Some(workers);
+        self
     }
 
     /// Returns the counters.
@@ -129,7 +138,10 @@ impl<H: Handler> Server<H> {
             Socket::Tcp(stream, address) => {
                 let peer = Peer { address: Some(address), uid: None, tls: self.config.tls.is_some() };
                 let connection = self.connection(peer, stop.clone());
-                tasks.spawn(serve_tcp(connection, stream, open));
+                match self.workers.as_ref().and_then(Workers::seat) {
+                    Some(seat) => serve_elsewhere(seat, connection, stream, open, tasks),
+                    None => drop(tasks.spawn(serve_tcp(connection, stream, open))),
+                }
             }
             Socket::Unix(stream) => {
                 let uid = stream.peer_cred().ok().map(|credentials| credentials.uid());
@@ -160,6 +172,20 @@ async fn serve_tcp<H: Handler>(connection: Connection<H>, stream: TcpStream, ope
         Some(tls) => Box::pin(serve_tls(connection, stream, open, tls)).await,
         None => serve_plain(connection, stream, open).await,
     }
+}
+
+/// Moves a connection to its place. Its readiness must be told there, so it leaves the runtime that accepted it.
+fn serve_elsewhere<H: Handler>(seat: Seat, connection: Connection<H>, stream: TcpStream, open: OpenConnection, tasks: &mut JoinSet<()>) {
+    // A socket that cannot be moved is dropped, which closes it.
+    let Ok(stream) = stream.into_std() else { return };
+    let handle = seat.handle.clone();
+    let serve = async move {
+        let _seat = seat;
+        if let Ok(stream) = TcpStream::from_std(stream) {
+            serve_tcp(connection, stream, open).await;
+        }
+    };
+    tasks.spawn_on(serve, &handle);
 }
 
 async fn serve_tls<H: Handler>(connection: Connection<H>, stream: TcpStream, open: OpenConnection, tls: Arc<rustls::ServerConfig>) {

@@ -130,7 +130,7 @@ impl Clients {
             Route::Proxied(Box::new(Proxied::new(origin, &self.proxies, judge, (*tls).clone(), options.connect)?))
         } else {
             let connector = Connector::new(origin, judge, tls, options.connect).map_err(|error| BuildError::Http(error.to_string()))?;
-            Route::Direct(Pool::new(connector))
+            Route::Direct(Box::new(Pool::new(connector)))
         };
         Ok(Shared { host, route })
     }

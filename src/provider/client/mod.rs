@@ -86,7 +86,7 @@ struct Shared {
 
 /// The way to the origin.
 enum Route {
-    Direct(Arc<Pool>),
+    Direct(Box<Pool>),
     Proxied(Box<Proxied>),
 }
 

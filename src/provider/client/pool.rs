@@ -10,12 +10,14 @@ use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
+use arc_swap::ArcSwap;
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body::{Body as _, Frame, SizeHint};
 use hyper::body::Incoming;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
+use tokio::runtime;
 use tokio::time::Instant;
 
 use super::connect::{Connector, Stream};
@@ -27,21 +29,13 @@ use crate::provider::pieces::Pieces;
 /// Connections to one origin.
 pub(super) struct Pool {
     connector: Connector,
-    /// Guards the list alone; held for a push or a pop.
-    idle: Mutex<Idle>,
-}
-
-/// Unused connections, the longest unused first.
-#[derive(Default)]
-struct Idle {
-    links: VecDeque<(Instant, Box<Link>)>,
-    /// Whether a task watches over their age.
-    is_watched: bool,
+    /// A connection's readiness is told to the runtime that made it, so each runtime has connections of its own.
+    shards: ArcSwap<Vec<(runtime::Id, Arc<Shard>)>>,
 }
 
 impl Pool {
-    pub(super) fn new(connector: Connector) -> Arc<Self> {
-        Arc::new(Self { connector, idle: Mutex::default() })
+    pub(super) fn new(connector: Connector) -> Self {
+        Self { connector, shards: ArcSwap::default() }
     }
 
     /// Sends a request and waits for the head of its answer.
@@ -50,14 +44,15 @@ impl Pool {
     ///
     /// # Errors
     /// [`Kind::UpstreamConnect`] or [`Kind::UpstreamMalformed`].
-    pub(super) async fn send(self: &Arc<Self>, mut request: Request<Pieces>) -> Result<Response<Body>, GatewayError> {
+    pub(super) async fn send(&self, mut request: Request<Pieces>) -> Result<Response<Body>, GatewayError> {
+        let shard = self.shard(runtime::Handle::current().id());
         loop {
-            let (mut link, is_new) = match self.take() {
+            let (mut link, is_new) = match shard.take() {
                 Some(link) => (link, false),
                 None => (self.dial().await?, true),
             };
             match link.send(request).await {
-                Ok(response) => return Ok(response.map(|incoming| Body::new(incoming, link, self))),
+                Ok(response) => return Ok(response.map(|incoming| Body::new(incoming, link, &shard))),
                 Err(mut error) => match error.take_message() {
                     Some(unsent) if !is_new => request = unsent,
                     Some(_) | None => return Err(failed(error.error())),
@@ -72,6 +67,36 @@ impl Pool {
         Ok(Box::new(Link { sender, driver, is_over: false }))
     }
 
+    fn shard(&self, runtime: runtime::Id) -> Arc<Shard> {
+        let find = |shards: &[(runtime::Id, Arc<Shard>)]| Some(Arc::clone(&shards.iter().find(|(id, _)| *id == runtime)?.1));
+        if let Some(shard) = find(&self.shards.load()) {
+            return shard;
+        }
+        let new = Arc::new(Shard::default());
+        self.shards.rcu(|shards| match find(shards) {
+            Some(_) => Vec::clone(shards),
+            None => shards.iter().cloned().chain([(runtime, Arc::clone(&new))]).collect(),
+        });
+        find(&self.shards.load()).unwrap_or(new)
+    }
+}
+
+/// The unused connections of one runtime.
+#[derive(Default)]
+struct Shard {
+    /// Guards the list alone; held for a push or a pop.
+    idle: Mutex<Idle>,
+}
+
+/// Unused connections, the longest unused first.
+#[derive(Default)]
+struct Idle {
+    links: VecDeque<(Instant, Box<Link>)>,
+    /// Whether a task watches over their age.
+    is_watched: bool,
+}
+
+impl Shard {
     fn lock(&self) -> MutexGuard<'_, Idle> {
         // Only whole entries come and go under the lock, so the list is sound after a panic.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
@@ -98,7 +123,7 @@ impl Pool {
         }
         idle.links.push_back((Instant::now(), link));
         if !idle.is_watched
-            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+            && let Ok(runtime) = runtime::Handle::try_current()
         {
             idle.is_watched = true;
             runtime.spawn(watch(Arc::downgrade(self)));
@@ -125,8 +150,8 @@ impl Pool {
 }
 
 /// Closes connections that are unused for too long, until none is left or the pool is gone.
-async fn watch(pool: Weak<Pool>) {
-    while let Some(next) = pool.upgrade().and_then(|pool| pool.expire()) {
+async fn watch(shard: Weak<Shard>) {
+    while let Some(next) = shard.upgrade().and_then(|shard| shard.expire()) {
         tokio::time::sleep_until(next).await;
     }
 }
@@ -181,12 +206,12 @@ fn failed(error: &hyper::Error) -> GatewayError {
 pub(super) struct Body {
     incoming: Incoming,
     link: Option<Box<Link>>,
-    pool: Weak<Pool>,
+    home: Weak<Shard>,
 }
 
 impl Body {
-    fn new(incoming: Incoming, link: Box<Link>, pool: &Arc<Pool>) -> Self {
-        let mut body = Self { incoming, link: Some(link), pool: Arc::downgrade(pool) };
+    fn new(incoming: Incoming, link: Box<Link>, home: &Arc<Shard>) -> Self {
+        let mut body = Self { incoming, link: Some(link), home: Arc::downgrade(home) };
         body.release_at_end();
         body
     }
@@ -198,8 +223,8 @@ impl Body {
     }
 
     fn release(&mut self) {
-        if let (Some(link), Some(pool)) = (self.link.take(), self.pool.upgrade()) {
-            pool.give_back(link);
+        if let (Some(link), Some(home)) = (self.link.take(), self.home.upgrade()) {
+            home.give_back(link);
         }
     }
 

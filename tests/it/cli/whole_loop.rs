@@ -24,6 +24,7 @@ async fn serve(spec: &Path) -> Running {
         watch: watch::Options { mode: Mode::Off, ..watch::Options::default() },
         on_invalid: OnInvalid::Fail,
         signals: false,
+        workers: 2,
     };
     start(options).await.unwrap()
 }

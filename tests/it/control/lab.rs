@@ -112,6 +112,7 @@ impl Place {
             watch: watch::Options { mode: Mode::Auto, quiet, cap: quiet * 5, poll: quiet * 2, net: Duration::from_secs(1) },
             on_invalid: OnInvalid::Fail,
             signals: false,
+            workers: 2,
         }
     }
 
