@@ -22,7 +22,6 @@ use crate::table::{Alias, Credential, Target};
 use crate::telemetry::Endpoint;
 use crate::wire::frame::Sse;
 use crate::wire::openai_chat::{Usage, Watcher, answer_usage, classify, classify_event};
-use crate::wire::scan::is_whole_object;
 
 /// Largest answer that is held back until it is whole. 2,048 embeddings of 3,072 numbers, the most that OpenAI gives at once, are close
 /// to it.
@@ -151,10 +150,8 @@ async fn open(upstream: Upstream, target: &Target, hide_usage: bool, call: &Call
 async fn whole(upstream: Upstream, call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     let headers = response_headers(upstream.status, &upstream.headers);
     let body = call.waiting.on(collect(upstream.body, ANSWER_CAP)).await?;
-    if !is_whole_object(&body) {
-        return Err(GatewayError::new(Kind::UpstreamMalformed, "The provider's answer is not JSON.").into());
-    }
-    let usage = answer_usage(&body);
+    let not_json = |error| GatewayError::new(Kind::UpstreamMalformed, "The provider's answer is not JSON.").detail(error);
+    let usage = answer_usage(&body).map_err(not_json)?;
     Ok(Answer { status: upstream.status, headers, body: AnswerBody::Whole(body, usage) })
 }
 

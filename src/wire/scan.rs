@@ -35,12 +35,45 @@ pub(super) struct Member<'a> {
     pub(super) value: Range<usize>,
 }
 
-/// Returns whether bytes are one whole JSON object in UTF-8: its brackets pair, its strings end, nothing follows. What stands between is
-/// not judged. An object nested deeper than [`MAX_DEPTH`] is none.
-pub fn is_whole_object(bytes: &[u8]) -> bool {
+/// Walks over one whole JSON object in UTF-8 (its brackets pair, its strings end, nothing follows) and returns the raw value of the
+/// member of that name, the last of several. What stands between is not judged.
+///
+/// # Errors
+/// [`ScanError`] for what is no such object, or nested deeper than [`MAX_DEPTH`].
+pub fn member<'a>(bytes: &'a [u8], name: &str) -> Result<Option<&'a [u8]>, ScanError> {
     let bytes = bytes.trim_ascii();
-    let mut cursor = Cursor { bytes, at: 0 };
-    bytes.first() == Some(&b'{') && std::str::from_utf8(bytes).is_ok() && cursor.container().is_ok() && cursor.at == bytes.len()
+    std::str::from_utf8(bytes).map_err(|_| ScanError::Utf8)?;
+    let mut cursor = Cursor { bytes, at: 1 };
+    let mut found = None;
+    if bytes.first() != Some(&b'{') {
+        return Err(ScanError::NotObject);
+    }
+    loop {
+        match cursor.peek() {
+            Some(b'"') => {
+                let start = cursor.at;
+                cursor.string()?;
+                let is_it = bytes.get(start + 1..cursor.at - 1) == Some(name.as_bytes());
+                cursor.space();
+                if is_it && cursor.peek() == Some(b':') {
+                    cursor.at += 1;
+                    cursor.space();
+                    found = Some(cursor.at);
+                }
+            }
+            Some(b'{' | b'[') => cursor.container()?,
+            Some(b'}') => break,
+            Some(b']') | None => return Err(ScanError::Syntax(cursor.at)),
+            Some(_) => cursor.at += 1,
+        }
+    }
+    if cursor.at + 1 != bytes.len() {
+        return Err(ScanError::Syntax(cursor.at + 1));
+    }
+    let Some(at) = found else { return Ok(None) };
+    let mut value = Cursor { bytes, at };
+    value.value()?;
+    Ok(bytes.get(at..value.at))
 }
 
 /// Reads a raw JSON string; `None` where it is not one.
@@ -50,6 +83,25 @@ pub fn unquote(raw: &[u8]) -> Option<Cow<'_, str>> {
         return std::str::from_utf8(inner).ok().map(Cow::Borrowed);
     }
     serde_json::from_slice::<String>(raw).ok().map(Cow::Owned)
+}
+
+/// Finds the first quote or backslash. Most strings are short, so the first bytes are looked at eight at a time without a call.
+fn quote_or_escape(rest: &[u8]) -> Option<usize> {
+    const LOW: u64 = u64::from_ne_bytes([0x01; 8]);
+    const HIGH: u64 = u64::from_ne_bytes([0x80; 8]);
+    // Marks bytes that are zero. Marks above a true one may be wrong, so only the lowest counts.
+    let zeros = |word: u64| word.wrapping_sub(LOW) & !word & HIGH;
+    let (words, _) = rest.as_chunks::<8>();
+    let mut skipped = 0;
+    for word in words.iter().take(6) {
+        let word = u64::from_le_bytes(*word);
+        let hits = zeros(word ^ u64::from_ne_bytes([b'"'; 8])) | zeros(word ^ u64::from_ne_bytes([b'\\'; 8]));
+        if hits != 0 {
+            return Some(skipped + (hits.trailing_zeros() / 8) as usize);
+        }
+        skipped += 8;
+    }
+    memchr::memchr2(b'"', b'\\', rest.get(skipped..)?).map(|hit| skipped + hit)
 }
 
 /// A place in JSON text, moved over one value after another.
@@ -89,9 +141,11 @@ impl<'a> Cursor<'a> {
         loop {
             self.space();
             let start = self.at;
-            self.string()?;
-            let raw = text.get(start..self.at).ok_or(ScanError::Syntax(start))?;
-            let key = unquote(raw.as_bytes()).ok_or(ScanError::Syntax(start))?;
+            let key = match self.string()? {
+                false => text.get(start + 1..self.at - 1).map(Cow::Borrowed),
+                true => self.bytes.get(start..self.at).and_then(unquote),
+            };
+            let key = key.ok_or(ScanError::Syntax(start))?;
             self.space();
             self.expect(b':')?;
             self.space();
@@ -110,24 +164,27 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn string(&mut self) -> Result<(), ScanError> {
+    /// Skips a string. Returns whether it holds escapes.
+    fn string(&mut self) -> Result<bool, ScanError> {
         let start = self.at;
         self.expect(b'"')?;
+        let mut escapes = false;
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
-            let Some(hit) = memchr::memchr2(b'"', b'\\', rest) else { return Err(ScanError::Syntax(start)) };
-            let escape = rest.get(hit) == Some(&b'\\');
-            self.at += hit + if escape { 2 } else { 1 };
-            if !escape {
-                return Ok(());
+            let Some(hit) = quote_or_escape(rest) else { return Err(ScanError::Syntax(start)) };
+            if rest.get(hit) == Some(&b'"') {
+                self.at += hit + 1;
+                return Ok(escapes);
             }
+            self.at += hit + 2;
+            escapes = true;
         }
     }
 
     /// Skips one value. Brackets must pair; what stands between them is the upstream's to judge.
     fn value(&mut self) -> Result<(), ScanError> {
         match self.peek() {
-            Some(b'"') => self.string(),
+            Some(b'"') => self.string().map(drop),
             Some(b'{' | b'[') => self.container(),
             Some(_) => self.primitive(),
             None => Err(ScanError::Syntax(self.at)),
@@ -140,6 +197,11 @@ impl<'a> Cursor<'a> {
             self.at += 1;
         }
         let raw = self.bytes.get(start..self.at).unwrap_or_default();
+        let is_plain =
+            matches!(raw, b"true" | b"false" | b"null") || matches!(raw, [b'1'..=b'9', rest @ ..] if rest.iter().all(u8::is_ascii_digit));
+        if is_plain {
+            return Ok(());
+        }
         if serde_json::from_slice::<serde::de::IgnoredAny>(raw).is_err() {
             return Err(ScanError::Syntax(start));
         }
@@ -188,11 +250,36 @@ mod tests {
 
     #[test]
     fn only_a_whole_object_counts_as_an_answer() {
-        for whole in [&b" {\"a\":1}\n"[..], b"{}", br#"{"a":"}\"","b":[{"c":null}]}"#] {
-            assert!(is_whole_object(whole));
+        for whole in [&b" {\"a\":1}\n"[..], b"{}", br#"{"a":"}\"","b":[{"c":null}],"d":NaN}"#] {
+            assert_eq!(member(whole, "x"), Ok(None));
         }
-        for bad in [&b""[..], b"[]", b"{\"a\":1", b"<html>", b"{} {}", b"{\"a\":\"}", b"{]", b"{\"\xff\":1}"] {
-            assert!(!is_whole_object(bad));
+        for bad in [&b""[..], b"[]", b"{\"a\":1", b"<html>", b"{} {}", b"{\"a\":\"}", b"{]", b"{\"a\":[}", b"{\"\xff\":1}", b"{\"a\":\"\\"]
+        {
+            assert!(member(bad, "a").is_err(), "{}", String::from_utf8_lossy(bad));
+        }
+        let deep = |levels: usize| format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels)).into_bytes();
+        assert!(member(&deep(63), "x").is_ok());
+        assert_eq!(member(&deep(64), "x"), Err(ScanError::TooDeep));
+    }
+
+    #[test]
+    fn a_member_is_found_at_the_top_alone_and_the_last_of_several_counts() {
+        let body = br#"{"x":{"u":1},"y":"u","z":["u",{"u":2}],"u" : {"n":[3]} ,"w":"\"u\":4"}"#;
+        assert_eq!(member(body, "u"), Ok(Some(&br#"{"n":[3]}"#[..])));
+        assert_eq!(member(br#"{"u":1,"u":"2"}"#, "u"), Ok(Some(&b"\"2\""[..])));
+        assert_eq!(member(body, "v"), Ok(None));
+    }
+
+    #[test]
+    fn the_end_of_a_string_is_found_wherever_it_stands() {
+        for length in 0..80 {
+            for mark in [b'"', b'\\'] {
+                // Bytes that differ from a mark by one bit, before and behind it.
+                let mut bytes = vec![b'#'; length];
+                bytes.extend([mark, b']', b'"', b'!']);
+                assert_eq!(quote_or_escape(&bytes), Some(length), "{length}");
+            }
+            assert_eq!(quote_or_escape(&vec![b'x'; length]), None);
         }
     }
 }

@@ -1,18 +1,19 @@
 //! A whole answer: its usage.
 
-use serde::Deserialize;
-
 use super::Usage;
+use crate::wire::edit::Object;
+use crate::wire::scan::{ScanError, member};
 
-/// Reads the usage of a whole answer from its last `usage` member, without parsing the rest.
+/// Checks that an answer is one whole JSON object, and reads its usage where it has one. One pass; what else it holds is not judged.
 ///
-/// O(length) for the search from the end, which stops at the first hit; `None` where there is none.
-pub fn answer_usage(body: &[u8]) -> Option<Usage> {
-    let at = memchr::memmem::rfind(body, b"\"usage\"")?;
-    let rest = body.get(at + b"\"usage\"".len()..)?;
-    let rest = rest.trim_ascii_start().strip_prefix(b":")?;
-    let mut reader = serde_json::Deserializer::from_slice(rest);
-    Usage::deserialize(&mut reader).ok()
+/// # Errors
+/// [`ScanError`] for anything but a whole object.
+pub fn answer_usage(body: &[u8]) -> Result<Option<Usage>, ScanError> {
+    let usage = member(body, "usage")?.and_then(|raw| Object::scan(raw).ok());
+    Ok(usage.and_then(|usage| {
+        let count = |name| if usage.has(name) { usage.integer(name) } else { Some(0) };
+        Some(Usage { input: count("prompt_tokens")?, output: count("completion_tokens")? })
+    }))
 }
 
 #[cfg(test)]
@@ -20,11 +21,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn usage_is_read_from_the_last_member_of_that_name() {
-        let body = br#"{"choices":[{"message":{"content":"\"usage\": {\"prompt_tokens\":9}"}}],"usage" : {"prompt_tokens":3,"completion_tokens":4,"x":{"y":[1]}},"id":"a"}"#;
-        assert_eq!(answer_usage(body), Some(Usage { input: 3, output: 4 }));
-        assert_eq!(answer_usage(br#"{"usage":{"prompt_tokens":8,"total_tokens":8}}"#), Some(Usage { input: 8, output: 0 }));
-        assert_eq!(answer_usage(br#"{"usage":null}"#), None);
-        assert_eq!(answer_usage(b"{}"), None);
+    fn usage_is_read_from_the_top_of_the_answer() {
+        let body = br#"{"choices":[{"message":{"content":"\"usage\": {\"prompt_tokens\":9}"},"usage":{"prompt_tokens":8}}],"usage" : {"prompt_tokens":3,"completion_tokens":4,"x":{"y":[1]}},"id":"a"}"#;
+        assert_eq!(answer_usage(body), Ok(Some(Usage { input: 3, output: 4 })));
+        assert_eq!(answer_usage(br#"{"usage":{"prompt_tokens":8,"completion_tokens":null}}"#), Ok(Some(Usage { input: 8, output: 0 })));
+        for none in [&br#"{"usage":null}"#[..], br#"{"usage":{"prompt_tokens":"3"}}"#, br#"{"usage":[]}"#, b"{}"] {
+            assert_eq!(answer_usage(none), Ok(None));
+        }
+        assert_eq!(answer_usage(b"[]"), Err(ScanError::NotObject));
     }
 }
