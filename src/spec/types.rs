@@ -76,7 +76,7 @@ pub struct Gateway {
 pub enum Auth {
     /// Every request carries a virtual key.
     Required,
-    /// A request without a key is anonymous and may use every alias; a wrong key is still refused.
+    /// A request without a key is anonymous and may use every alias, but no `provider/model`; a wrong key is still refused.
     Optional,
     /// Keys are not looked at.
     Off,

@@ -7,11 +7,14 @@ use std::sync::Arc;
 
 use super::decide::{Candidate, Decision, Excluded, Standing, ready};
 use super::entry::{EVERY_MODEL, Key, RoutingTable};
+use crate::plan::Auth;
 use crate::provider::Admit;
 
 /// Why there is no provider to send to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProviderDenial {
+    /// Nobody may use a provider as a whole without a key.
+    NeedsKey,
     /// Several would do; their names, sorted.
     Ambiguous(Vec<String>),
     /// The key covers no provider as a whole.
@@ -27,7 +30,10 @@ pub enum ProviderDenial {
 /// # Errors
 /// [`ProviderDenial`].
 pub fn decide_provider(table: &RoutingTable, key: Option<&Key>, named: Option<&str>, now_ms: u64) -> Result<Decision, ProviderDenial> {
-    let covers = |name: &str| key.is_none_or(|key| key.may_use(&format!("{name}/{EVERY_MODEL}")));
+    if key.is_none() && table.plan.gateway.auth != Auth::Off {
+        return Err(ProviderDenial::NeedsKey);
+    }
+    let covers = |name: &str| table.may_use(key, &format!("{name}/{EVERY_MODEL}"));
     let covered = || table.plan.providers.keys().filter(|name| covers(name)).cloned().collect::<Vec<_>>();
     let target = match named {
         Some(name) => table.accounts.get(name).filter(|_| covers(name)).ok_or_else(|| ProviderDenial::Refused(covered())),

@@ -169,6 +169,8 @@ pub(super) const fn seconds(until_ms: u64, now_ms: u64) -> u64 {
 pub enum Denial {
     /// The key may not use the model.
     Forbidden,
+    /// Nobody may use it without a key.
+    NeedsKey,
     /// A rule refuses the request.
     Rule {
         /// The rule's name.
@@ -189,7 +191,7 @@ pub enum Denial {
 /// # Errors
 /// [`Denial`].
 pub fn decide(table: &RoutingTable, ask: &Ask<'_>) -> Result<Decision, Denial> {
-    let allowed = ask.key.is_none_or(|key| key.may_use(ask.model));
+    let allowed = table.may_use(ask.key, ask.model);
     // A rule moves what the key may ask for; where it leads is the spec's word, as it is for a fallback.
     if let (true, Some(rule)) = (allowed, ask.rule) {
         return match &rule.action {
@@ -207,6 +209,10 @@ pub fn decide(table: &RoutingTable, ask: &Ask<'_>) -> Result<Decision, Denial> {
         return choose(Some(alias), &alias.stages, ask);
     }
     let (provider, model) = ask.model.split_once('/').ok_or(Denial::NoSuchModel)?;
+    if ask.key.is_none() && !allowed {
+        // Whether there is such a provider is none of a stranger's business.
+        return Err(Denial::NeedsKey);
+    }
     let account = table.accounts.get(provider).ok_or(Denial::NoSuchModel)?;
     if !allowed {
         return Err(Denial::Forbidden);

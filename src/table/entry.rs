@@ -10,7 +10,7 @@ use super::rules::Rule;
 use super::template::{HeaderLine, Prompt};
 use crate::base::{Digest, glob};
 use crate::plan::expr::KeyFacts;
-use crate::plan::{self, Balance, Plan};
+use crate::plan::{self, Auth, Balance, Plan};
 use crate::provider::{Client, CredentialHeader, CredentialHealth, Destination, DestinationError, TargetHealth};
 use crate::telemetry::{AliasMetrics, TargetMetrics};
 
@@ -39,6 +39,17 @@ pub struct RoutingTable {
     pub anonymous: Arc<KeyFacts>,
     /// Metrics of requests without an alias.
     pub unnamed: Unnamed,
+}
+
+impl RoutingTable {
+    /// Returns whether a caller may ask for a model: an alias, or `provider/model`. Without a key that is all of them where keys are not
+    /// looked at, and the aliases where they are optional: those are what the spec offers, while a provider's models are its whole account.
+    pub fn may_use(&self, key: Option<&Key>, model: &str) -> bool {
+        match key {
+            Some(key) => key.may_use(model),
+            None => self.plan.gateway.auth == Auth::Off || self.aliases.contains_key(model),
+        }
+    }
 }
 
 /// Metrics of requests that no alias serves.

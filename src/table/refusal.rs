@@ -28,7 +28,15 @@ impl From<GatewayError> for Refusal {
 
 /// A request that should carry a key and does not.
 pub fn no_key() -> GatewayError {
-    let text = "No virtual key was sent. Send one as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or `api-key`.";
+    GatewayError::new(Kind::Unauthenticated, format!("No virtual key was sent. {SEND}"))
+}
+
+/// How a key is sent.
+const SEND: &str = "Send one as `Authorization: Bearer`, `x-api-key`, `x-goog-api-key` or `api-key`.";
+
+/// A request without a key, where keys are optional, for more than an alias; `why` begins a sentence.
+fn needs_key(why: &str) -> GatewayError {
+    let text = format!("{why}, which takes a virtual key: without one, only the aliases that `GET /v1/models` lists may be used. {SEND}");
     GatewayError::new(Kind::Unauthenticated, text)
 }
 
@@ -60,6 +68,7 @@ pub fn denied(denial: &Denial, model: &str, table: &RoutingTable, key: Option<&K
             let text = format!("The virtual key `{name}` may not use `{model}`. `GET /v1/models` lists what it may use.");
             GatewayError::new(Kind::Forbidden, text).into()
         }
+        Denial::NeedsKey => needs_key(&format!("`{model}` names a provider's model")).into(),
         Denial::Rule { name, status, message } => by_rule(name, *status, message),
         Denial::NoSuchModel => no_such_model(model, table, key),
         Denial::NoCandidate(excluded) => no_candidate(&format!("`{model}`"), excluded, now_ms),
@@ -71,6 +80,7 @@ pub fn denied_provider(denial: &ProviderDenial, named: Option<&str>, now_ms: u64
     let remedy = "Send the header `x-bifrost-provider` with one of";
     let list = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
     let (kind, text) = match denial {
+        ProviderDenial::NeedsKey => return needs_key("This request names no model, so it is for a provider's account").into(),
         ProviderDenial::Ambiguous(names) => {
             (Kind::BadRequest, format!("This request names no model, so the provider must be named. {remedy} {}.", list(names)))
         }
@@ -103,9 +113,11 @@ pub fn no_such_model(model: &str, table: &RoutingTable, key: Option<&Key>) -> Re
     let near = usable(table, key).map(|name| (strsim::damerau_levenshtein(name, model), name)).min();
     let hint = match near.filter(|(distance, _)| *distance <= (model.len() / 3).max(2)) {
         Some((_, name)) => format!("Did you mean `{name}`?"),
-        None => "`GET /v1/models` lists what it may use.".to_owned(),
+        None if key.is_some() => "`GET /v1/models` lists what it may use.".to_owned(),
+        None => "`GET /v1/models` lists the aliases.".to_owned(),
     };
-    GatewayError::new(Kind::NotFound, format!("There is no model `{model}` for this key. {hint}")).into()
+    let whose = if key.is_some() { " for this key" } else { "" };
+    GatewayError::new(Kind::NotFound, format!("There is no model `{model}`{whose}. {hint}")).into()
 }
 
 /// Refuses because of what is left out. It is a rate limit to the client where waiting for one helps first: then 429, which clients know

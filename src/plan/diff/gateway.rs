@@ -47,7 +47,7 @@ fn authentication(base: Auth, new: Auth) -> Meaning {
             Meaning::high("keys are no longer looked at: wrong and revoked ones are served too")
         }
         (Auth::Optional | Auth::Off, Auth::Required) => Meaning::high("requests without a key get 401"),
-        (Auth::Off, Auth::Optional) => Meaning::medium("requests with a wrong key get 401"),
+        (Auth::Off, Auth::Optional) => Meaning::medium("requests with a wrong key get 401, and those without one for more than an alias"),
         (Auth::Required, Auth::Required) | (Auth::Optional, Auth::Optional) | (Auth::Off, Auth::Off) => Meaning::plain(Risk::None),
     }
 }

@@ -117,7 +117,9 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
             let refused = refusal::denied(&denial, asked.model, table, ask.key, at.now_ms);
             return Err(match (&denial, ask.key) {
                 (Denial::Forbidden, Some(key)) => Refusal { error: refused.error.detail(why_not(key, asked.model)), ..refused },
-                (Denial::Forbidden, None) | (Denial::Rule { .. } | Denial::NoSuchModel | Denial::NoCandidate(_), _) => refused,
+                (Denial::Forbidden, None) | (Denial::NeedsKey | Denial::Rule { .. } | Denial::NoSuchModel | Denial::NoCandidate(_), _) => {
+                    refused
+                }
             });
         }
     };

@@ -1,5 +1,6 @@
 //! The data plane against the mock upstream: what the client sees, and what really went upstream.
 
+mod anonymous;
 mod explain;
 mod failover;
 mod failover_table;
