@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt as _;
+use tokio::time::Instant;
 
 use super::facts::LazyFacts;
 use super::intake::is_judged;
@@ -99,6 +100,7 @@ pub(super) async fn once(
     alias: Option<&Alias>,
     call: &Call<'_>,
 ) -> Result<Answer, Box<Failure>> {
+    let began = Instant::now();
     let provider = &target.provider;
     let prepared = outbound::prepare(call, alias, target);
     let path = provider
@@ -117,11 +119,20 @@ pub(super) async fn once(
         let body = AnswerBody::Passing(Box::new(Passing::new(upstream.body)));
         return Ok(Answer { status: upstream.status, headers, body });
     }
-    if call.stream { open(upstream, target, prepared.hide_usage, call).await } else { whole(upstream, call).await }
+    if !call.stream {
+        return whole(upstream, call).await;
+    }
+    // What the head took is gone: whoever waits for a word does not care where the time went.
+    open((upstream, began + timeouts.first_content.get()), target, prepared.hide_usage, call).await
 }
 
-/// Holds a stream back until its first content.
-async fn open(upstream: Upstream, target: &Target, hide_usage: bool, call: &Call<'_>) -> Result<Answer, Box<Failure>> {
+/// Holds a stream back until its first content, which must come in time.
+async fn open(
+    (upstream, in_time): (Upstream, Instant),
+    target: &Target,
+    hide_usage: bool,
+    call: &Call<'_>,
+) -> Result<Answer, Box<Failure>> {
     let spec = &target.provider.spec;
     let mut stream = Stream {
         upstream: Some(upstream.body),
@@ -134,7 +145,7 @@ async fn open(upstream: Upstream, target: &Target, hide_usage: bool, call: &Call
         lease: None,
         exchange: None,
     };
-    let opening = tokio::time::timeout(spec.timeouts.first_content.get(), stream.open());
+    let opening = tokio::time::timeout_at(in_time, stream.open());
     match call.waiting.on(opening).await {
         Ok(Ok(())) => {
             let headers = response_headers(upstream.status, &upstream.headers);

@@ -252,9 +252,9 @@ pub enum MaxTokensField {
 pub struct Timeouts {
     /// Until the connection is up, TLS included. Default: 5s.
     pub connect: Option<Span>,
-    /// Until the response's head. Default: 120s.
+    /// From the start of the attempt until the response's head. Default: 120s.
     pub first_byte: Option<Span>,
-    /// Until the first content of a stream. Default: 120s.
+    /// From the start of the attempt until the first content of a stream. Default: 120s.
     pub first_content: Option<Span>,
     /// Between two pieces of a body. Default: 60s.
     pub idle: Option<Span>,

@@ -109,6 +109,19 @@ async fn a_rate_limit_that_ends_soon_is_waited_out_only_where_nobody_else_is_lef
 }
 
 #[tokio::test]
+async fn the_first_content_is_waited_for_from_the_start_of_the_attempt_not_from_its_head() {
+    let timeouts = json!({"connect": "5s", "first_byte": "500ms", "first_content": "500ms", "idle": "5s", "total": "30s"});
+    let rig = Rig::start_with(|plan| plan["providers"]["one"]["timeouts"] = timeouts).await;
+    // Neither the head nor what follows it takes as long by itself.
+    let late = "delay=300ms;first_token_delay=300ms".parse::<Behaviour>().unwrap();
+    rig.mock.script(Script::sequence([late.clone()]));
+    assert_eq!(rig.chat(STREAM).await.headers["x-bifrost-target"], "two/m");
+    let late = Behaviour { first_token_delay: "0s".parse().unwrap(), delay: "10ms".parse().unwrap(), ..late };
+    rig.mock.script(Script::sequence([late]));
+    assert_eq!(rig.chat(STREAM).await.headers["x-bifrost-target"], "one/m");
+}
+
+#[tokio::test]
 async fn overhead_leaves_out_what_the_upstream_took() {
     let rig = Rig::start().await;
     rig.mock.script(Script::always(Behaviour { delay: "300ms".parse().unwrap(), ..Behaviour::default() }));
