@@ -240,10 +240,26 @@ impl Destination {
         self.base.scheme() == "https"
     }
 
+    /// Returns whether the host is in a private network by its address or by a name that the internet does not have.
+    pub fn is_internal(&self) -> bool {
+        let host = self.base.host_str().unwrap_or_default();
+        match literal(host) {
+            Some(ip) => Policy::Public.judge(ip).is_err(),
+            None => is_local(host) || is_internal_name(host),
+        }
+    }
+
     /// Returns whether the host is this machine by name or address; such a host is never reached through a proxy.
     pub fn is_local(&self) -> bool {
         self.base.host_str().is_some_and(is_local)
     }
+}
+
+/// A name without a dot, or under one of the domains that are reserved for private use (RFC 6762, RFC 8375, ICANN's `internal`) or that
+/// clusters use for themselves.
+fn is_internal_name(host: &str) -> bool {
+    let name = host.trim_end_matches('.').to_ascii_lowercase();
+    !name.contains('.') || [".internal", ".local", ".home.arpa", ".lan", ".svc"].iter().any(|domain| name.ends_with(domain))
 }
 
 fn literal(host: &str) -> Option<IpAddr> {

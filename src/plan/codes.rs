@@ -20,7 +20,7 @@ codes! {
     BASE_URL_INVALID "BF0204" "base_url is not usable"
         "`base_url` is an absolute http or https URL without user name, query or fragment: the gateway appends paths such as `/chat/completions` to it. Keys belong in `credentials`, never in the URL."
     PLAIN_HTTP "BF0205" "plain http to another machine"
-        "Prompts and keys would cross the network in clear text. Use https, or a proxy on the same machine."
+        "Prompts, and keys if there are any, would cross the network in clear text. Use https, or a proxy on the same machine. Where the network is protected by something else, write `allow_plain_http: true` in the provider."
     PROVIDER_UNUSED "BF0206" "provider is not used"
         "No alias, rule or key can reach this provider. Remove it, add it to an alias, or let a key use `provider/*`."
     UNKNOWN_PROVIDER "BF0207" "unknown provider"
@@ -63,6 +63,8 @@ codes! {
         "An alias or a rule with `targets` needs at least one."
     CHAIN_REPEATS "BF0229" "fallback repeats a target of the alias"
         "A request never tries the same target twice, so this link of the chain does nothing."
+    KEY_IN_CLEAR_TEXT "BF0230" "key over plain http to the internet"
+        "The provider's key would leave in clear text for a host that is not in a private network by its address or its name. Use https, or a proxy on the same machine. Where the network is protected by something else (a VPN, a service mesh), write `allow_plain_http: true` in the provider, so that reviewers see it."
 
     RULE_NAME_TWICE "BF0301" "two rules of one name"
         "Logs, metrics and diffs know a rule by its name, so each has its own."
@@ -84,7 +86,7 @@ codes! {
     DUPLICATE_HASH "BF0401" "one key, two entries"
         "The same digest stands in two places, so it would be unclear who is calling. Every key has one entry."
     KEY_WITHOUT_MODELS "BF0402" "key may use nothing"
-        "`models` is empty, and nothing is allowed by default. List aliases or `provider/model` patterns; `[\"*\"]` is everything."
+        "`models` is an empty list, and nothing is allowed by default. List aliases or `provider/model` patterns; `[\"*\"]` is everything."
     PATTERN_MATCHES_NOTHING "BF0403" "pattern matches nothing"
         "No alias and no provider of this spec matches the pattern, so it allows nothing."
     KEY_EXPIRED "BF0404" "key has expired"
@@ -99,6 +101,8 @@ codes! {
         "No virtual key belongs to the team, so it does nothing."
     NO_KEYS "BF0409" "nobody can call"
         "Keys are required, but the spec has no virtual key. Make one with `bifrostctl key new`."
+    KEY_NEEDS_MODELS "BF0410" "key does not say what it may use"
+        "A key without `models` may use nothing, also where its team lists some: a team's list only narrows what its keys may use. List aliases or `provider/model` patterns; `[\"*\"]` is everything, and an empty list, written out, is nothing."
     SECRET_LITERAL "BF0411" "secret in the spec"
         "The text looks like a key of a known kind. The spec is reviewed and committed: keep the secret in an environment variable or a file and refer to it with `{env: NAME}` or `{file: PATH}`. If it was ever committed, revoke it."
     HIGH_ENTROPY "BF0412" "text looks like a secret"
@@ -115,6 +119,8 @@ codes! {
         "Write `unix:PATH` with a path of at most 100 bytes; the operating system allows no longer names for sockets."
     AUTH_OPTIONAL_PUBLIC "BF0426" "anonymous calls on a public listener"
         "With `auth: optional` whoever reaches the listener may use every alias without a key."
+    ADMIN_APPLY_PUBLIC "BF0427" "token that replaces the spec in clear text"
+        "The admin listener has no TLS, and one of its tokens may apply: whoever reads it on the way can send every provider's key to a place of their own. Use the Unix socket, or a loopback address behind a tunnel or a proxy with TLS. Where the network is protected by something else (a VPN, a service mesh), write `allow_plain_http: true` beside `listen`, so that reviewers see it."
 }
 
 #[cfg(test)]

@@ -73,6 +73,9 @@ pub enum Admin {
         listen: String,
         /// Tokens by name.
         tokens: BTreeMap<String, AdminToken>,
+        /// Tokens that may apply may cross the network in clear text.
+        #[serde(default)]
+        allow_plain_http: bool,
     },
 }
 
@@ -114,6 +117,9 @@ pub struct Provider {
     pub api: Api,
     /// Root of the API without a trailing slash; `mock:` for the built-in mock, which listens on a port of its own choosing.
     pub base_url: String,
+    /// Prompts and keys may cross the network in clear text.
+    #[serde(default)]
+    pub allow_plain_http: bool,
     /// How credentials travel.
     pub auth: AuthScheme,
     /// Credentials by name; never empty.

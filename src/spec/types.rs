@@ -101,6 +101,9 @@ pub struct AdminTcp {
     /// Who may call it, by name. Never empty.
     #[schemars(extend("minProperties" = 1))]
     pub tokens: BTreeMap<String, AdminToken>,
+    /// Lets tokens with the scope `apply` cross the network in clear text, where something else protects it. Default: false.
+    #[serde(default)]
+    pub allow_plain_http: bool,
 }
 
 /// One admin token, as its hash.
@@ -166,6 +169,9 @@ pub struct Provider {
     pub api: Option<Api>,
     /// Root of the API, up to and with its version: `http://127.0.0.1:8000/v1`.
     pub base_url: Option<String>,
+    /// Lets prompts and keys cross the network in clear text: plain `http://` to another machine. Default: false.
+    #[serde(default)]
+    pub allow_plain_http: bool,
     /// How credentials travel. Default: the preset's, else bearer.
     pub auth: Option<AuthScheme>,
     /// Keys for this upstream, by name: weighted, cooled down and rotated one by one.

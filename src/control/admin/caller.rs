@@ -87,7 +87,7 @@ mod tests {
             ("ci".to_owned(), token("ci-token", &[Scope::Read])),
             ("ops".to_owned(), token("ops-token", &[Scope::Read, Scope::Apply])),
         ]);
-        Admin::Tcp { listen: "127.0.0.1:0".to_owned(), tokens }
+        Admin::Tcp { listen: "127.0.0.1:0".to_owned(), tokens, allow_plain_http: false }
     }
 
     fn sent(value: &str) -> HeaderMap {

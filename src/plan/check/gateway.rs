@@ -1,11 +1,12 @@
 //! Listeners: whether they can be opened, and who could reach them.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::plan::codes;
 use crate::plan::finding::{Findings, On, pointer};
-use crate::plan::types::{Admin, Auth, Plan};
-use crate::spec::Diagnostic;
+use crate::plan::types::{Admin, AdminToken, Auth, Plan};
+use crate::spec::{Diagnostic, Scope};
 
 /// Longest path of a Unix socket. Linux takes 107 bytes, macOS 103; the gateway binds beside the path first and needs a few.
 const SOCKET_PATH_BYTES: usize = 100;
@@ -17,13 +18,10 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
     }
     match &plan.gateway.admin {
         Admin::Unix(path) => socket(found, path),
-        Admin::Tcp { listen, tokens: _ } => {
+        Admin::Tcp { listen, tokens, allow_plain_http } => {
             let admin = address(found, &["gateway", "admin", "listen"], listen);
-            if let Some(admin) = admin.filter(|admin| !admin.ip().to_canonical().is_loopback()) {
-                let problem =
-                    Diagnostic::warning(codes::ADMIN_PUBLIC, format!("the admin API on {admin} is reachable from the network without TLS"))
-                        .help("use `unix:PATH`, a loopback address, or a tunnel");
-                found.add(On::Value, pointer(&["gateway", "admin", "listen"]), problem);
+            if let Some(admin) = admin.filter(|admin| !allow_plain_http && !admin.ip().to_canonical().is_loopback()) {
+                found.add(On::Value, pointer(&["gateway", "admin", "listen"]), in_clear_text(admin, tokens));
             }
             if let (Some(clients), Some(admin)) = (clients, admin)
                 && collide(clients, admin)
@@ -36,6 +34,22 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
                 };
                 found.add(On::Value, pointer(&["gateway", "admin", "listen"]), problem);
             }
+        }
+    }
+}
+
+/// Whoever reads a token that may apply can send every provider's key to a place of their own; what else is read is the spec.
+fn in_clear_text(admin: SocketAddr, tokens: &BTreeMap<String, AdminToken>) -> Diagnostic {
+    let elsewhere = "use `unix:PATH`, or a loopback address behind a tunnel or a proxy with TLS";
+    match tokens.iter().find(|(_, token)| token.scopes.contains(&Scope::Apply)) {
+        Some((name, _)) => {
+            let problem = format!("the admin token `{name}`, which may replace the spec, would cross the network to {admin} in clear text");
+            let help = format!("{elsewhere}; write `allow_plain_http: true` beside `listen` if something else protects the network");
+            Diagnostic::error(codes::ADMIN_APPLY_PUBLIC, problem).help(help)
+        }
+        None => {
+            let problem = format!("the admin API on {admin} is reachable from the network without TLS");
+            Diagnostic::warning(codes::ADMIN_PUBLIC, problem).help(elsewhere)
         }
     }
 }

@@ -14,9 +14,13 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan, meant: &Meant) {
     digests(found, plan);
     for (name, key) in &plan.virtual_keys {
         if key.models.is_empty() {
-            let problem = Diagnostic::warning(codes::KEY_WITHOUT_MODELS, format!("key `{name}` may use no model"))
-                .help("list aliases or `provider/model` patterns under `models`; `[\"*\"]` is everything");
-            found.add(On::Key, pointer(&["virtual_keys", name]), problem);
+            let is_written = found.loaded.value.pointer(&pointer(&["virtual_keys", name, "models"])).is_some();
+            let problem = match is_written {
+                true => Diagnostic::warning(codes::KEY_WITHOUT_MODELS, format!("key `{name}` may use no model")),
+                false => Diagnostic::error(codes::KEY_NEEDS_MODELS, format!("key `{name}` does not say which models it may use")),
+            };
+            let help = "list aliases or `provider/model` patterns under `models`; `[\"*\"]` is everything";
+            found.add(On::Key, pointer(&["virtual_keys", name]), problem.help(help));
         }
         if let (access, Some(team)) = (Access::of(plan, key), &key.team)
             && team_leaves_nothing(plan, access)
@@ -58,7 +62,7 @@ fn digests(found: &mut Findings<'_>, plan: &Plan) {
             digest(found, &mut seen, hash.sha256, at, format!("key `{name}`"));
         }
     }
-    if let Admin::Tcp { listen: _, tokens } = &plan.gateway.admin {
+    if let Admin::Tcp { listen: _, tokens, allow_plain_http: _ } = &plan.gateway.admin {
         for (name, token) in tokens {
             let at = pointer(&["gateway", "admin", "tokens", name, "sha256"]);
             digest(found, &mut seen, token.sha256, at, format!("admin token `{name}`"));

@@ -17,7 +17,7 @@ const HOST_OF_CONTAINERS: [&str; 2] = ["host.docker.internal", "host.containers.
 pub(super) fn check(found: &mut Findings<'_>, plan: &Plan, meant: &Meant) {
     let loaded = found.loaded;
     for (name, provider) in &plan.providers {
-        base_url(found, name, &provider.base_url);
+        base_url(found, name, provider);
         credentials(found, name, provider);
         if let Some(spec) = loaded.spec.providers.get(name) {
             timeouts(found, name, &spec.timeouts);
@@ -27,7 +27,8 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan, meant: &Meant) {
     unused(found, plan, meant);
 }
 
-fn base_url(found: &mut Findings<'_>, name: &str, url: &str) {
+fn base_url(found: &mut Findings<'_>, name: &str, provider: &Provider) {
+    let url = provider.base_url.as_str();
     // What is missing has been reported already.
     if url.is_empty() || url == "mock:" {
         return;
@@ -52,12 +53,26 @@ fn base_url(found: &mut Findings<'_>, name: &str, url: &str) {
             return found.add(On::Value, at, problem.sensitive());
         }
     };
-    let host = Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_ascii_lowercase)).unwrap_or_default();
-    if !destination.is_https() && !destination.is_local() && !HOST_OF_CONTAINERS.contains(&host.as_str()) {
-        let problem = format!("provider `{name}` is reached over plain http on another machine, `{host}`");
-        let problem = Diagnostic::warning(codes::PLAIN_HTTP, problem).help("use https, or a proxy on this machine");
-        found.add(On::Value, at, problem);
+    if !destination.is_https() && !destination.is_local() && !provider.allow_plain_http {
+        plain_http(found, name, provider, &destination);
     }
+}
+
+/// Says what would cross the network in clear text. A key that leaves for the internet so is anybody's; in a network of one's own,
+/// servers without TLS are common.
+fn plain_http(found: &mut Findings<'_>, name: &str, provider: &Provider, destination: &Destination) {
+    let host = Url::parse(&provider.base_url).ok().and_then(|url| url.host_str().map(str::to_ascii_lowercase)).unwrap_or_default();
+    if HOST_OF_CONTAINERS.contains(&host.as_str()) {
+        return;
+    }
+    let sends_key = provider.auth != AuthScheme::None && provider.credentials.values().any(|it| it.secret != SecretRef::None);
+    let problem = if sends_key && !destination.is_internal() {
+        Diagnostic::error(codes::KEY_IN_CLEAR_TEXT, format!("provider `{name}` would send its key over plain http to `{host}`"))
+    } else {
+        Diagnostic::warning(codes::PLAIN_HTTP, format!("provider `{name}` is reached over plain http on another machine, `{host}`"))
+    };
+    let help = "use https, or a proxy on this machine; write `allow_plain_http: true` if something else protects the network";
+    found.add(On::Value, pointer(&["providers", name, "base_url"]), problem.help(help));
 }
 
 fn credentials(found: &mut Findings<'_>, name: &str, provider: &Provider) {

@@ -26,6 +26,7 @@ fn admin(spec: Option<&spec::Admin>) -> plan::Admin {
         Some(spec::Admin::Unix(text)) => plan::Admin::Unix(text.strip_prefix("unix:").unwrap_or(text).to_owned()),
         Some(spec::Admin::Tcp(tcp)) => plan::Admin::Tcp {
             listen: tcp.listen.clone(),
+            allow_plain_http: tcp.allow_plain_http,
             tokens: tcp
                 .tokens
                 .iter()

@@ -20,6 +20,7 @@ pub(super) fn provider(found: &mut Findings<'_>, name: &str, spec: &spec::Provid
         preset: preset.map(|(name, _)| name.to_owned()),
         api: spec.api.or_else(|| preset.map(|(_, it)| it.api)).unwrap_or(Api::OpenaiChat),
         base_url: base_url(found, name, spec, preset),
+        allow_plain_http: spec.allow_plain_http,
         credentials: credentials(found, name, spec, preset.map(|(_, it)| it), &auth),
         auth,
         quirks: quirks(&spec.quirks, preset.map(|(_, it)| &it.quirks)),

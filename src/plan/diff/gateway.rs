@@ -88,28 +88,36 @@ fn admin(out: &mut Changes<'_>, place: &Place, base: &Admin, new: &Admin) {
         (Admin::Unix(base), Admin::Unix(new)) => out.field(place.hidden("unix"), base, new, || {
             Meaning::medium("commands that are given the old socket no longer find the gateway")
         }),
-        (Admin::Tcp { listen, tokens }, Admin::Tcp { listen: new_listen, tokens: new_tokens }) => {
+        (
+            Admin::Tcp { listen, tokens, allow_plain_http },
+            Admin::Tcp { listen: new_listen, tokens: new_tokens, allow_plain_http: allowed },
+        ) => {
             let place = place.hidden("tcp");
             out.field(place.member("listen"), listen, new_listen, || admin_listener(listen, new_listen));
+            out.field(place.member("allow_plain_http"), allow_plain_http, allowed, || match allowed {
+                true => Meaning::high("whoever reads the traffic may learn a token that replaces the whole spec"),
+                false => Meaning::low("tokens that may apply are for loopback only"),
+            });
             out.entries(&place.member("tokens"), tokens, new_tokens);
         }
-        (Admin::Unix(path), Admin::Tcp { listen, tokens }) => {
+        (Admin::Unix(path), Admin::Tcp { listen, tokens, allow_plain_http }) => {
             let who = if is_loopback(listen) { "this machine" } else { "the network" };
             let names = shown::names(tokens.keys().map(String::as_str));
             let meaning = Meaning::high(format!("whoever holds a token ({names}) can reach the admin API from {who}"));
-            let after = serde_json::json!({"tcp": {"listen": listen, "tokens": shown_tokens(tokens)}});
+            let after = tcp(listen, tokens, *allow_plain_http);
             out.changed(place.clone(), json_of(base), after, meaning.saying(format!("unix {path} → tcp {listen}")));
         }
-        (Admin::Tcp { listen, tokens }, Admin::Unix(path)) => {
+        (Admin::Tcp { listen, tokens, allow_plain_http }, Admin::Unix(path)) => {
             let meaning = Meaning::medium("only this user on this machine can reach the admin API; tokens are no longer accepted");
-            let before = serde_json::json!({"tcp": {"listen": listen, "tokens": shown_tokens(tokens)}});
+            let before = tcp(listen, tokens, *allow_plain_http);
             out.changed(place.clone(), before, json_of(new), meaning.saying(format!("tcp {listen} → unix {path}")));
         }
     }
 }
 
-fn shown_tokens(tokens: &std::collections::BTreeMap<String, AdminToken>) -> Value {
-    tokens.iter().map(|(name, token)| (name.clone(), token.shown())).collect()
+fn tcp(listen: &str, tokens: &std::collections::BTreeMap<String, AdminToken>, allow_plain_http: bool) -> Value {
+    let tokens: Value = tokens.iter().map(|(name, token)| (name.clone(), token.shown())).collect();
+    serde_json::json!({"tcp": {"listen": listen, "tokens": tokens, "allow_plain_http": allow_plain_http}})
 }
 
 fn admin_listener(base: &str, new: &str) -> Meaning {

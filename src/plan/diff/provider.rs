@@ -23,11 +23,15 @@ impl Entry for Provider {
     }
 
     fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
-        let Self { preset, api, base_url, auth, credentials, quirks, timeouts, retries, headers } = pair.base;
+        let Self { preset, api, base_url, allow_plain_http, auth, credentials, quirks, timeouts, retries, headers } = pair.base;
         let new = pair.new;
         out.field(place.member("preset"), preset, &new.preset, || Meaning::low("what the preset changes is listed as changes of its own"));
         out.field(place.member("api"), api, &new.api, || Meaning::high("requests are sent in another format"));
         out.field(place.member("base_url"), base_url, &new.base_url, || destination(base_url, &new.base_url));
+        out.field(place.member("allow_plain_http"), allow_plain_http, &new.allow_plain_http, || match new.allow_plain_http {
+            true => Meaning::high("prompts and keys may cross the network in clear text"),
+            false => Meaning::low("plain http to another machine is warned of, or refused"),
+        });
         out.field(place.member("auth"), auth, &new.auth, || match new.auth {
             AuthScheme::None => Meaning::high("requests are sent without a credential"),
             AuthScheme::Bearer | AuthScheme::Header(_) => {

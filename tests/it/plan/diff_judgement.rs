@@ -70,7 +70,8 @@ fn admin_tokens_are_judged_by_what_their_holders_can_do() {
 fn providers_are_judged_by_the_consequences() {
     let told = told(&[
         ("https://old.example/v1", "https://new.example/v1"),
-        ("https://old.example/v1", "http://old.example/v1"),
+        ("https://old.example/v1", "http://old.internal/v1"),
+        ("https://old.example/v1\"", "https://old.example/v1\", allow_plain_http: true"),
         ("https://old.example/v1", "https://old.example/v2"),
         ("https://old.example/v1\"", "https://old.example/v1\", auth: none"),
         ("https://old.example/v1\"", "https://old.example/v1\", auth: {header: api-key}"),

@@ -1,5 +1,7 @@
 //! Listeners.
 
+use bifrostctl::spec::Severity;
+
 use super::super::support::findings;
 use super::{expect, spec};
 
@@ -44,6 +46,26 @@ fn the_admin_listener_is_private_and_has_a_port_of_its_own() {
         (&admin("127.0.0.1:0", "127.0.0.1:0"), &[]),
         (&admin("127.0.0.1:80", "localhost:81"), &["BF0421 /gateway/admin/listen"]),
     ]);
+}
+
+#[test]
+fn a_token_that_replaces_the_spec_does_not_cross_the_network_readable() {
+    let admin = |listen: &str, scopes: &str, more: &str| {
+        let token = TOKEN.replace("[read]", scopes);
+        format!("gateway: {{admin: {{listen: \"{listen}\", {token}{more}}}}}")
+    };
+    let allowed = ", allow_plain_http: true";
+    expect(&[
+        (&admin("0.0.0.0:81", "[read]", ""), &["BF0423 /gateway/admin/listen"]),
+        (&admin("0.0.0.0:81", "[read, apply]", ""), &["BF0427 /gateway/admin/listen"]),
+        (&admin("10.0.0.1:81", "[apply]", ""), &["BF0427 /gateway/admin/listen"]),
+        (&admin("0.0.0.0:81", "[apply]", allowed), &[]),
+        (&admin("0.0.0.0:81", "[read]", allowed), &[]),
+        (&admin("127.0.0.1:81", "[read, apply]", ""), &[]),
+        (&admin("[::1]:81", "[apply]", ""), &[]),
+    ]);
+    let severity = |scopes: &str| findings(&spec(&admin("0.0.0.0:81", scopes, "")))[0].severity;
+    assert_eq!((severity("[read]"), severity("[apply]")), (Severity::Warning, Severity::Error));
 }
 
 #[test]

@@ -24,7 +24,9 @@ fn every_digest_stands_once() {
 #[test]
 fn a_key_may_use_something() {
     expect(&[
-        ("virtual_keys: {k: {hashes: []}}", &["BF0402 /virtual_keys/k"]),
+        ("virtual_keys: {k: {hashes: []}}", &["BF0410 /virtual_keys/k"]),
+        ("virtual_keys: {k: {hashes: [], team: t}}\nteams: {t: {models: [m]}}", &["BF0410 /virtual_keys/k"]),
+        ("virtual_keys: {k: {hashes: [], models: []}}", &["BF0402 /virtual_keys/k"]),
         ("virtual_keys: {k: {hashes: [], models: [fats]}}\nmodels: {fast: {targets: [mock/x]}}", &["BF0403 /virtual_keys/k/models/0"]),
         ("virtual_keys: {k: {hashes: [], models: [m, \"openai/*\"]}}", &["BF0403 /virtual_keys/k/models/1"]),
         ("virtual_keys: {k: {hashes: [], models: [m, mock, \"m*\", \"mock/anything\", \"*\"]}}", &["BF0403 /virtual_keys/k/models/1"]),

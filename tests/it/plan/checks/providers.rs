@@ -52,6 +52,39 @@ fn plain_http_is_for_this_machine() {
 }
 
 #[test]
+fn a_key_does_not_leave_for_the_internet_in_clear_text() {
+    let remote = |url: &str, more: &str| {
+        format!("providers: {{far: {{api: openai-chat, base_url: \"{url}\"{more}}}}}\nmodels: {{m: {{targets: [far/x]}}}}")
+    };
+    let keyed = ", credentials: {a: {secret: {env: A}}}";
+    let outside = ["http://api.example.com/v1", "http://8.8.8.8/v1", "http://vllm.prod/v1", "http://[2001:4860:4860::8888]:80/v1"];
+    let inside = [
+        "http://10.0.0.5:8000/v1",
+        "http://vllm:8000/v1",
+        "http://vllm.ns.svc/v1",
+        "http://vllm.ns.svc.cluster.local/v1",
+        "http://gpu.internal/v1",
+        "http://[fd00::5]:80/v1",
+    ];
+    let here = ["http://127.0.0.1/v1", "http://localhost/v1", "http://host.docker.internal/v1", "https://api.example.com/v1"];
+    for url in outside {
+        expect(&[
+            (&remote(url, keyed), &["BF0230 /providers/far/base_url"]),
+            (&remote(url, ", auth: none"), &["BF0205 /providers/far/base_url"]),
+            (&remote(url, ", credentials: {a: {secret: none}}"), &["BF0205 /providers/far/base_url"]),
+            (&remote(url, &format!("{keyed}, allow_plain_http: true")), &[]),
+        ]);
+    }
+    for url in inside {
+        expect(&[
+            (&remote(url, keyed), &["BF0205 /providers/far/base_url"]),
+            (&remote(url, &format!("{keyed}, allow_plain_http: true")), &[]),
+        ]);
+    }
+    here.iter().for_each(|url| expect(&[(&remote(url, keyed), &[])]));
+}
+
+#[test]
 fn a_provider_that_nothing_leads_to_is_reported() {
     let two = "providers: {mock: {}, ollama: {}}\n";
     expect(&[
