@@ -29,17 +29,13 @@ impl<'a> Object<'a> {
     /// [`ScanError`], for anything whose members two readers could see differently.
     pub fn scan(bytes: &'a [u8]) -> Result<Self, ScanError> {
         let text = std::str::from_utf8(bytes).map_err(|_| ScanError::Utf8)?;
-        let mut cursor = Cursor { bytes, at: 0 };
-        cursor.space();
+        let mut cursor = Cursor::new(bytes);
         if cursor.peek() != Some(b'{') {
             return Err(ScanError::NotObject);
         }
         let open = cursor.at + 1;
         let (members, close) = cursor.object(text)?;
-        cursor.space();
-        if cursor.at != bytes.len() {
-            return Err(ScanError::Syntax(cursor.at));
-        }
+        cursor.end()?;
         for once in ONCE {
             if members.iter().filter(|member| member.key == once).count() > 1 {
                 return Err(ScanError::Duplicate(once));

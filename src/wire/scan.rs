@@ -111,6 +111,77 @@ pub(super) struct Cursor<'a> {
 }
 
 impl<'a> Cursor<'a> {
+    /// Starts at the first byte that is no space.
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        let mut cursor = Self { bytes, at: 0 };
+        cursor.space();
+        cursor
+    }
+
+    /// Checks that nothing but space follows.
+    pub(super) fn end(&mut self) -> Result<(), ScanError> {
+        self.space();
+        if self.at == self.bytes.len() { Ok(()) } else { Err(ScanError::Syntax(self.at)) }
+    }
+
+    /// Returns whether `null` stands here.
+    pub(super) fn is_at_null(&self) -> bool {
+        self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(b"null"))
+    }
+
+    /// Moves over the value that starts here, and returns it.
+    pub(super) fn raw(&mut self) -> Result<&'a [u8], ScanError> {
+        let start = self.at;
+        self.value()?;
+        self.bytes.get(start..self.at).ok_or(ScanError::Syntax(start))
+    }
+
+    /// Walks over the members of the object that starts here. `each` gets the raw name, and must move over the value.
+    pub(super) fn members(&mut self, each: &mut dyn FnMut(&mut Self, &'a [u8]) -> Result<(), ScanError>) -> Result<(), ScanError> {
+        self.list(b'{', b'}', &mut |cursor| {
+            let start = cursor.at;
+            cursor.string()?;
+            let name = cursor.bytes.get(start + 1..cursor.at - 1).unwrap_or_default();
+            cursor.colon()?;
+            each(cursor, name)
+        })
+    }
+
+    /// Walks over the elements of the array that starts here. `each` must move over the value.
+    pub(super) fn elements(&mut self, each: &mut dyn FnMut(&mut Self) -> Result<(), ScanError>) -> Result<(), ScanError> {
+        self.list(b'[', b']', each)
+    }
+
+    fn list(&mut self, open: u8, close: u8, each: &mut dyn FnMut(&mut Self) -> Result<(), ScanError>) -> Result<(), ScanError> {
+        self.expect(open)?;
+        self.space();
+        if self.peek() == Some(close) {
+            self.at += 1;
+            return Ok(());
+        }
+        loop {
+            self.space();
+            each(self)?;
+            self.space();
+            match self.peek() {
+                Some(b',') => self.at += 1,
+                Some(byte) if byte == close => {
+                    self.at += 1;
+                    return Ok(());
+                }
+                Some(_) | None => return Err(ScanError::Syntax(self.at)),
+            }
+        }
+    }
+
+    /// Moves over the colon between a name and its value.
+    fn colon(&mut self) -> Result<(), ScanError> {
+        self.space();
+        self.expect(b':')?;
+        self.space();
+        Ok(())
+    }
+
     pub(super) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
@@ -129,39 +200,23 @@ impl<'a> Cursor<'a> {
         Ok(())
     }
 
-    /// Reads the members of the object that starts here.
+    /// Reads the members of the object that starts here; also returns where its closing brace stands.
     pub(super) fn object(&mut self, text: &'a str) -> Result<(Vec<Member<'a>>, usize), ScanError> {
         let mut members = Vec::with_capacity(12);
-        self.expect(b'{')?;
-        self.space();
-        if self.peek() == Some(b'}') {
-            self.at += 1;
-            return Ok((members, self.at - 1));
-        }
-        loop {
-            self.space();
-            let start = self.at;
-            let key = match self.string()? {
-                false => text.get(start + 1..self.at - 1).map(Cow::Borrowed),
-                true => self.bytes.get(start..self.at).and_then(unquote),
+        self.list(b'{', b'}', &mut |cursor| {
+            let start = cursor.at;
+            let key = match cursor.string()? {
+                false => text.get(start + 1..cursor.at - 1).map(Cow::Borrowed),
+                true => cursor.bytes.get(start..cursor.at).and_then(unquote),
             };
             let key = key.ok_or(ScanError::Syntax(start))?;
-            self.space();
-            self.expect(b':')?;
-            self.space();
-            let from = self.at;
-            self.value()?;
-            members.push(Member { key, start, value: from..self.at });
-            self.space();
-            match self.peek() {
-                Some(b',') => self.at += 1,
-                Some(b'}') => {
-                    self.at += 1;
-                    return Ok((members, self.at - 1));
-                }
-                _ => return Err(ScanError::Syntax(self.at)),
-            }
-        }
+            cursor.colon()?;
+            let from = cursor.at;
+            cursor.value()?;
+            members.push(Member { key, start, value: from..cursor.at });
+            Ok(())
+        })?;
+        Ok((members, self.at - 1))
     }
 
     /// Skips a string. Returns whether it holds escapes.
@@ -182,7 +237,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Skips one value. Brackets must pair; what stands between them is the upstream's to judge.
-    fn value(&mut self) -> Result<(), ScanError> {
+    pub(super) fn value(&mut self) -> Result<(), ScanError> {
         match self.peek() {
             Some(b'"') => self.string().map(drop),
             Some(b'{' | b'[') => self.container(),

@@ -8,15 +8,11 @@ pub use error::{Attempted, Envelope, classify, classify_event, client_code, erro
 pub use response::answer_usage;
 pub use stream::{Event, Watcher};
 
-use serde::Deserialize;
-
 /// Tokens as the provider counted them. Cached tokens are part of the input, reasoning tokens part of the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Usage {
     /// Input tokens.
-    #[serde(default, rename = "prompt_tokens")]
     pub input: u64,
     /// Output tokens; 0 for embeddings.
-    #[serde(default, rename = "completion_tokens")]
     pub output: u64,
 }

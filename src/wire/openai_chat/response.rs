@@ -9,11 +9,16 @@ use crate::wire::scan::{ScanError, member};
 /// # Errors
 /// [`ScanError`] for anything but a whole object.
 pub fn answer_usage(body: &[u8]) -> Result<Option<Usage>, ScanError> {
-    let usage = member(body, "usage")?.and_then(|raw| Object::scan(raw).ok());
-    Ok(usage.and_then(|usage| {
+    Ok(member(body, "usage")?.and_then(Usage::read))
+}
+
+impl Usage {
+    /// Reads the raw value of a `usage` member; `None` where it is null or none that can be counted with.
+    pub(super) fn read(raw: &[u8]) -> Option<Self> {
+        let usage = Object::scan(raw).ok()?;
         let count = |name| if usage.has(name) { usage.integer(name) } else { Some(0) };
-        Some(Usage { input: count("prompt_tokens")?, output: count("completion_tokens")? })
-    }))
+        Some(Self { input: count("prompt_tokens")?, output: count("completion_tokens")? })
+    }
 }
 
 #[cfg(test)]

@@ -1,12 +1,8 @@
 //! A stream as it passes: what each event means for failover, for the end, and for the count.
 
-use std::fmt;
-
-use serde::de::{self, IgnoredAny, MapAccess, SeqAccess};
-use serde::{Deserialize, Deserializer};
-
 use super::Usage;
 use crate::wire::frame;
+use crate::wire::scan::{Cursor, ScanError};
 
 /// What one event of a stream means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,21 +55,18 @@ impl Watcher {
             self.done = true;
             return Event::Done;
         }
-        // A derived type would also take an array, field by field.
-        let (b'{', Ok(chunk)) = (data.first().copied().unwrap_or_default(), serde_json::from_slice::<Chunk>(data)) else {
-            return Event::Malformed;
-        };
-        if chunk.error.0 {
+        let Ok(chunk) = Chunk::read(data) else { return Event::Malformed };
+        if chunk.error {
             return Event::Error;
         }
         if let Some(usage) = chunk.usage {
             self.usage = Some(usage);
         }
-        self.finished |= chunk.choices.finish;
-        if chunk.choices.content || chunk.choices.finish {
-            self.content_events += u64::from(chunk.choices.content);
+        self.finished |= chunk.finish;
+        if chunk.content || chunk.finish {
+            self.content_events += u64::from(chunk.content);
             Event::Content
-        } else if chunk.usage.is_some() && chunk.choices.count == 0 {
+        } else if chunk.usage.is_some() && chunk.choices == 0 {
             Event::Usage
         } else {
             Event::Quiet
@@ -86,149 +79,56 @@ impl Watcher {
     }
 }
 
-#[derive(Deserialize)]
-struct Chunk {
-    #[serde(default)]
-    choices: Choices,
-    #[serde(default)]
-    usage: Option<Usage>,
-    #[serde(default)]
-    error: Present,
-}
-
-/// Whether a member is there and says something: not null, not empty.
-#[derive(Default, Clone, Copy)]
-struct Present(bool);
-
-impl<'de> Deserialize<'de> for Present {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PresentVisitor).map(Self)
-    }
-}
-
-struct PresentVisitor;
-
-impl<'de> de::Visitor<'de> for PresentVisitor {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("any value")
-    }
-
-    fn visit_unit<E>(self) -> Result<bool, E> {
-        Ok(false)
-    }
-
-    fn visit_bool<E>(self, value: bool) -> Result<bool, E> {
-        Ok(value)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
-        Ok(true)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
-        Ok(true)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
-        Ok(true)
-    }
-
-    fn visit_str<E>(self, value: &str) -> Result<bool, E> {
-        Ok(!value.is_empty())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
-        let mut any = false;
-        while seq.next_element::<IgnoredAny>()?.is_some() {
-            any = true;
-        }
-        Ok(any)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let mut any = false;
-        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
-            any = true;
-        }
-        Ok(any)
-    }
-}
-
-/// All choices of a chunk, summed up.
+/// What one chunk says.
 #[derive(Default)]
-struct Choices {
-    count: u32,
+struct Chunk {
+    usage: Option<Usage>,
+    error: bool,
+    choices: u32,
     content: bool,
     finish: bool,
 }
 
-#[derive(Deserialize)]
-struct Choice {
-    #[serde(default)]
-    delta: Option<Delta>,
-    #[serde(default)]
-    text: Present,
-    #[serde(default)]
-    finish_reason: Present,
-}
+impl Chunk {
+    /// Reads a chunk in one walk over it. What the members hold beyond what is asked here is the client's to judge.
+    fn read(data: &[u8]) -> Result<Self, ScanError> {
+        let mut chunk = Self::default();
+        let mut cursor = Cursor::new(data);
+        cursor.members(&mut |cursor, name| match name {
+            b"choices" if !cursor.is_at_null() => cursor.elements(&mut |cursor| {
+                chunk.choices += 1;
+                chunk.choice(cursor)
+            }),
+            b"usage" => cursor.raw().map(|raw| chunk.usage = Usage::read(raw)),
+            b"error" => cursor.raw().map(|raw| chunk.error = says_something(raw)),
+            _ => cursor.value(),
+        })?;
+        cursor.end()?;
+        Ok(chunk)
+    }
 
-#[derive(Deserialize, Default)]
-struct Delta {
-    #[serde(default)]
-    content: Present,
-    #[serde(default)]
-    tool_calls: Present,
-    #[serde(default)]
-    function_call: Present,
-    #[serde(default)]
-    refusal: Present,
-    #[serde(default)]
-    reasoning_content: Present,
-    #[serde(default)]
-    reasoning: Present,
-    #[serde(default)]
-    audio: Present,
-}
-
-impl Delta {
-    const fn says_something(&self) -> bool {
-        self.content.0
-            || self.tool_calls.0
-            || self.function_call.0
-            || self.refusal.0
-            || self.reasoning_content.0
-            || self.reasoning.0
-            || self.audio.0
+    fn choice(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ScanError> {
+        cursor.members(&mut |cursor, name| match name {
+            b"finish_reason" => cursor.raw().map(|raw| self.finish |= says_something(raw)),
+            b"text" => cursor.raw().map(|raw| self.content |= says_something(raw)),
+            b"delta" if !cursor.is_at_null() => cursor.members(&mut |cursor, name| {
+                let is_content = CONTENT.contains(&name);
+                cursor.raw().map(|raw| self.content |= is_content && says_something(raw))
+            }),
+            _ => cursor.value(),
+        })
     }
 }
 
-impl<'de> Deserialize<'de> for Choices {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Choices;
+/// Members of a delta that a user would see something of.
+const CONTENT: [&[u8]; 7] = [b"content", b"tool_calls", b"function_call", b"refusal", b"reasoning_content", b"reasoning", b"audio"];
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of choices")
-            }
-
-            fn visit_unit<E>(self) -> Result<Choices, E> {
-                Ok(Choices::default())
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Choices, A::Error> {
-                let mut all = Choices::default();
-                while let Some(choice) = seq.next_element::<Choice>()? {
-                    all.count += 1;
-                    all.content |= choice.text.0 || choice.delta.is_some_and(|delta| delta.says_something());
-                    all.finish |= choice.finish_reason.0;
-                }
-                Ok(all)
-            }
-        }
-        deserializer.deserialize_any(Visitor)
+/// Returns whether a raw value is there and says something: not null, not false, not empty.
+fn says_something(raw: &[u8]) -> bool {
+    match raw {
+        b"null" | b"false" | b"\"\"" => false,
+        [b'[', inner @ .., b']'] | [b'{', inner @ .., b'}'] => !inner.trim_ascii().is_empty(),
+        _ => true,
     }
 }
 
