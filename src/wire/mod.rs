@@ -1,9 +1,37 @@
 //! Provider formats, pure: bytes in, bytes and facts out. No tokio, no HTTP, no spec.
 //!
-//! Rule: in the relay lane a body is scanned once and edited by splicing; it is never parsed into a tree and written again.
+//! Rule: in the relay lane a body is scanned once and edited by splicing; it is never parsed into a tree and written again. In the other
+//! lane it is read once into the middle form ([`ir`]) and written for each target.
+//!
+//! # How to write a codec
+//! 1. **A folder** `wire/NAME/` with `request/`, `response.rs`, `stream/`, `error.rs`; a variant of [`Format`]; the type that implements
+//!    [`codec::Codec`], which delegates. Then the compiler lists the places.
+//! 2. **Reading.** [`json::Document::parse`] once, then [`json::Fields`]: *take* each member that you understand. What is left of the
+//!    request, a message, a part or a tool goes into its `extras` ([`json::Fields::extras`]); what is left of an object further inside goes
+//!    to [`ir::Losses::rest`]. A value that you cannot place (an unknown tool choice) is an extra too, never dropped. A wrong type is a
+//!    [`json::Fault`]. Keep every [`json::Place`]: losses are told in the client's own spelling through it.
+//! 3. **Writing.** Take structures of [`ir`] apart without `..`. For each field: write it, or note it in [`ir::Losses`] — `approximated`
+//!    where something near it was sent, `unsupported` where nothing was. Extras and opaque parts are written where
+//!    `request.format` is your own format and are losses elsewhere. Opaque JSON and numbers keep their text ([`json::Writer::raw`]).
+//! 4. **Streams.** A decoder gives events that keep the laws of [`ir::event`], whatever the upstream sends: number parts without gaps,
+//!    close them, hold the finish back until the terminator. An encoder takes any lawful order, so it holds parts back where the format
+//!    allows only one open at a time. The driver runs both and owns the policy for what is broken or cut; a codec has none.
+//! 5. **Never**: send a signature to anybody but its maker ([`ir::Signature::spell`]); invent an id or a time
+//!    (they come with [`codec::Reply`]); give `""` as a call's input.
+//! 6. **Tests.** Add the format's recordings to `tests/fixtures/recorded`; the harness in `tests/it/wire` runs over every format: each
+//!    recording decodes, translates to every other format, splits anywhere, and is reported when cut. The property test over
+//!    requests finds a field that you forgot. Behaviour that no recording shows gets a unit test next to the code.
 
+pub mod anthropic;
+pub mod codec;
 pub mod edit;
+pub mod format;
 pub mod frame;
+pub mod ir;
+pub mod json;
 pub mod multipart;
 pub mod openai_chat;
+pub mod quirks;
 pub mod scan;
+
+pub use format::Format;

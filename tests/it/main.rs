@@ -14,3 +14,4 @@ mod spec;
 mod store;
 mod table;
 mod telemetry;
+mod wire;

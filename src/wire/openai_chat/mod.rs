@@ -1,9 +1,14 @@
 //! OpenAI's chat completions (and legacy completions, embeddings): what a relay must understand of them.
 
+mod codec;
 mod error;
+mod models;
+mod request;
 mod response;
 mod stream;
+mod thoughts;
 
+pub use codec::OpenaiChat;
 pub use error::{Attempted, Envelope, classify, classify_event, client_code, error_event};
 pub use response::answer_usage;
 pub use stream::{Event, Watcher};

@@ -1,0 +1,7 @@
+//! Anthropic's messages.
+
+mod codec;
+mod models;
+mod request;
+
+pub use codec::Anthropic;

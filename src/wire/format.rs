@@ -1,0 +1,34 @@
+//! The formats, and the one place where a format's codec is looked up.
+
+use super::codec::Codec;
+use super::{anthropic, openai_chat};
+
+/// A wire format. Adding one makes the compiler list the places.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Format {
+    /// OpenAI's chat completions, and all that speak like it.
+    OpenaiChat,
+    /// Anthropic's messages.
+    Anthropic,
+}
+
+impl Format {
+    /// Every format.
+    pub const ALL: [Self; 2] = [Self::OpenaiChat, Self::Anthropic];
+
+    /// Returns the format's stable name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenaiChat => "openai_chat",
+            Self::Anthropic => "anthropic",
+        }
+    }
+
+    /// Returns the format's codec.
+    pub fn codec(self) -> &'static dyn Codec {
+        match self {
+            Self::OpenaiChat => &openai_chat::OpenaiChat,
+            Self::Anthropic => &anthropic::Anthropic,
+        }
+    }
+}

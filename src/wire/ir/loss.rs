@@ -1,0 +1,129 @@
+//! What a translation could not carry, told in the client's own spelling.
+
+use crate::wire::json::{self, Document, Extras, Fields, Given, Place};
+
+/// How much was lost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Reason {
+    /// The target has something near it, and that was sent: a budget for an effort, a clamped temperature.
+    Approximated,
+    /// We know what it means, and the target has nothing for it.
+    Unsupported,
+    /// We do not know what it means, so only a target of the same format could have it.
+    Unknown,
+}
+
+impl Reason {
+    /// Returns the stable word that headers and logs show.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Approximated => "approximated",
+            Self::Unsupported => "unsupported",
+            Self::Unknown => "unknown",
+        }
+    }
+}
+
+/// A field that is not in the output as the client wrote it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Loss {
+    /// The path in the client's own spelling: `messages[2].content[0].cache_control`. Covers all that stands under it.
+    pub path: String,
+    /// How much was lost.
+    pub reason: Reason,
+}
+
+/// Gathers losses while a request is decoded or encoded; resolves their places to paths once, at the end.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Losses {
+    list: Vec<(Place, Reason)>,
+}
+
+impl Losses {
+    /// Notes a loss. What stands nowhere in the client's body is no loss of the client's.
+    pub fn add(&mut self, at: Place, reason: Reason) {
+        if at != Place::NOWHERE {
+            self.list.push((at, reason));
+        }
+    }
+
+    /// Notes that the target has nothing for a field.
+    pub fn unsupported(&mut self, at: Place) {
+        self.add(at, Reason::Unsupported);
+    }
+
+    /// Notes that something near a field was sent.
+    pub fn approximated(&mut self, at: Place) {
+        self.add(at, Reason::Approximated);
+    }
+
+    /// Notes an optional field that the target has nothing for.
+    pub fn without<T>(&mut self, field: Option<&Given<T>>) {
+        if let Some(field) = field {
+            self.unsupported(field.at);
+        }
+    }
+
+    /// Notes members that only a target of the same format could have. A `null` says nothing, so it is no loss.
+    pub fn extras(&mut self, extras: &Extras<'_>) {
+        for extra in extras.iter().filter(|extra| extra.value.as_str() != "null") {
+            self.add(extra.at, Reason::Unknown);
+        }
+    }
+
+    /// Notes what nobody took of an object whose leftovers cannot be kept.
+    pub fn rest(&mut self, fields: &Fields<'_, '_>) {
+        for (_, value) in fields.rest().filter(|(_, value)| !value.is_null()) {
+            self.add(value.place(), Reason::Unknown);
+        }
+    }
+
+    /// Adds what was lost before.
+    pub fn append(&mut self, before: &Self) {
+        self.list.extend_from_slice(&before.list);
+    }
+
+    /// Returns whether nothing was lost.
+    pub const fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+
+    /// Resolves the places in the client's body. Each field is told once, with the worst that happened to it.
+    pub fn resolve(mut self, source: &str) -> Vec<Loss> {
+        if self.list.is_empty() {
+            return Vec::new();
+        }
+        self.list.sort_unstable();
+        self.list.dedup_by(|later, kept| {
+            let same = later.0 == kept.0;
+            if same {
+                kept.1 = kept.1.max(later.1);
+            }
+            same
+        });
+        let Ok(document) = Document::parse(source.as_bytes()) else { return Vec::new() };
+        self.list.into_iter().map(|(at, reason)| Loss { path: json::path_in(&document, at), reason }).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losses_are_told_once_in_the_clients_spelling_with_the_worst_reason() {
+        let source = r#"{"a":[{"b":1}],"c":2}"#;
+        let document = Document::parse(source.as_bytes()).unwrap();
+        let inner = document.root().get("a").unwrap().elements().next().unwrap().get("b").unwrap().place();
+        let mut losses = Losses::default();
+        losses.unsupported(document.root().get("c").unwrap().place());
+        losses.approximated(inner);
+        losses.unsupported(inner);
+        losses.unsupported(Place::NOWHERE);
+        let told = losses.resolve(source);
+        assert_eq!(
+            told,
+            [Loss { path: "a[0].b".to_owned(), reason: Reason::Unsupported }, Loss { path: "c".to_owned(), reason: Reason::Unsupported }]
+        );
+    }
+}
