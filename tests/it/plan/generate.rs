@@ -124,7 +124,8 @@ fn gateway() -> impl Strategy<Value = GatewaySketch> {
     });
     let admin = prop_oneof![
         select(vec!["unix:.bifrost/admin.sock", "unix:/run/bifrost.sock"]).prop_map(|it| json!(it)),
-        (select(vec!["127.0.0.1:8081", "[::1]:9091"]), tokens).prop_map(|(listen, tokens)| json!({"listen": listen, "tokens": tokens})),
+        (select(vec!["127.0.0.1:8081", "[::1]:9091"]), tokens, any::<bool>())
+            .prop_map(|(listen, tokens, allowed)| json!({"listen": listen, "tokens": tokens, "allow_plain_http": allowed})),
     ];
     let tls = option::of(select(vec!["a", "b"]).prop_map(|it| json!({"cert": {"file": format!("{it}.pem")}, "key": {"file": "key.pem"}})));
     let limits = (option::of(select(vec!["1MiB", "32MiB"])), option::of(1..4_u32), option::of(1..4_u32));
@@ -160,9 +161,9 @@ fn provider() -> impl Strategy<Value = Value> {
     let timeouts = (option::of(select(vec!["1s", "60s", "1m"])), option::of(select(vec!["61s", "100s"])), option::of(select(vec!["20m"])));
     let auth = select(vec![json!("bearer"), json!({"header": "x-key"})]);
     let urls = select(vec!["https://llm.example/v1", "https://eu.example/v1", "http://127.0.0.1:8000/v1", "https://llm.example/v2"]);
-    (credentials, headers, quirks, timeouts, option::of(0..3_u32), option::of(auth), urls).prop_map(
-        |(credentials, headers, (field, usage, done), (connect, idle, total), max, auth, url)| {
-            json!({"api": "openai-chat", "base_url": url, "auth": auth, "credentials": credentials, "headers": headers,
+    (credentials, headers, quirks, timeouts, option::of(0..3_u32), option::of(auth), (urls, any::<bool>())).prop_map(
+        |(credentials, headers, (field, usage, done), (connect, idle, total), max, auth, (url, allowed))| {
+            json!({"api": "openai-chat", "base_url": url, "allow_plain_http": allowed, "auth": auth, "credentials": credentials, "headers": headers,
                 "quirks": {"max_tokens_field": field, "stream_options": usage, "done_marker": done},
                 "timeouts": {"connect": connect, "idle": idle, "total": total}, "retries": {"max": max}})
         },
