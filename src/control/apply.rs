@@ -70,7 +70,10 @@ impl Writer {
         let began = self.shared.clock.monotonic_ms();
         let trigger = apply.who.trigger;
         match self.try_apply(apply, files).await {
-            Ok(Went::Dry(reply)) => reply,
+            Ok(Went::Dry(reply)) => {
+                self.forget();
+                reply
+            }
             Ok(Went::Well(outcome, warnings)) => {
                 let reply = match &outcome {
                     Outcome::Unchanged => self.success("unchanged", None, warnings),
@@ -83,6 +86,7 @@ impl Writer {
                 let code = reply.body.pointer("/error/code").and_then(Value::as_str).unwrap_or_default();
                 tracing::info!(trigger, status = reply.status, code, "a posted spec was refused");
                 self.count("rejected", trigger, began);
+                self.forget();
                 reply
             }
         }

@@ -7,6 +7,7 @@ use super::candidate::Candidate;
 use super::codes;
 use crate::mock;
 use crate::plan::{self, Plan};
+use crate::server::Certificate;
 use crate::spec::{Diagnostic, Rejected};
 use crate::table::{self, PrepareError, RoutingTable, Services};
 use crate::telemetry::Destination;
@@ -19,6 +20,8 @@ pub(super) struct Ready {
     pub(super) table: RoutingTable,
     /// The access log's new destination, where it changes.
     pub(super) log: Option<Destination>,
+    /// The certificate to serve from then on, where its files changed.
+    pub(super) certificate: Option<Certificate>,
 }
 
 /// Builds the table and opens what the plan names. Blocks.
@@ -38,7 +41,7 @@ pub(super) fn prepare(candidate: Candidate, services: &Services, log: Option<&pl
         None
     });
     match table {
-        Some(table) if errors.is_empty() => Ok(Ready { candidate, table, log }),
+        Some(table) if errors.is_empty() => Ok(Ready { candidate, table, log, certificate: None }),
         Some(_) | None => Err(candidate.cannot_run(&errors)),
     }
 }

@@ -233,10 +233,6 @@ impl Writer {
         });
         let (services, running) = (self.services.clone(), self.shared.current());
         let result = blocking(move || ready::prepare(candidate, &services, Some(&running.plan.telemetry.access_log))).await;
-        if result.is_err() {
-            // What preparing has registered of it goes again.
-            self.forget();
-        }
         let ready = result.map_err(Refusal::Invalid)?;
         Ok((ready, diff))
     }
@@ -263,13 +259,16 @@ impl Writer {
     }
 
     /// Reads certificate and key again where they changed.
-    async fn certificates(&self, ready: Ready) -> Result<Ready, Rejected> {
+    async fn certificates(&self, mut ready: Ready) -> Result<Ready, Rejected> {
         let Some(acceptor) = self.acceptor.clone() else { return Ok(ready) };
         if ready.candidate.materials.tls == self.shared.current().materials.tls {
             return Ok(ready);
         }
-        match tokio::task::spawn_blocking(move || acceptor.reload()).await {
-            Ok(Ok(())) => Ok(ready),
+        match tokio::task::spawn_blocking(move || acceptor.read()).await {
+            Ok(Ok(certificate)) => {
+                ready.certificate = Some(certificate);
+                Ok(ready)
+            }
             Ok(Err(error)) => {
                 let error = crate::table::PrepareError { place: "/gateway/tls".to_owned(), message: error.to_string() };
                 Err(ready.candidate.cannot_run(&[error]))
@@ -280,7 +279,7 @@ impl Writer {
 
     /// Serves it. Cannot fail.
     pub(super) fn commit(&self, ready: Ready) {
-        let Ready { candidate, table, log } = ready;
+        let Ready { candidate, table, log, certificate } = ready;
         let Candidate { plan, digest, materials, texts, .. } = candidate;
         let current = Current { revision: table.revision, digest, plan, texts, materials };
         self.shared.metrics.config().running(&digest.to_string(), current.revision);
@@ -290,12 +289,15 @@ impl Writer {
         if let Some(log) = log {
             self.log.switch(log);
         }
+        if let (Some(acceptor), Some(certificate)) = (&self.acceptor, certificate) {
+            acceptor.renew(certificate);
+        }
         drop(old);
         self.forget();
     }
 
     /// Forgets the series and the health of what the running table does not name.
-    fn forget(&self) {
+    pub(super) fn forget(&self) {
         let table = self.shared.live.load();
         let targets = super::admin::targets(&table);
         self.shared.metrics.retain_aliases(|alias| table.aliases.contains_key(alias));
@@ -303,7 +305,7 @@ impl Writer {
         self.shared.metrics.retain_targets(|provider, model| {
             targets.contains_key(&(provider, model)) || (model == OTHER && table.providers.contains_key(provider))
         });
-        self.services.health.sweep();
+        table.keep_health(&self.services.health);
     }
 
     /// Logs, counts and keeps how a reload of the files ended.
@@ -325,6 +327,8 @@ impl Writer {
             config.in_step(unix_ms);
         } else {
             config.out_of_step();
+            // Preparing may have registered something before it was refused.
+            self.forget();
         }
         self.shared.record(|record| {
             if good {

@@ -39,7 +39,7 @@ pub use listener::{BindError, Listener};
 pub use response::ResponseBody;
 pub use serve::{Drained, Server, Stop};
 pub use stats::Stats;
-pub use tls::{Acceptor, TlsError};
+pub use tls::{Acceptor, Certificate, TlsError};
 pub use workers::Workers;
 
 /// Any error of a response body.

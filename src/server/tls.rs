@@ -47,6 +47,10 @@ pub struct Acceptor {
     config: Arc<ServerConfig>,
 }
 
+/// A certificate chain with its key, read and found to fit.
+#[derive(Debug)]
+pub struct Certificate(Arc<CertifiedKey>);
+
 #[derive(Debug)]
 struct Current(ArcSwap<CertifiedKey>);
 
@@ -73,14 +77,18 @@ impl Acceptor {
         Ok(Self { files: Arc::new((certificates.to_owned(), key.to_owned())), current, config: Arc::new(config) })
     }
 
-    /// Reads the files again; later handshakes use what they hold now. On an error nothing changes.
+    /// Reads the files again, for [`Acceptor::renew`]. Changes nothing.
     ///
     /// # Errors
     /// As [`Acceptor::from_pem_files`].
-    pub fn reload(&self) -> Result<(), TlsError> {
+    pub fn read(&self) -> Result<Certificate, TlsError> {
         let (certificates, key) = &*self.files;
-        self.current.0.store(Arc::new(read(certificates, key, self.config.crypto_provider())?));
-        Ok(())
+        read(certificates, key, self.config.crypto_provider()).map(|read| Certificate(Arc::new(read)))
+    }
+
+    /// Uses a certificate for later handshakes.
+    pub fn renew(&self, certificate: Certificate) {
+        self.current.0.store(certificate.0);
     }
 
     pub(super) fn config(&self) -> Arc<ServerConfig> {

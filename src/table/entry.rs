@@ -11,7 +11,7 @@ use super::template::{HeaderLine, Prompt};
 use crate::base::{Digest, glob};
 use crate::plan::expr::KeyFacts;
 use crate::plan::{self, Auth, Balance, Plan};
-use crate::provider::{Client, CredentialHeader, CredentialHealth, Destination, DestinationError, TargetHealth};
+use crate::provider::{Client, CredentialHeader, CredentialHealth, Destination, DestinationError, Health, TargetHealth};
 use crate::telemetry::{AliasMetrics, TargetMetrics};
 
 /// The compiled spec: what one revision serves with.
@@ -49,6 +49,18 @@ impl RoutingTable {
             Some(key) => key.may_use(model),
             None => self.plan.gateway.auth == Auth::Off || self.aliases.contains_key(model),
         }
+    }
+
+    /// Forgets the health of what this table does not hold: what was removed or replaced, and what was prepared and never served.
+    pub fn keep_health(&self, health: &Health) {
+        let keep_credential = |provider: &str, name: &str, state: &Arc<CredentialHealth>| {
+            let mut known = self.providers.get(provider).into_iter().flat_map(|provider| &provider.credentials);
+            known.any(|credential| credential.name == name && Arc::ptr_eq(&credential.health, state))
+        };
+        let keep_target = |provider: &str, model: &str| {
+            self.targets.contains_key(&format!("{provider}/{model}")) || (model == EVERY_MODEL && self.accounts.contains_key(provider))
+        };
+        health.retain(keep_credential, keep_target);
     }
 }
 

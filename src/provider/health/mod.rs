@@ -15,29 +15,23 @@ pub use credential::{CredentialHealth, CredentialState, Reason};
 
 use crate::base::Digest;
 
-type Key = (String, String);
-
 /// The health of every credential and target, for the life of the process.
+///
+/// Asking for a state that is not known yet makes it, beside those that are: a table that is built and never served changes nothing for
+/// the one that runs, and leaves with the next [`Health::retain`].
 #[derive(Debug, Default)]
 pub struct Health {
-    /// Guards the map alone; taken when a table is built, never for a request.
-    credentials: Mutex<HashMap<Key, (Digest, Arc<CredentialHealth>)>>,
-    /// Guards the map alone, as above.
-    targets: Mutex<HashMap<Key, Arc<TargetHealth>>>,
+    /// By provider, name and fingerprint. Guards the map alone; taken when a table is built, never for a request.
+    credentials: Mutex<HashMap<(String, String, Digest), Arc<CredentialHealth>>>,
+    /// By provider and model. Guards the map alone, as above.
+    targets: Mutex<HashMap<(String, String), Arc<TargetHealth>>>,
 }
 
 impl Health {
     /// Returns a credential's state. `fingerprint` covers what decides whether the upstream accepts it (see
-    /// [`super::credential_fingerprint`]): when it differs, the state starts anew, so that a replaced secret is tried at once.
+    /// [`super::credential_fingerprint`]): with another one the state is another, so that a replaced secret is tried at once.
     pub fn credential(&self, provider: &str, credential: &str, fingerprint: Digest) -> Arc<CredentialHealth> {
-        let mut credentials = lock(&self.credentials);
-        let key = (provider.to_owned(), credential.to_owned());
-        let (known, state) = credentials.entry(key).or_insert_with(|| (fingerprint, Arc::default()));
-        if *known != fingerprint {
-            *known = fingerprint;
-            *state = Arc::default();
-        }
-        Arc::clone(state)
+        Arc::clone(lock(&self.credentials).entry((provider.to_owned(), credential.to_owned(), fingerprint)).or_default())
     }
 
     /// Returns a target's breaker.
@@ -45,10 +39,11 @@ impl Health {
         Arc::clone(lock(&self.targets).entry((provider.to_owned(), model.to_owned())).or_default())
     }
 
-    /// Forgets what no table uses any more. Called after a change of the spec, so that removed targets leave status and metrics.
-    pub fn sweep(&self) {
-        lock(&self.credentials).retain(|_, (_, state)| Arc::strong_count(state) > 1);
-        lock(&self.targets).retain(|_, state| Arc::strong_count(state) > 1);
+    /// Forgets what is not kept: credentials by provider, name and state, targets by provider and model. Whoever still holds a state keeps
+    /// it for itself; when the same is asked for again, it starts anew.
+    pub fn retain(&self, keep_credential: impl Fn(&str, &str, &Arc<CredentialHealth>) -> bool, keep_target: impl Fn(&str, &str) -> bool) {
+        lock(&self.credentials).retain(|(provider, name, _), state| keep_credential(provider, name, state));
+        lock(&self.targets).retain(|(provider, model), _| keep_target(provider, model));
     }
 }
 
@@ -79,14 +74,23 @@ mod tests {
     }
 
     #[test]
-    fn a_sweep_forgets_only_what_nobody_holds() {
+    fn what_is_asked_for_changes_nothing_for_others_and_what_is_not_kept_starts_anew() {
         let health = Health::default();
-        let held = health.target("a", "m");
-        drop(health.target("b", "m"));
-        drop(health.credential("b", "k", Digest::of(b"x")));
-        health.sweep();
-        assert_eq!(lock(&health.targets).keys().map(|(provider, _)| provider.as_str()).collect::<Vec<_>>(), ["a"]);
-        assert!(lock(&health.credentials).is_empty());
-        drop(held);
+        let (first, second) = (Digest::of(b"one"), Digest::of(b"two"));
+        let running = health.credential("openai", "main", first);
+        running.refuse(0);
+        drop(health.credential("openai", "main", second));
+        assert!(Arc::ptr_eq(&health.credential("openai", "main", first), &running), "as if nobody had asked for another");
+        let target = health.target("openai", "gpt");
+        drop(health.target("openai", "mini"));
+
+        health.retain(|_, _, state| Arc::ptr_eq(state, &running), |_, model| model == "gpt");
+        assert_eq!((lock(&health.credentials).len(), lock(&health.targets).len()), (1, 1));
+        assert!(Arc::ptr_eq(&health.credential("openai", "main", first), &running));
+        assert!(Arc::ptr_eq(&health.target("openai", "gpt"), &target));
+
+        health.retain(|_, _, _| false, |_, _| false);
+        assert_eq!(health.credential("openai", "main", first).overall(1), CredentialState::Ready);
+        assert!(!Arc::ptr_eq(&health.target("openai", "gpt"), &target));
     }
 }

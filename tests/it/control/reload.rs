@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::os::unix::fs::symlink;
+use std::sync::Arc;
 
+use bifrostctl::control::watch::Mode;
 use serde_json::json;
 
 use super::lab::{KEY, Lab, OTHER_KEY, Place, ask, spec, spec_with};
@@ -173,6 +175,50 @@ async fn a_secret_file_is_read_again_when_it_changes() {
 }
 
 #[tokio::test]
+async fn a_refused_change_of_a_secret_leaves_what_is_known_of_the_one_in_use() {
+    let place = Place::with(|root| {
+        let remote = "providers: {mock: {}, local: {api: openai-chat, base_url: \"http://127.0.0.1:9/v1\", credentials: {main: {secret: {file: local.key}}}}}";
+        spec(root, "one").replace("providers: {mock: {}}", remote)
+    });
+    place.write("local.key", "first");
+    let mut options = place.options();
+    options.watch.mode = Mode::Off;
+    let lab = place.start_with(options).await;
+    let good = lab.place.read("gateway.yaml");
+    let main = |lab: &Lab| Arc::clone(&lab.gateway.table().providers["local"].credentials[0].health);
+    let state = async |lab: &Lab| lab.status().await["providers"]["local"]["credentials"]["main"]["state"].clone();
+    let known = main(&lab);
+    known.refuse(0);
+
+    // Another secret: with something that keeps the spec from being served, and in a dry run.
+    lab.place.write("local.key", "second");
+    lab.place.write("gateway.yaml", &good.replace("mock: {}", "mock: {}, groq: {credentials: {a: {secret: {env: NOT_SET}}}}"));
+    lab.gateway.hang_up();
+    lab.until_outcome("rejected").await;
+    let next = good.replace("text=one", "text=two");
+    let dry = lab.send("/v1/apply?dry_run=true", None, &json!({"files": {"gateway.yaml": next}, "paths": ["gateway.yaml"]})).await;
+    assert_eq!((dry.status, &dry.json()["outcome"]), (200, &json!("dry_run")));
+    // Nothing of it counts, neither now nor later.
+    lab.place.write("local.key", "first");
+    lab.place.write("gateway.yaml", &next);
+    lab.gateway.hang_up();
+    lab.until_revision(2).await;
+    assert!(Arc::ptr_eq(&main(&lab), &known));
+    assert_eq!(state(&lab).await, "out");
+
+    // A secret that really is replaced is tried at once; so is the first one, when it comes back.
+    let mut before = known;
+    for secret in ["second", "first"] {
+        lab.place.write("local.key", secret);
+        lab.gateway.hang_up();
+        lab.until(secret, |_| !Arc::ptr_eq(&main(&lab), &before)).await;
+        assert_eq!(state(&lab).await, "ready", "{secret}");
+        before = main(&lab);
+        before.refuse(0);
+    }
+}
+
+#[tokio::test]
 async fn the_access_log_moves_with_the_spec_and_is_opened_again_on_sighup() {
     let lab = Lab::new().await;
     let log = lab.place.path("access.log");
@@ -193,7 +239,7 @@ async fn the_access_log_moves_with_the_spec_and_is_opened_again_on_sighup() {
 async fn sighup_loads_what_nobody_watches() {
     let place = Place::with(|root| spec(root, "one"));
     let mut options = place.options();
-    options.watch.mode = bifrostctl::control::watch::Mode::Off;
+    options.watch.mode = Mode::Off;
     let lab = place.start_with(options).await;
     assert_eq!(lab.status().await["watching"], "off");
     lab.place.write("gateway.yaml", &spec(&lab.place.root, "two"));

@@ -157,6 +157,6 @@ async fn what_rests_still_rests_under_the_next_table() {
     credential(&rig, "two", "c").cool("m", 10_000, Some(5_000));
     let next = prepare(Arc::new(plan(|plan| plan["models"]["fast"]["fallbacks"] = json!([]))), 2, &rig.gateway.services).unwrap();
     drop(rig.gateway.live.commit(next));
-    rig.gateway.services.health.sweep();
+    rig.gateway.live.load().keep_health(&rig.gateway.services.health);
     assert!(matches!(credential(&rig, "two", "c").state("m", 10_000), CredentialState::Cooling { until_ms: 15_000, .. }));
 }

@@ -95,17 +95,19 @@ async fn a_reload_serves_the_new_certificate_and_a_bad_one_keeps_the_old() {
 
     let new = write_pair(place.path());
     assert!(connect(&server, &new, &[]).await.is_err(), "files alone change nothing");
-    acceptor.reload().unwrap();
+    let read = acceptor.read().unwrap();
+    assert!(connect(&server, &new, &[]).await.is_err(), "nor does reading them");
+    acceptor.renew(read);
     connect(&server, &new, &[]).await.unwrap();
     assert!(connect(&server, &old, &[]).await.is_err());
 
     let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
     std::fs::write(place.path().join("key.pem"), other.signing_key.serialize_pem()).unwrap();
-    assert!(matches!(acceptor.reload(), Err(TlsError::Mismatch(_))));
+    assert!(matches!(acceptor.read(), Err(TlsError::Mismatch(_))));
     std::fs::write(place.path().join("key.pem"), "").unwrap();
-    assert!(matches!(acceptor.reload(), Err(TlsError::Key { .. })));
+    assert!(matches!(acceptor.read(), Err(TlsError::Key { .. })));
     std::fs::write(place.path().join("cert.pem"), "no certificate").unwrap();
-    assert!(matches!(acceptor.reload(), Err(TlsError::Certificate { .. })));
+    assert!(matches!(acceptor.read(), Err(TlsError::Certificate { .. })));
     connect(&server, &new, &[]).await.unwrap();
 
     kept.write_all(b"GET /v1 HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
