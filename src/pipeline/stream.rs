@@ -182,6 +182,9 @@ impl Stream {
                 Event::Done => {
                     self.queue.push_back(event);
                     self.over = true;
+                    if let Some(upstream) = self.upstream.take() {
+                        upstream.into_inner().finish();
+                    }
                     return;
                 }
                 Event::Error => {

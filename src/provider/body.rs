@@ -38,6 +38,11 @@ impl<B> IdleBody<B> {
     pub const fn new(inner: B, idle: Duration) -> Self {
         Self { inner, timer: None, idle, waiting_since: None }
     }
+
+    /// Returns what it limits.
+    pub fn into_inner(self) -> B {
+        self.inner
+    }
 }
 
 impl<B> Body for IdleBody<B>

@@ -13,14 +13,14 @@ use std::error::Error;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::header::{ACCEPT, HOST, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame, SizeHint};
 
 use self::pool::Pool;
 use self::proxied::Proxied;
@@ -138,8 +138,35 @@ impl Client {
     }
 }
 
+/// Most that is read behind the end of an answer, and how long it is waited for.
+const REST: (usize, Duration) = (64 << 10, Duration::from_secs(1));
+
 /// The bytes of an answer as they are read.
 pub struct Body(From);
+
+impl Body {
+    /// Lets go of an answer that is over by its format, although HTTP may have more: its last chunk, as a rule. That is read, in a task
+    /// of its own where it has not come yet, so that the connection can be used again.
+    pub fn finish(mut self) {
+        let mut left = REST.0;
+        if self.skip(&mut Context::from_waker(Waker::noop()), &mut left).is_pending()
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            runtime.spawn(tokio::time::timeout(REST.1, std::future::poll_fn(move |cx| self.skip(cx, &mut left))));
+        }
+    }
+
+    /// Reads to the end, or to the first thing that is no use.
+    fn skip(&mut self, cx: &mut Context<'_>, left: &mut usize) -> Poll<()> {
+        while let Some(Ok(frame)) = ready!(Pin::new(&mut *self).poll_frame(cx)) {
+            *left = left.saturating_sub(frame.data_ref().map_or(1, Bytes::len));
+            if *left == 0 {
+                break;
+            }
+        }
+        Poll::Ready(())
+    }
+}
 
 enum From {
     Pool(pool::Body),

@@ -7,6 +7,7 @@ use bifrostctl::provider::{ClientOptions, Clients, Outbound, Policy};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
+use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::peer::{OK, Peer, WAITS, client, read_request, until_closed, write};
@@ -89,10 +90,67 @@ async fn a_connection_is_used_again_once_its_answer_was_read() {
     for _ in 0..3 {
         let upstream = client.send(peer.post("{}"), WAITS).await.unwrap();
         assert_eq!(upstream.body.collect().await.unwrap().to_bytes(), "ok");
-        // The pool takes the connection back in a task of its own; on this one-thread runtime it runs when the test yields.
-        tokio::task::yield_now().await;
     }
     assert_eq!(peer.accepted(), 1);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_over_by_its_format_frees_its_connection_whenever_its_last_chunk_comes() {
+    let elsewhere = Peer::serve(|mut stream| async move { until_closed(&mut stream).await }).await;
+    for late in [false, true] {
+        let (finished, is_finished) = tokio::sync::watch::channel(false);
+        let (written, mut is_written) = mpsc::channel(4);
+        let peer = Peer::serve(move |mut stream| {
+            let (written, mut is_finished) = (written.clone(), is_finished.clone());
+            async move {
+                let head = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\nDONE\r\n";
+                while read_request(&mut stream).await.is_some() {
+                    if late {
+                        write(&mut stream, head).await;
+                        is_finished.wait_for(|is| *is).await.unwrap();
+                        write(&mut stream, "0\r\n\r\n").await;
+                    } else {
+                        write(&mut stream, &format!("{head}0\r\n\r\n")).await;
+                    }
+                    written.send(()).await.unwrap();
+                }
+            }
+        })
+        .await;
+        let client = client(&peer.destination());
+        let mut upstream = client.send(peer.post("{}"), WAITS).await.unwrap();
+        assert_eq!(upstream.body.frame().await.unwrap().unwrap().into_data().unwrap(), "DONE");
+        upstream.body.into_inner().finish();
+        finished.send(true).unwrap();
+        is_written.recv().await.unwrap();
+        // On this one thread, what came before this connection was made has been noticed with it.
+        TcpStream::connect(elsewhere.address).await.unwrap();
+        tokio::task::yield_now().await;
+        client.send(peer.post("{}"), WAITS).await.unwrap().body.collect().await.unwrap();
+        assert_eq!(peer.accepted(), 1, "late: {late}");
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_nobody_uses_is_closed_before_the_server_would() {
+    let (closed, mut is_closed) = mpsc::channel(1);
+    let peer = Peer::serve(move |mut stream| {
+        let closed = closed.clone();
+        async move {
+            read_request(&mut stream).await.unwrap();
+            write(&mut stream, OK).await;
+            until_closed(&mut stream).await;
+            closed.send(tokio::time::Instant::now()).await.unwrap();
+        }
+    })
+    .await;
+    let client = client(&peer.destination());
+    client.send(peer.post("{}"), WAITS).await.unwrap().body.collect().await.unwrap();
+    // From here on time jumps to whatever is waited for.
+    tokio::time::pause();
+    let started = tokio::time::Instant::now();
+    let unused = is_closed.recv().await.unwrap() - started;
+    assert!((Duration::from_secs(49)..Duration::from_secs(51)).contains(&unused), "{unused:?}");
 }
 
 #[tokio::test]
@@ -111,7 +169,6 @@ async fn equal_options_share_a_client_and_an_unused_one_goes() {
         let client = clients.get(&options).unwrap();
         let upstream = client.send(peer.post("{}"), WAITS).await.unwrap();
         upstream.body.collect().await.unwrap();
-        tokio::task::yield_now().await;
     }
     assert_eq!(peer.accepted(), 1);
     let other = clients.get(&ClientOptions { connect: Duration::from_secs(6), ..options.clone() }).unwrap();
