@@ -54,7 +54,7 @@ enum Watch {
 enum OnInvalidStart {
     /// Ends the start.
     Fail,
-    /// Serves the newest revision of the state directory.
+    /// Serves the newest revision of the state directory that can run.
     LastGood,
 }
 
@@ -130,9 +130,8 @@ fn conclude(Ended { drained, failed }: Ended) -> Result<Outcome, CommandError> {
 
 fn explain(error: &StartError, context: &Context<'_>) -> CommandError {
     match error {
-        StartError::Invalid(rejected) => {
-            refused(rejected, "", context).hint("with --on-invalid-start last-good, the newest revision that was accepted serves instead")
-        }
+        StartError::Invalid(rejected) => refused(rejected, "", context)
+            .hint("with --on-invalid-start last-good, the newest accepted revision that can run serves instead"),
         StartError::NoLastGood { rejected, why } => refused(rejected, &format!("; there is no earlier revision to serve: {why}"), context),
         StartError::Store(_) | StartError::Listen(_) | StartError::System(_) => {
             CommandError::failure(format!("the gateway did not start: {error}"))
@@ -152,9 +151,13 @@ fn greeting(running: &Running, context: &Context<'_>) -> String {
     let scheme = if table.plan.gateway.tls.is_some() { "https" } else { "http" };
     let url = format!("{scheme}://{}", peek::reachable(&running.address().to_string()));
     let files: Vec<String> = context.paths().iter().map(|path| path.display().to_string()).collect();
+    let what = if running.is_in_step() {
+        files.join(" + ")
+    } else {
+        format!("revision {}: {} was refused, as the log says", table.revision, files.join(" + "))
+    };
     let mut text = format!(
-        "The gateway serves {}\n  clients   {url}/v1\n  admin     {}\n  revision  {} (digest {})\n\n",
-        files.join(" + "),
+        "The gateway serves {what}\n  clients   {url}/v1\n  admin     {}\n  revision  {} (digest {})\n\n",
         running.admin(),
         table.revision,
         table.digest.short(),

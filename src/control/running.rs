@@ -79,6 +79,11 @@ impl Running {
         self.shared.live.revision()
     }
 
+    /// Returns whether the files are what runs.
+    pub fn is_in_step(&self) -> bool {
+        !self.shared.record(|record| record.out_of_step)
+    }
+
     /// Returns the text of what runs, by file.
     pub fn texts(&self) -> BTreeMap<String, String> {
         self.shared.current().texts.files.clone()

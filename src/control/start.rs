@@ -14,10 +14,15 @@ use crate::base::Clock;
 use crate::plan::{self, Plan};
 use crate::provider::{Clients, Health, Proxies, SystemLookup};
 use crate::server::{Acceptor, BindError, Listener};
-use crate::spec::{Diagnostic, Environment, Rejected, Sources};
+use crate::spec::{Diagnostic, Environment, Rejected, Severity, Sources};
 use crate::store::{Options as StoreOptions, Revisions, StoreError};
 use crate::table::Services;
 use crate::telemetry::{AccessLog, Metrics};
+
+/// Most revisions that a start tries. A spec that twenty accepted ones cannot replace is a matter of the machine, not of the spec.
+const MOST_TRIED: usize = 20;
+/// Most of them that the error names; the log names all.
+const MOST_TOLD: usize = 3;
 
 /// What a bad spec at the start does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,7 +30,7 @@ pub enum OnInvalid {
     /// Ends the start.
     #[default]
     Fail,
-    /// Serves the newest revision that the state directory has.
+    /// Serves the newest revision of the state directory that can run.
     LastGood,
 }
 
@@ -169,27 +174,54 @@ impl Begin {
         .await
     }
 
-    /// Takes the newest revision of the state directory that can run.
+    /// Takes the newest revision of the state directory that can run; logs why each newer one cannot.
     async fn last_good(&mut self, rejected: &Rejected, options: &Options) -> Result<(Ready, Arc<Revisions>), StartError> {
         let store = open_store(state_of(&rejected.sources), Arc::clone(&options.clock)).await?;
-        let none = |why: String| StartError::NoLastGood { rejected: Box::new(rejected.clone()), why };
-        let reading = Arc::clone(&store);
-        let latest =
-            tokio::task::spawn_blocking(move || reading.latest()).await.map_err(|error| StartError::System(error.to_string()))??;
-        let latest = latest.ok_or_else(|| none("the state directory holds none".to_owned()))?;
-        let number = latest.info.number;
-        let read = self.read(From::Memory(Texts { files: latest.files, paths: latest.paths })).await;
-        let ready = match read {
-            Ok(candidate) => self.ready(candidate).await,
-            Err(error) => Err(error),
-        };
-        match ready {
-            Ok(ready) => Ok((ready, store)),
-            Err(error) => {
-                let first = error.diagnostics.first().map(|found| found.message.clone()).unwrap_or_default();
-                Err(none(format!("revision {number} was refused as well ({first})")))
+        let numbers: Vec<u64> = store.list().iter().rev().map(|info| info.number).take(MOST_TRIED).collect();
+        let mut refused = Vec::new();
+        for number in numbers {
+            match self.revision(&store, number).await {
+                Ok(ready) => {
+                    tracing::warn!(revision = number, "the spec was refused; this revision, which was accepted before, serves instead");
+                    return Ok((ready, store));
+                }
+                Err(why) => {
+                    tracing::warn!(revision = number, why, "this revision was accepted before, but cannot serve now");
+                    refused.push(format!("revision {number}: {why}"));
+                }
             }
         }
+        let more = refused.len().saturating_sub(MOST_TOLD);
+        refused.truncate(MOST_TOLD);
+        let why = match (refused.is_empty(), more) {
+            (true, _) => "the state directory holds none".to_owned(),
+            (false, 0) => refused.join("; "),
+            (false, more) => format!("{}; and {more} older ones, as the log says", refused.join("; ")),
+        };
+        Err(StartError::NoLastGood { rejected: Box::new(rejected.clone()), why })
+    }
+
+    /// Makes a kept revision ready to serve: under its own number, if it still means what it did.
+    ///
+    /// # Errors
+    /// Why it cannot, in one line.
+    async fn revision(&mut self, store: &Arc<Revisions>, number: u64) -> Result<Ready, String> {
+        let reading = Arc::clone(store);
+        let read = tokio::task::spawn_blocking(move || reading.get(number)).await.map_err(|error| error.to_string())?;
+        let revision = read.map_err(|error| error.to_string())?.ok_or("it is gone")?;
+        let read = self.read(From::Memory(Texts { files: revision.files, paths: revision.paths })).await;
+        let ready = match read {
+            Ok(candidate) => self.ready(candidate).await,
+            Err(rejected) => Err(rejected),
+        };
+        let mut ready = ready.map_err(|rejected| {
+            let first = rejected.diagnostics.iter().find(|found| found.severity == Severity::Error);
+            first.map_or_else(String::new, |found| format!("{} [{}]", found.message, found.code))
+        })?;
+        if ready.candidate.digest == revision.info.digest {
+            ready.table.revision = number;
+        }
+        Ok(ready)
     }
 
     fn acceptor(&self, candidate: &Candidate) -> Result<Option<Acceptor>, StartError> {
@@ -208,8 +240,11 @@ fn cannot_run(candidate: &Candidate, place: &str, message: &str) -> StartError {
     StartError::Invalid(Box::new(Rejected { sources: loaded.sources.clone(), diagnostics: vec![diagnostic] }))
 }
 
-/// Gives the table its revision: that of the newest one if it is the same plan, else the next.
+/// Gives the table its revision: its own if it was kept before, that of the newest one if it is the same plan, else the next.
 async fn number(mut ready: Ready, store: Arc<Revisions>) -> Result<Ready, StartError> {
+    if ready.table.revision > 0 {
+        return Ok(ready);
+    }
     let latest = store.latest_info();
     if let Some(latest) = latest.as_ref().filter(|latest| latest.digest == ready.candidate.digest) {
         ready.table.revision = latest.number;

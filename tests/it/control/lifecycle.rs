@@ -91,6 +91,56 @@ async fn a_bad_spec_at_the_start_fails_loudly_or_serves_the_last_good_one() {
     assert_eq!(lab.says().await, "repaired");
 }
 
+/// Leaves revisions 1, 2 and 3, of which 2 and 3 need a file that is gone, and a file that is wrong.
+async fn with_revisions_that_cannot_run() -> Place {
+    let lab = Lab::new().await;
+    let first = lab.place.read("gateway.yaml");
+    lab.place.write("local.key", "key");
+    let local = "local: {api: openai-chat, base_url: \"http://127.0.0.1:9/v1\", credentials: {main: {secret: {file: local.key}}}}";
+    for says in ["two", "three"] {
+        let text = first
+            .replace("providers: {mock: {}", &format!("providers: {{mock: {{}}, {local}"))
+            .replace("text=one", &format!("text={says}"));
+        assert_eq!(lab.apply(&text).await.status, 200);
+    }
+    let place = lab.end().await;
+    fs::remove_file(place.path("local.key")).unwrap();
+    place.write("gateway.yaml", &first.replace("version: 1", "version: 1\nnonsense: 1"));
+    place
+}
+
+#[tokio::test]
+async fn a_revision_that_cannot_run_any_more_is_passed_over_for_an_older_one() {
+    let place = with_revisions_that_cannot_run().await;
+    let mut options = place.options();
+    options.on_invalid = OnInvalid::LastGood;
+    let lab = place.start_with(options).await;
+    assert_eq!((lab.gateway.revision(), lab.says().await.as_str()), (1, "one"));
+    assert!(!lab.gateway.is_in_step());
+    let revisions = lab.get("/v1/revisions").await.json();
+    assert_eq!((revisions["revisions"].as_array().unwrap().len(), &revisions["running"]), (3, &json!(1)), "none is made");
+    // What comes next is not numbered like what was there before.
+    lab.place.write("gateway.yaml", &spec(&lab.place.root, "repaired"));
+    lab.until_revision(4).await;
+    assert!(lab.gateway.is_in_step());
+}
+
+#[tokio::test]
+async fn where_no_revision_can_run_each_is_named_with_its_reason() {
+    let place = with_revisions_that_cannot_run().await;
+    fs::write(place.path("state/revisions/00000001.json"), "{}").unwrap();
+    let mut options = place.options();
+    options.on_invalid = OnInvalid::LastGood;
+    let error = start(options).await.unwrap_err();
+    let StartError::NoLastGood { why, .. } = &error else { panic!("{}", said(&error)) };
+    let reason = "the secret in file local.key does not exist";
+    let reasons: Vec<&str> = why.split("; ").collect();
+    assert_eq!(reasons.len(), 2, "{why}");
+    for (told, number) in reasons.iter().zip([3, 2]) {
+        assert!(told.starts_with(&format!("revision {number}: {reason}")) && told.ends_with("[BF0501]"), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn without_a_last_good_one_there_is_nothing_to_serve() {
     let place = Place::with(|root| spec(root, "x").replace("version: 1", "version: 1\nnonsense: 1"));
