@@ -70,6 +70,8 @@ codes! {
         "A spec file is a map: `version`, `providers`, `models` and so on stand at its left edge."
     CARRIAGE_RETURN "BF0019" "lone carriage return"
         "Lines end with LF or CR LF. A CR alone is a line break to YAML and nothing to most editors, so that text could hide."
+    TOO_MANY "BF0020" "more problems than are shown"
+        "At most 500 problems are told at once. Mend those, and the next run tells the rest."
     INCLUDE_INVALID "BF0031" "include cannot be followed"
         "`include` is a list of paths. The file name may hold `*` and `?`; the directory may not, and `${…}` may not stand in it: what a spec consists of does not depend on the machine."
     INCLUDE_NESTED "BF0032" "belongs in the main file"

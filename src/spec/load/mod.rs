@@ -25,7 +25,7 @@ use node::Node;
 use read::Reading;
 pub use read::tidy;
 
-use super::{Diagnostic, Inputs, Loaded, Rejected, Severity};
+use super::{Diagnostic, Inputs, Loaded, Rejected, Severity, codes};
 
 /// Loads a spec: its first file, what that includes, and its overlays.
 ///
@@ -80,7 +80,18 @@ fn sort(found: &mut Vec<Diagnostic>) {
     found.dedup_by(|a, b| (a.location, a.code, &a.message) == (b.location, b.code, &b.message));
 }
 
+/// Most problems that are told at once: more than anybody mends before the next run, and few enough to be told quickly.
+const MOST_TOLD: usize = 500;
+
 fn reject(mut reading: Reading<'_>) -> Rejected {
     sort(&mut reading.found);
+    let total = reading.found.len();
+    if total > MOST_TOLD {
+        // Warnings are the first to go; there is an error, or nothing would be refused.
+        reading.found.retain(|found| found.severity == Severity::Error);
+        reading.found.truncate(MOST_TOLD);
+        let more = total - reading.found.len();
+        reading.found.push(Diagnostic::error(codes::TOO_MANY, format!("{more} further problems are not shown")));
+    }
     Rejected { sources: reading.sources, diagnostics: reading.found }
 }

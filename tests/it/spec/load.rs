@@ -288,13 +288,20 @@ fn a_file_of_very_many_values_is_refused_before_it_fills_the_memory() {
 }
 
 #[test]
-fn very_many_faults_do_not_take_for_ever() {
+fn very_many_faults_do_not_take_for_ever_and_only_what_somebody_mends_is_told() {
+    let count = |yaml: String| {
+        let found = given(yaml).load().unwrap_err().diagnostics;
+        let more = found.last().filter(|last| last.code == "BF0020").map(|last| last.message.clone());
+        (found.len(), more.unwrap_or_default())
+    };
     let started = std::time::Instant::now();
     let fields: String = (0..20_000).map(|number| format!("field{number}: 1\n")).collect();
-    assert_eq!(given(fields).load().unwrap_err().diagnostics.len(), 20_002);
+    assert_eq!(count(fields), (501, "19502 further problems are not shown".to_owned()));
+    assert_eq!(count(format!("version: 1\n{}", "x: 1\n".repeat(200_000))).0, 501);
     let unset = "${env:X}".repeat(20_000);
-    assert_eq!(given(format!("version: 1\nproviders: {{x: {{base_url: \"{unset}\"}}}}\n")).load().unwrap_err().diagnostics.len(), 20_000);
-    assert_eq!(given(format!("{}\n", "key:".repeat(200_000))).load().unwrap_err().diagnostics.len(), 1);
+    let unset = count(format!("version: 1\nproviders: {{x: {{base_url: \"{unset}\"}}}}\n"));
+    assert_eq!(unset, (501, "19500 further problems are not shown".to_owned()));
+    assert_eq!(count(format!("{}\n", "key:".repeat(200_000))), (1, String::new()));
     assert!(started.elapsed().as_secs() < 30, "{:?}", started.elapsed());
 }
 
