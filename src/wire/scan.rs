@@ -110,6 +110,9 @@ pub(super) struct Cursor<'a> {
     pub(super) at: usize,
 }
 
+/// Gets the raw name of a member, and must move over its value.
+type Each<'e, 'a> = dyn FnMut(&mut Cursor<'a>, &'a [u8]) -> Result<(), ScanError> + 'e;
+
 impl<'a> Cursor<'a> {
     /// Starts at the first byte that is no space.
     pub(super) fn new(bytes: &'a [u8]) -> Self {
@@ -137,7 +140,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// Walks over the members of the object that starts here. `each` gets the raw name, and must move over the value.
-    pub(super) fn members(&mut self, each: &mut dyn FnMut(&mut Self, &'a [u8]) -> Result<(), ScanError>) -> Result<(), ScanError> {
+    pub(super) fn members(&mut self, each: &mut Each<'_, 'a>) -> Result<(), ScanError> {
         self.list(b'{', b'}', &mut |cursor| {
             let start = cursor.at;
             cursor.string()?;
