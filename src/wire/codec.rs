@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::ir::{Event, Loss, Request};
+use super::ir::{Event, Loss, Request, Response};
 use super::json::{Fault, JsonError, Text};
 use super::quirks::Quirks;
 use crate::error::Kind;
@@ -47,6 +47,15 @@ pub struct Encoded {
     pub losses: Vec<Loss>,
     /// The tool whose call is the answer's content, where JSON output is emulated by a tool that must be called.
     pub unwrap_tool: Option<&'static str>,
+}
+
+/// An encoded answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// The body.
+    pub body: Vec<u8>,
+    /// What it does not carry of the upstream's answer, with paths in the upstream's spelling.
+    pub losses: Vec<Loss>,
 }
 
 /// For whom an answer is encoded.
@@ -132,9 +141,53 @@ pub trait Codec: Sync {
 
     /// Writes a request for an upstream.
     fn encode_request(&self, request: &Request<'_>, target: &Target<'_>) -> Encoded;
+
+    /// Reads an upstream's whole answer.
+    ///
+    /// # Errors
+    /// A [`Failure`], where it is not what the format says, or an error in spite of its status.
+    fn decode_response<'a>(&self, body: &'a [u8]) -> Result<Response<'a>, Failure>;
+
+    /// Writes a whole answer for a client.
+    fn encode_response(&self, response: &Response<'_>, reply: &Reply<'_>) -> Answer;
+
+    /// Makes a reader of one stream.
+    fn stream_decoder(&self) -> Box<dyn DecodeStream>;
+
+    /// Makes a writer of one stream.
+    fn stream_encoder(&self, reply: &Reply<'_>) -> Box<dyn EncodeStream>;
+
+    /// Reads an upstream's error: its class, and its own words. `status` is 200 where an error came in place of an answer.
+    fn decode_error(&self, status: u16, body: &[u8]) -> Failure;
+
+    /// Writes an error as a whole answer.
+    fn encode_error(&self, failure: &Failure, request_id: &str) -> Vec<u8>;
+
+    /// Returns the status that clients of the format expect of a failure.
+    fn error_status(&self, kind: Kind) -> u16 {
+        kind.status()
+    }
 }
 
-/// Returns the text, or what stands in for an empty one.
-pub fn or<'t>(text: &'t Text<'_>, instead: &'t str) -> &'t str {
-    if text.is_empty() { instead } else { text }
+impl From<BadBody> for Failure {
+    fn from(bad: BadBody) -> Self {
+        Self::new(Kind::UpstreamMalformed, bad.to_string())
+    }
+}
+
+impl Reply<'_> {
+    /// Returns the answer's id: the upstream's, or one made of ours.
+    pub fn id<'i>(&self, id: &'i Text<'_>, prefix: &str) -> Text<'i> {
+        if id.is_empty() { Text::Owned(format!("{prefix}{}", self.request_id)) } else { Text::Borrowed(id) }
+    }
+
+    /// Returns a call's id: the upstream's, or one made of ours and the call's number.
+    pub fn call_id<'i>(&self, id: &'i Text<'_>, prefix: &str, number: usize) -> Text<'i> {
+        if id.is_empty() { Text::Owned(format!("{prefix}{}_{number}", self.request_id)) } else { Text::Borrowed(id) }
+    }
+
+    /// Returns the model: the upstream's name of it, or ours.
+    pub fn model_of<'m>(&'m self, model: &'m Text<'_>) -> &'m str {
+        if model.is_empty() { self.model } else { model }
+    }
 }

@@ -24,7 +24,9 @@
 
 pub mod anthropic;
 pub mod codec;
+pub mod driver;
 pub mod edit;
+pub mod failure;
 pub mod format;
 pub mod frame;
 pub mod ir;

@@ -1,8 +1,10 @@
 //! The format, for whoever looks it up.
 
-use super::request;
-use crate::wire::codec::{BadBody, Codec, Encoded, Route, Target};
-use crate::wire::ir::Request;
+use super::{answer, error, events, request};
+use crate::error::Kind;
+use crate::wire::codec::{Answer, BadBody, Codec, DecodeStream, EncodeStream, Encoded, Failure, Reply, Route, Target};
+use crate::wire::ir::{Request, Response};
+use crate::wire::json::Writer;
 
 /// Anthropic's messages, both ways.
 #[derive(Debug, Clone, Copy)]
@@ -15,5 +17,35 @@ impl Codec for Anthropic {
 
     fn encode_request(&self, request: &Request<'_>, target: &Target<'_>) -> Encoded {
         request::encode(request, target)
+    }
+
+    fn decode_response<'a>(&self, body: &'a [u8]) -> Result<Response<'a>, Failure> {
+        answer::decode(body)
+    }
+
+    fn encode_response(&self, response: &Response<'_>, reply: &Reply<'_>) -> Answer {
+        answer::encode(response, reply)
+    }
+
+    fn stream_decoder(&self) -> Box<dyn DecodeStream> {
+        Box::new(events::Decoder::default())
+    }
+
+    fn stream_encoder(&self, reply: &Reply<'_>) -> Box<dyn EncodeStream> {
+        Box::new(events::Encoder::new(reply))
+    }
+
+    fn decode_error(&self, status: u16, body: &[u8]) -> Failure {
+        error::read(status, body)
+    }
+
+    fn encode_error(&self, failure: &Failure, request_id: &str) -> Vec<u8> {
+        let mut body = Vec::new();
+        error::write(failure, request_id, &mut Writer::new(&mut body));
+        body
+    }
+
+    fn error_status(&self, kind: Kind) -> u16 {
+        error::status(kind)
     }
 }

@@ -1,6 +1,9 @@
 //! Anthropic's messages.
 
+mod answer;
 mod codec;
+mod error;
+mod events;
 mod models;
 mod request;
 

@@ -2,4 +2,4 @@
 
 mod sse;
 
-pub use sse::{Sse, SseError, fields};
+pub use sse::{Sse, SseError, fields, read_frame};

@@ -3,7 +3,11 @@
 //! Rule: what comes out is what came in, only ever cut at ends of events (WHATWG HTML §9.2: lines end with LF, CR LF or CR; an
 //! empty line ends an event).
 
+use std::borrow::Cow;
+
 use bytes::{Bytes, BytesMut};
+
+use crate::wire::codec::Frame;
 
 /// Largest single event; beyond it the stream counts as malformed.
 const MAX_EVENT: usize = 16 << 20;
@@ -105,6 +109,24 @@ pub fn fields<'a>(event: &'a [u8], mut each: impl FnMut(&'a [u8])) -> Option<&'a
     name
 }
 
+/// Reads one event as a frame; several lines of data are joined by a line feed. An event without data (a comment, an unfinished name) has an
+/// empty payload.
+pub fn read_frame(event: &[u8]) -> Frame<'_> {
+    let mut data = Cow::Borrowed(&b""[..]);
+    let mut lines = 0;
+    let name = fields(event, |line| {
+        lines += 1;
+        if lines == 1 {
+            data = Cow::Borrowed(line);
+        } else {
+            let joined = data.to_mut();
+            joined.push(b'\n');
+            joined.extend_from_slice(line);
+        }
+    });
+    Frame { event: name.unwrap_or_default(), data }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -130,6 +152,14 @@ mod tests {
         }
         let (events, rest) = cut(&[b"data: a\r\rdata: b\r\rx"]);
         assert_eq!((events.len(), &rest[..]), (2, &b"x"[..]));
+    }
+
+    #[test]
+    fn a_frame_has_its_name_and_all_its_lines_of_data() {
+        let frame = read_frame(b"event: a\ndata: x\ndata:y\n\n");
+        assert_eq!((frame.event, &*frame.data), (&b"a"[..], &b"x\ny"[..]));
+        let comment = read_frame(b": ping\n\n");
+        assert_eq!((comment.event, &*comment.data), (&b""[..], &b""[..]));
     }
 
     #[test]

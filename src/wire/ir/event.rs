@@ -116,6 +116,45 @@ pub enum Delta<'a> {
     Opaque(Json<'a>),
 }
 
+impl PartStart<'_> {
+    /// Copies what is borrowed.
+    pub fn into_owned(self) -> PartStart<'static> {
+        match self {
+            Self::Text => PartStart::Text,
+            Self::Thinking => PartStart::Thinking,
+            Self::RedactedThinking(data) => PartStart::RedactedThinking(data.into_owned()),
+            Self::Refusal => PartStart::Refusal,
+            Self::ToolCall { id, name, is_custom } => {
+                PartStart::ToolCall { id: Text::Owned(id.into_owned()), name: Text::Owned(name.into_owned()), is_custom }
+            }
+            Self::Opaque { format, block } => PartStart::Opaque { format, block: block.into_owned() },
+        }
+    }
+}
+
+impl Delta<'_> {
+    /// Copies what is borrowed.
+    pub fn into_owned(self) -> Delta<'static> {
+        match self {
+            Self::Text(text) => Delta::Text(Text::Owned(text.into_owned())),
+            Self::Input(text) => Delta::Input(Text::Owned(text.into_owned())),
+            Self::Signature(signature) => Delta::Signature(signature.into_owned()),
+            Self::Citation(citation) => Delta::Citation(citation.into_owned()),
+            Self::Opaque(raw) => Delta::Opaque(raw.into_owned()),
+        }
+    }
+
+    /// Returns the bytes of text that it holds.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Text(text) | Self::Input(text) => text.len(),
+            Self::Signature(signature) => signature.value.len(),
+            Self::Citation(citation) => citation.origin.1.as_str().len(),
+            Self::Opaque(raw) => raw.as_str().len(),
+        }
+    }
+}
+
 impl Event<'_> {
     /// Returns whether a user would see something of it; before that, another upstream may still take over.
     pub fn is_content(&self) -> bool {

@@ -217,6 +217,11 @@ pub struct Signature<'a> {
 }
 
 impl<'a> Signature<'a> {
+    /// Copies what is borrowed.
+    pub fn into_owned(self) -> Signature<'static> {
+        Signature { value: Text::Owned(self.value.into_owned()), maker: self.maker }
+    }
+
     /// Reads a signature out of a field of `home`'s format: a tag says that somebody else made it.
     pub fn read(value: Text<'a>, home: Maker) -> Self {
         let tagged = value.strip_prefix(TAG).and_then(|rest| rest.split_once('.'));
@@ -252,6 +257,21 @@ pub struct Citation<'a> {
     pub origin: (Format, Json<'a>),
     /// Where it stands.
     pub at: Place,
+}
+
+impl Citation<'_> {
+    /// Copies what is borrowed.
+    pub fn into_owned(self) -> Citation<'static> {
+        let own = |text: Option<Text<'_>>| text.map(|text| Text::Owned(text.into_owned()));
+        Citation {
+            url: own(self.url),
+            title: own(self.title),
+            cited: own(self.cited),
+            span: self.span,
+            origin: (self.origin.0, self.origin.1.into_owned()),
+            at: self.at,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A whole answer.
 
-use super::{Part, Usage};
+use super::{Content, Part, Usage};
 use crate::wire::Format;
 use crate::wire::json::{Extras, Json, Text};
 
@@ -9,6 +9,8 @@ use crate::wire::json::{Extras, Json, Text};
 pub struct Response<'a> {
     /// The upstream's format; only its encoder writes the extras.
     pub format: Format,
+    /// The body, which every place points into.
+    pub source: &'a str,
     /// The upstream's id of the answer; empty where it gave none.
     pub id: Text<'a>,
     /// The model that answered; empty where the upstream does not say.
@@ -36,6 +38,8 @@ pub struct Choice<'a> {
     pub logprobs: Option<Json<'a>>,
     /// What nobody understood of it.
     pub extras: Extras<'a>,
+    /// What nobody understood of the message in it.
+    pub message_extras: Extras<'a>,
 }
 
 /// Why an answer ended.
@@ -47,6 +51,28 @@ pub struct Finish<'a> {
     pub raw: Option<Text<'a>>,
     /// The stop sequence that was met.
     pub stop_sequence: Option<Text<'a>>,
+}
+
+impl Response<'_> {
+    /// Turns the call of the tool that stands for JSON output back into the text that was asked for.
+    pub fn unwrap_tool(&mut self, name: &str) {
+        for choice in &mut self.choices {
+            let mut others = false;
+            for part in &mut choice.parts {
+                match &mut part.content {
+                    Content::ToolCall(call) if call.name == name => {
+                        let text = std::mem::take(&mut call.input);
+                        part.content = Content::Text { text, citations: Vec::new() };
+                    }
+                    Content::ToolCall(_) => others = true,
+                    _ => {}
+                }
+            }
+            if !others && choice.finish.reason == FinishReason::ToolCalls {
+                choice.finish.reason = FinishReason::Stop;
+            }
+        }
+    }
 }
 
 impl<'a> Finish<'a> {

@@ -122,7 +122,8 @@ pub fn classify(status: u16, body: &[u8]) -> Kind {
         402 => Kind::UpstreamQuota,
         408 | 504 => Kind::UpstreamTimeout,
         429 if says(&QUOTA) => Kind::UpstreamQuota,
-        429 if says(&["engine_overloaded"]) => Kind::UpstreamOverload,
+        // Moonshot and Mistral say it as a limit.
+        429 if says(&["engine_overloaded", "service tier capacity exceeded"]) => Kind::UpstreamOverload,
         429 => Kind::UpstreamRateLimit,
         503 | 529 => Kind::UpstreamOverload,
         500..=599 => Kind::UpstreamServerError,
@@ -193,6 +194,7 @@ mod tests {
             (429, r#"{"error":{"code":"insufficient_quota"}}"#, Kind::UpstreamQuota),
             (429, r#"{"error":{"code":"rate_limit_exceeded"}}"#, Kind::UpstreamRateLimit),
             (429, r#"{"error":{"type":"engine_overloaded_error"}}"#, Kind::UpstreamOverload),
+            (429, r#"{"message":"Service tier capacity exceeded for this model.","code":"3505"}"#, Kind::UpstreamOverload),
             (402, "", Kind::UpstreamQuota),
             (401, "{}", Kind::UpstreamAuth),
             (403, "<html>", Kind::UpstreamAuth),

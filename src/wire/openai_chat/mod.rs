@@ -1,5 +1,7 @@
 //! OpenAI's chat completions (and legacy completions, embeddings): what a relay must understand of them.
 
+mod answer;
+mod chunks;
 mod codec;
 mod error;
 mod models;

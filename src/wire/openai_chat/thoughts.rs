@@ -156,3 +156,25 @@ pub(super) fn write_details(parts: &[Part<'_>], writer: &mut Writer<'_>) {
     }
     writer.end_array();
 }
+
+/// Writes the thoughts of an answer: plain, as most clients read them, and typed where a signature must come back.
+pub(super) fn answer(parts: &[Part<'_>], writer: &mut Writer<'_>) {
+    let mut whole = String::new();
+    let mut is_signed = false;
+    for part in parts {
+        match &part.content {
+            Content::Thinking { text, signature } => {
+                whole.push_str(text);
+                is_signed |= signature.is_some();
+            }
+            Content::RedactedThinking { .. } => is_signed = true,
+            _ => {}
+        }
+    }
+    if !whole.is_empty() {
+        writer.key("reasoning_content").text(&whole);
+    }
+    if is_signed {
+        write_details(parts, writer);
+    }
+}

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use bifrostctl::wire::Format;
-use bifrostctl::wire::codec::Target;
+use bifrostctl::wire::codec::{Reply, Target};
 use bifrostctl::wire::quirks::Quirks;
 
 /// One recorded exchange.
@@ -12,27 +12,36 @@ pub(super) struct Recording {
     pub(super) format: Format,
     pub(super) status: u16,
     pub(super) request: Option<String>,
+    pub(super) answer: Vec<u8>,
+    /// The answer came in pieces.
+    pub(super) is_stream: bool,
 }
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/recorded")
 }
 
-fn read(path: &str) -> String {
-    std::fs::read_to_string(folder().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+fn read(path: &str) -> Vec<u8> {
+    std::fs::read(folder().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+}
+
+fn read_text(path: &str) -> String {
+    String::from_utf8(read(path)).unwrap()
 }
 
 /// Reads every recording of every format.
 pub(super) fn recordings() -> Vec<Recording> {
-    let index = read("TRANSLATION.tsv");
+    let index = read_text("TRANSLATION.tsv");
     let recording = |line: &str| {
         let columns: Vec<&str> = line.split('\t').collect();
-        let [name, format, has_request, status, _body, ..] = columns[..] else { panic!("{line}") };
+        let [name, format, has_request, status, body, ..] = columns[..] else { panic!("{line}") };
         Recording {
             name: name.to_owned(),
             format: Format::ALL.into_iter().find(|known| known.as_str() == format).unwrap_or_else(|| panic!("{line}")),
             status: status.parse().unwrap(),
-            request: (has_request == "yes").then(|| read(&format!("{name}.request.json"))),
+            request: (has_request == "yes").then(|| read_text(&format!("{name}.request.json"))),
+            answer: read(&format!("{name}.response.{body}")),
+            is_stream: body != "json",
         }
     };
     let all: Vec<Recording> = index.lines().skip(1).map(recording).collect();
@@ -54,3 +63,6 @@ pub(super) fn target(format: Format) -> Target<'static> {
     };
     Target { model, max_output_tokens: None, quirks: &Quirks::OPENAI }
 }
+
+/// A client that wants everything it can have.
+pub(super) const REPLY: Reply<'static> = Reply { request_id: "r1", created: 1_700_000_000, model: "alias", include_usage: true };

@@ -7,5 +7,6 @@ mod encode_blocks;
 mod settings;
 mod turns;
 
+pub(super) use blocks::{citation, content};
 pub(super) use decode::decode;
 pub(super) use encode::encode;

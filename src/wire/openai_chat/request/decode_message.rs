@@ -33,7 +33,7 @@ pub(super) fn message<'a>(node: Node<'_, 'a>, request: &mut Request<'a>) -> Fall
 }
 
 /// Reads `content`: a string, parts, or nothing.
-fn content<'a>(fields: &mut Fields<'_, 'a>, losses: &mut Losses) -> Fallible<Vec<Part<'a>>> {
+pub(in crate::wire::openai_chat) fn content<'a>(fields: &mut Fields<'_, 'a>, losses: &mut Losses) -> Fallible<Vec<Part<'a>>> {
     let Some(node) = fields.take("content")? else { return Ok(Vec::new()) };
     if let Some(text) = node.text() {
         return Ok(vec![Part::text(text, node.place())]);
@@ -129,19 +129,23 @@ fn assistant<'a>(fields: &mut Fields<'_, 'a>, losses: &mut Losses) -> Fallible<V
     for node in fields.array("tool_calls")? {
         parts.push(tool_call(node, losses)?);
     }
-    if let Some(node) = fields.take("function_call")? {
-        let mut function = Fields::open(node)?;
-        let name = function.need_text("name")?;
-        let input = input(&mut function)?;
-        losses.rest(&function);
-        // The old form has no ids; its result names the function.
-        let id = Text::Owned(legacy_id(&name));
-        parts.push(Part::new(Content::ToolCall(ToolCall { id, name, input, is_custom: false }), node.place()));
-    }
+    parts.extend(function_call(fields, losses)?);
     Ok(parts)
 }
 
-fn legacy_id(name: &str) -> String {
+/// Reads `function_call`, the form before `tool_calls`. It has no ids; its result names the function.
+pub(in crate::wire::openai_chat) fn function_call<'a>(fields: &mut Fields<'_, 'a>, losses: &mut Losses) -> Fallible<Option<Part<'a>>> {
+    let Some(node) = fields.take("function_call")? else { return Ok(None) };
+    let mut function = Fields::open(node)?;
+    let name = function.need_text("name")?;
+    let input = input(&mut function)?;
+    losses.rest(&function);
+    let id = Text::Owned(legacy_id(&name));
+    Ok(Some(Part::new(Content::ToolCall(ToolCall { id, name, input, is_custom: false }), node.place())))
+}
+
+/// Makes the id of a call that has none and is known by its function's name.
+pub(in crate::wire::openai_chat) fn legacy_id(name: &str) -> String {
     format!("call_{name}")
 }
 

@@ -413,7 +413,7 @@ fn function_name(writer: &mut Writer<'_>, name: &str) {
 }
 
 /// Writes what nobody understood where the client speaks this format; otherwise it is lost.
-pub(super) fn extras_of(writer: &mut Writer<'_>, losses: &mut Losses, extras: &Extras<'_>, is_same: bool) {
+pub(in crate::wire::openai_chat) fn extras_of(writer: &mut Writer<'_>, losses: &mut Losses, extras: &Extras<'_>, is_same: bool) {
     if !is_same {
         return losses.extras(extras);
     }

@@ -262,15 +262,7 @@ impl MessageWriter<'_, '_> {
     }
 
     fn tool_call(&mut self, call: &ToolCall<'_>, part: &Part<'_>) {
-        let ToolCall { id, name, input, is_custom } = call;
-        let (kind, member) = if *is_custom { ("custom", "input") } else { ("function", "arguments") };
-        self.writer.begin_object();
-        self.writer.key("id").text(id);
-        self.writer.key("type").text(kind);
-        self.writer.object(kind);
-        self.writer.key("name").text(name);
-        self.writer.key(member).text(input);
-        self.writer.end_object();
+        open_call(self.writer, &call.id, call);
         cache_mark(self.writer, self.losses, self.quirks.cache_marks, part.cache.as_ref());
         extras_of(self.writer, self.losses, &part.extras, self.is_same);
         self.writer.end_object();
@@ -321,6 +313,19 @@ impl MessageWriter<'_, '_> {
         self.content(&parts);
         self.writer.end_object();
     }
+}
+
+/// Writes a call, all but its closing brace.
+pub(in crate::wire::openai_chat) fn open_call(writer: &mut Writer<'_>, id: &str, call: &ToolCall<'_>) {
+    let ToolCall { id: _, name, input, is_custom } = call;
+    let (kind, member) = if *is_custom { ("custom", "input") } else { ("function", "arguments") };
+    writer.begin_object();
+    writer.key("id").text(id);
+    writer.key("type").text(kind);
+    writer.object(kind);
+    writer.key("name").text(name);
+    writer.key(member).text(input);
+    writer.end_object();
 }
 
 fn data_url(media_type: &str, data: &str) -> String {

@@ -1,0 +1,211 @@
+//! Runs a stream's decoder into another format's encoder, and owns the policy for what is unknown, corrupt or cut.
+//!
+//! - Unknown events are skipped by decoders. What is not what the format says ends the stream as malformed: what was sent is kept, nothing is
+//!   guessed.
+//! - A stream is whole when its terminator came. Where terminators go missing and every answer has its finish, it is taken as whole, and
+//!   counted ([`Ended::WithoutTerminator`]). Everything else is cut, and never a clean end.
+//! - What stands behind the terminator is not read.
+
+use bytes::Bytes;
+
+use super::Format;
+use super::codec::{DecodeStream, EncodeStream, Failure, Reply};
+use super::frame::{Sse, read_frame};
+use super::ir::laws::Laws;
+use super::ir::{Delta, Event, FinishReason, PartStart, Usage};
+use crate::error::Kind;
+
+/// Most bytes that an encoder may hold back; a stream that opens parts and never closes them must not become memory.
+const MAX_HELD: usize = 16 << 20;
+
+/// How a stream ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// With the terminator of its format.
+    Complete,
+    /// With every answer finished, and no terminator.
+    WithoutTerminator,
+}
+
+/// What a stream has told so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// A user would have seen something; before that, another upstream may still take over.
+    pub has_content: bool,
+    /// What was used, in the last words of the upstream.
+    pub usage: Option<Usage>,
+    /// Deltas with content, which stand for output tokens where no usage comes.
+    pub content_events: u64,
+}
+
+/// One stream on its way from an upstream's format to a client's.
+pub struct Driver {
+    from: Format,
+    cutter: Sse,
+    decoder: Box<dyn DecodeStream>,
+    run: Run,
+}
+
+/// What stands behind the decoder. Apart from it, so that both can be borrowed.
+struct Run {
+    encoder: Box<dyn EncodeStream>,
+    progress: Progress,
+    unwrap: Option<Unwrap>,
+    has_started: bool,
+    finished: u32,
+    has_ended: bool,
+    laws: Laws,
+    breach: Option<String>,
+}
+
+impl Driver {
+    /// Makes a driver. `unwrap_tool` is what the request's encoder said ([`super::codec::Encoded::unwrap_tool`]).
+    pub fn new(from: Format, into: Format, reply: &Reply<'_>, unwrap_tool: Option<&'static str>) -> Self {
+        let run = Run {
+            encoder: into.codec().stream_encoder(reply),
+            progress: Progress::default(),
+            unwrap: unwrap_tool.map(|name| Unwrap { name, part: None, other_calls: false }),
+            has_started: false,
+            finished: 0,
+            has_ended: false,
+            laws: Laws::default(),
+            breach: None,
+        };
+        Self { from, cutter: Sse::default(), decoder: from.codec().stream_decoder(), run }
+    }
+
+    /// Returns what the stream has told so far.
+    pub const fn progress(&self) -> Progress {
+        self.run.progress
+    }
+
+    /// Reads a piece of the upstream's body, of any length, and writes what it comes to.
+    ///
+    /// # Errors
+    /// A [`Failure`], after which nothing more may be pushed. What was written to `out` before it is good.
+    pub fn push(&mut self, piece: Bytes, out: &mut Vec<u8>) -> Result<(), Failure> {
+        self.cutter.push(piece).map_err(|_| Failure::malformed("an event of the stream is too large"))?;
+        while let Some(event) = self.cutter.next_event() {
+            self.event(&event, out)?;
+        }
+        Ok(())
+    }
+
+    fn event(&mut self, event: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
+        if self.run.has_ended {
+            return Ok(());
+        }
+        let run = &mut self.run;
+        self.decoder.frame(&read_frame(event), &mut |event| run.take(event, out))?;
+        run.check()
+    }
+
+    /// The upstream's body has ended. Writes the end, if it is one.
+    ///
+    /// # Errors
+    /// [`Kind::UpstreamTruncated`] where the stream is cut; the error itself where an error came in place of a stream.
+    pub fn end(&mut self, out: &mut Vec<u8>) -> Result<Ended, Failure> {
+        let rest = self.cutter.rest();
+        if !self.run.has_started && rest.trim_ascii_start().starts_with(b"{") {
+            return Err(self.from.codec().decode_error(200, &rest));
+        }
+        // The last event may lack its empty line. Half an event does not parse; it is what a cut looks like, and what came before decides.
+        if !rest.trim_ascii().is_empty() {
+            self.event(&rest, out).or_else(|failure| if failure.kind == Kind::UpstreamMalformed { Ok(()) } else { Err(failure) })?;
+        }
+        if self.run.has_ended {
+            return Ok(Ended::Complete);
+        }
+        let run = &mut self.run;
+        self.decoder.body_end(&mut |event| run.take(event, out));
+        run.check()?;
+        if run.finished == 0 {
+            return Err(truncated());
+        }
+        run.take(Event::End, out);
+        run.check()?;
+        Ok(Ended::WithoutTerminator)
+    }
+
+    /// Writes a failure as the last frame of the client's stream.
+    pub fn fail(&mut self, failure: &Failure, request_id: &str, out: &mut Vec<u8>) {
+        self.run.encoder.failure(failure, request_id, out);
+    }
+}
+
+impl std::fmt::Debug for Driver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Driver").field("from", &self.from).field("progress", &self.run.progress).finish_non_exhaustive()
+    }
+}
+
+fn truncated() -> Failure {
+    Failure::new(Kind::UpstreamTruncated, "the upstream's stream ended before its end")
+}
+
+impl Run {
+    fn take(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
+        let event = match &mut self.unwrap {
+            Some(unwrap) => unwrap.event(event),
+            None => event,
+        };
+        if cfg!(debug_assertions)
+            && self.breach.is_none()
+            && let Err(breach) = self.laws.observe(&event)
+        {
+            self.breach = Some(format!("{breach}: {event:?}"));
+        }
+        match &event {
+            Event::Start { .. } => self.has_started = true,
+            Event::Usage(usage) => self.progress.usage = Some(*usage),
+            Event::Finish { .. } => self.finished += 1,
+            Event::End => self.has_ended = true,
+            Event::Delta { .. } => self.progress.content_events += 1,
+            Event::PartStart { .. } | Event::PartEnd { .. } | Event::Logprobs { .. } | Event::ServiceTier(_) | Event::Ping => {}
+        }
+        self.progress.has_content |= event.is_content();
+        self.encoder.event(&event, out);
+    }
+
+    fn check(&self) -> Result<(), Failure> {
+        if let Some(breach) = &self.breach {
+            return Err(Failure::new(Kind::Internal, breach.clone()));
+        }
+        if self.encoder.held_bytes() > MAX_HELD {
+            return Err(Failure::malformed("the stream leaves too many parts open"));
+        }
+        Ok(())
+    }
+}
+
+/// Turns the call of the tool that stands for JSON output back into the text that was asked for.
+struct Unwrap {
+    name: &'static str,
+    part: Option<u32>,
+    other_calls: bool,
+}
+
+impl Unwrap {
+    fn event<'e>(&mut self, event: Event<'e>) -> Event<'e> {
+        match event {
+            Event::PartStart { choice, part, start: PartStart::ToolCall { name, .. } } if name == self.name => {
+                self.part = Some(part);
+                Event::PartStart { choice, part, start: PartStart::Text }
+            }
+            Event::PartStart { start: PartStart::ToolCall { .. }, .. } => {
+                self.other_calls = true;
+                event
+            }
+            Event::Delta { choice, part, delta: Delta::Input(text) } if self.part == Some(part) => {
+                Event::Delta { choice, part, delta: Delta::Text(text) }
+            }
+            Event::Finish { choice, mut finish } => {
+                if finish.reason == FinishReason::ToolCalls && self.part.is_some() && !self.other_calls {
+                    finish.reason = FinishReason::Stop;
+                }
+                Event::Finish { choice, finish }
+            }
+            other => other,
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! What an answer says, whole or in pieces, so that two can be compared.
+
+use std::collections::BTreeMap;
+
+use bifrostctl::wire::Format;
+use bifrostctl::wire::codec::{Failure, Frame};
+use bifrostctl::wire::frame::{Sse, read_frame};
+use bifrostctl::wire::ir::laws::Laws;
+use bifrostctl::wire::ir::{Content, Delta, Event, FinishReason, PartStart, Response, Usage};
+use bytes::Bytes;
+
+/// A call: id, name, input.
+pub(super) type Call = (String, String, String);
+
+/// What one answer says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Choice {
+    pub(super) text: String,
+    pub(super) thinking: String,
+    pub(super) signatures: Vec<String>,
+    pub(super) refusal: String,
+    pub(super) calls: Vec<Call>,
+    pub(super) finish: Option<FinishReason>,
+}
+
+/// What is told.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Said {
+    pub(super) choices: BTreeMap<u32, Choice>,
+    pub(super) usage: Option<Usage>,
+}
+
+/// Reads a stream in the pieces given, and checks its laws. Returns every event as text, what they say, and how they ended.
+pub(super) struct Heard {
+    pub(super) events: Vec<String>,
+    pub(super) said: Said,
+    pub(super) has_ended: bool,
+    pub(super) failure: Option<Failure>,
+}
+
+pub(super) fn hear(format: Format, pieces: &[&[u8]]) -> Heard {
+    let mut decoder = format.codec().stream_decoder();
+    let mut cutter = Sse::default();
+    let mut laws = Laws::default();
+    let mut listener = Listener::default();
+    let mut events = Vec::new();
+    let mut failure = None;
+    let mut take = |event: Event<'_>| {
+        laws.observe(&event).unwrap_or_else(|breach| panic!("{format:?}: {breach}: {event:?} after {events:#?}"));
+        events.push(format!("{event:?}"));
+        listener.event(&event);
+    };
+    'pieces: for piece in pieces {
+        cutter.push(Bytes::copy_from_slice(piece)).unwrap();
+        while let Some(event) = cutter.next_event() {
+            let frame: Frame<'_> = read_frame(&event);
+            if let Err(failed) = decoder.frame(&frame, &mut take) {
+                failure = Some(failed);
+                break 'pieces;
+            }
+        }
+    }
+    if failure.is_none() {
+        decoder.body_end(&mut |event| take(event));
+    }
+    let has_ended = events.last().is_some_and(|event| event == "End");
+    Heard { events, said: listener.said, has_ended, failure }
+}
+
+#[derive(Default)]
+struct Listener {
+    said: Said,
+    kinds: BTreeMap<(u32, u32), &'static str>,
+}
+
+impl Listener {
+    fn event(&mut self, event: &Event<'_>) {
+        match event {
+            Event::PartStart { choice, part, start } => {
+                let said = self.said.choices.entry(*choice).or_default();
+                let kind = match start {
+                    PartStart::Text => "text",
+                    PartStart::Thinking => "thinking",
+                    PartStart::Refusal => "refusal",
+                    PartStart::RedactedThinking(data) => {
+                        said.signatures.push(data.value.to_string());
+                        "whole"
+                    }
+                    PartStart::ToolCall { id, name, .. } => {
+                        said.calls.push((id.to_string(), name.to_string(), String::new()));
+                        "call"
+                    }
+                    PartStart::Opaque { .. } => "opaque",
+                };
+                self.kinds.insert((*choice, *part), kind);
+            }
+            Event::Delta { choice, part, delta } => self.delta(*choice, *part, delta),
+            Event::Usage(usage) => self.said.usage = Some(*usage),
+            Event::Finish { choice, finish } => self.said.choices.entry(*choice).or_default().finish = Some(finish.reason),
+            Event::Start { .. } | Event::PartEnd { .. } | Event::Logprobs { .. } | Event::ServiceTier(_) | Event::Ping | Event::End => {}
+        }
+    }
+
+    fn delta(&mut self, choice: u32, part: u32, delta: &Delta<'_>) {
+        let number = self.kinds.range((choice, 0)..=(choice, part)).filter(|(_, kind)| **kind == "call").count();
+        let said = self.said.choices.entry(choice).or_default();
+        match (delta, self.kinds[&(choice, part)]) {
+            (Delta::Text(text), "thinking") => said.thinking.push_str(text),
+            (Delta::Text(text), "refusal") => said.refusal.push_str(text),
+            (Delta::Text(text), _) => said.text.push_str(text),
+            (Delta::Input(input), _) => said.calls[number - 1].2.push_str(input),
+            (Delta::Signature(signature), _) => said.signatures.push(signature.value.to_string()),
+            (Delta::Citation(_) | Delta::Opaque(_), _) => {}
+        }
+    }
+}
+
+/// What a whole answer says.
+pub(super) fn of_response(response: &Response<'_>) -> Said {
+    let mut said = Said { usage: response.usage, ..Said::default() };
+    for (number, choice) in (0..).zip(&response.choices) {
+        let mut told = Choice { finish: Some(choice.finish.reason), ..Choice::default() };
+        for part in &choice.parts {
+            match &part.content {
+                Content::Text { text, .. } => told.text.push_str(text),
+                Content::Refusal { text } => told.refusal.push_str(text),
+                Content::Thinking { text, signature } => {
+                    told.thinking.push_str(text);
+                    told.signatures.extend(signature.iter().map(|signature| signature.value.to_string()));
+                }
+                Content::RedactedThinking { data } => told.signatures.push(data.value.to_string()),
+                Content::ToolCall(call) => told.calls.push((call.id.to_string(), call.name.to_string(), call.input.to_string())),
+                Content::Image { .. }
+                | Content::Audio { .. }
+                | Content::Video { .. }
+                | Content::Document { .. }
+                | Content::ToolResult(_)
+                | Content::Opaque { .. } => {}
+            }
+        }
+        said.choices.insert(number, told);
+    }
+    said
+}
+
+/// Brings what was said to what `into` can say, and nothing finer: the coarser reasons, the counts that it has, and for Anthropic one answer and
+/// refusals as text.
+pub(super) fn as_heard_in(mut said: Said, into: Format) -> Said {
+    if into == Format::Anthropic {
+        said.choices.retain(|number, _| *number == 0);
+    }
+    for choice in said.choices.values_mut() {
+        if into == Format::Anthropic && !choice.refusal.is_empty() {
+            choice.text.push_str(&std::mem::take(&mut choice.refusal));
+            choice.finish = choice.finish.map(|reason| if reason == FinishReason::Stop { FinishReason::Refusal } else { reason });
+        }
+        choice.finish = choice.finish.map(|reason| match reason {
+            FinishReason::Stop | FinishReason::StopSequence | FinishReason::Pause | FinishReason::Other => FinishReason::Stop,
+            FinishReason::Length | FinishReason::ContextWindow => FinishReason::Length,
+            FinishReason::ToolCalls => FinishReason::ToolCalls,
+            FinishReason::ContentFilter | FinishReason::Refusal => FinishReason::Refusal,
+        });
+    }
+    said.usage = said.usage.map(|usage| Usage {
+        input: usage.input,
+        cache_read: usage.cache_read,
+        cache_write: usage.cache_write(),
+        output: usage.output,
+        reasoning: usage.reasoning,
+        ..Usage::default()
+    });
+    said
+}
