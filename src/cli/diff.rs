@@ -10,16 +10,18 @@ use std::str::FromStr;
 use clap::ValueEnum;
 use serde_json::{Map, json};
 
+use super::base::Base;
 use super::changes::{Changes, nothing};
 use super::context::Context;
 use super::deploy::{self, Kept, Proposal, Verdict};
 use super::exit::{CommandError, Exit};
+use super::findings::Findings;
 use super::git::Repository;
-use super::input::{Bundle, Checked, NoEnvironment, STDIN, Source, check, refused};
+use super::input::{Bundle, Checked, NoEnvironment, STDIN, Source, refused};
 use super::output::{Format, Outcome, color};
-use super::{runtime, verdict, written};
+use super::{runtime, verdict};
 use crate::plan::diff::{Diff, Risk, diff};
-use crate::spec::{Disk, Files, Inputs, Memory};
+use crate::spec::{Disk, Files as _, Memory, Rejected, report};
 
 /// Shows what the spec would change: in the running gateway, a Git commit, a file, or an older revision.
 #[derive(Debug, clap::Args)]
@@ -97,14 +99,22 @@ struct Compared {
     base: String,
     /// Why the running gateway would refuse it all the same.
     refusal: Option<String>,
+    /// What is wrong with the base.
+    flaws: Option<Rejected>,
+    /// Whether so much is wrong that nothing is known of the base.
+    is_unknown: bool,
 }
 
 impl Compared {
-    /// Compares two specs on their plans, and on the text of what depends on the environment.
-    fn new(base: impl Into<String>, before: &Checked, checked: &Checked) -> Self {
-        let mut diff = diff(&before.plan, &checked.plan);
-        written::compare(&before.loaded, &checked.loaded, &mut diff);
-        Self { diff, base: base.into(), refusal: None }
+    /// Takes over a diff with a base that is fine.
+    fn with(base: impl Into<String>, diff: Diff) -> Self {
+        Self { diff, base: base.into(), refusal: None, flaws: None, is_unknown: false }
+    }
+
+    /// Compares two specs.
+    fn new(base: Base, checked: &Checked) -> Self {
+        let (diff, is_unknown) = (base.diff(checked), base.is_unknown());
+        Self { diff, base: base.name, refusal: None, flaws: base.flaws, is_unknown }
     }
 }
 
@@ -113,7 +123,7 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
     let checked = source.check(&NoEnvironment, false).map_err(|rejected| refused(&source.name(), &rejected, context))?;
     let compared = match &args.against {
         Against::Live => live(&source, &checked, context)?,
-        Against::Git(reference) => git(reference, &source, &checked, context)?,
+        Against::Git(reference) => git(reference, &source, &checked)?,
         Against::Revision(number) => revision(*number, &checked, context)?,
         Against::File(path) => {
             let paths = [path.clone()];
@@ -121,45 +131,47 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
             if !path.is_file() {
                 return Err(CommandError::failure(format!("cannot read {name}: there is no such file")));
             }
-            Compared::new(name.clone(), &base(&Disk, &paths, &name, context)?, &checked)
+            Compared::new(Base::read(&Disk, &paths, &name, &checked.plan), &checked)
         }
     };
     Ok(outcome(args, context, &source, &checked, &compared))
 }
 
 fn outcome(args: &Args, context: &Context<'_>, source: &Source, checked: &Checked, compared: &Compared) -> Outcome {
-    let Compared { diff, base, refusal } = compared;
+    let Compared { diff, base, refusal, flaws, is_unknown } = compared;
     let title = format!("Plan for {base} → {}", source.name());
     let changes = Changes { diff, title: &title, new: Some(&checked.loaded) };
     let mut details = changes.details();
-    let result = json!({"against": base, "different": !diff.is_empty(), "diff": diff.json()});
+    let mut result = json!({"against": base, "different": !diff.is_empty(), "diff": diff.json()});
+    if let Some(flaws) = flaws {
+        // They are the base's: as diagnostics of this spec they would be drawn on its lines.
+        if let Some(result) = result.as_object_mut() {
+            result.insert("base_diagnostics".to_owned(), report::json(&flaws.diagnostics, &flaws.sources));
+        }
+        let found = Findings::new(flaws.diagnostics.clone(), &flaws.sources).messages(context).messages;
+        let how = if *is_unknown { "everything is shown as new" } else { "it is compared as far as it can be read" };
+        details.messages = format!("{found}note: these are of the base: {base}; {how}\n");
+    }
     if diff.is_empty() {
         let same = format!("no differences: {} means what {base} means", source.name());
         return Outcome::ok(same).result(result).details(details);
     }
-    let risk = diff.risk();
-    let gate = args.fail_on_risk.filter(|gate| risk >= gate.risk());
-    let (exit, summary) = match gate {
-        Some(gate) => (Exit::Risk, format!("risk {} is not below --fail-on-risk {}", risk.word(), gate.risk().word())),
-        None if args.exit_code => (Exit::Differences, String::new()),
-        None => (Exit::Ok, String::new()),
+    let (exit, summary) = match (args.fail_on_risk, diff.risk()) {
+        (Some(_), _) if *is_unknown => (Exit::Risk, format!("what changes cannot be judged for --fail-on-risk: {base}")),
+        (Some(gate), risk) if risk >= gate.risk() => {
+            (Exit::Risk, format!("risk {} is not below --fail-on-risk {}", risk.word(), gate.risk().word()))
+        }
+        (Some(_) | None, _) if args.exit_code => (Exit::Differences, String::new()),
+        (Some(_) | None, _) => (Exit::Ok, String::new()),
     };
     if let Some(refusal) = refusal {
-        details.messages = format!("{refusal}\n");
+        details.messages.push_str(&format!("{refusal}\n"));
     }
     let color = color(context.global.color, context.io.terminal.stdout, context.io);
     Outcome::ok(summary).text(changes.human(color)).result(result).details(details).exit(exit)
 }
 
-/// Loads the other side.
-fn base(files: &dyn Files, paths: &[PathBuf], name: &str, context: &Context<'_>) -> Result<Checked, CommandError> {
-    let checked = check(&Inputs { files, paths, env: &NoEnvironment, strict_env: false });
-    checked.map_err(|rejected| {
-        refused(name, &rejected, context).hint("it is the base of the comparison that is wrong: compare with another one")
-    })
-}
-
-fn git(reference: &str, source: &Source, checked: &Checked, context: &Context<'_>) -> Result<Compared, CommandError> {
+fn git(reference: &str, source: &Source, checked: &Checked) -> Result<Compared, CommandError> {
     if source.paths.iter().any(|path| path == Path::new(STDIN)) {
         return Err(CommandError::usage("a spec from standard input stands in no Git commit").hint("name the file with -f"));
     }
@@ -172,27 +184,26 @@ fn git(reference: &str, source: &Source, checked: &Checked, context: &Context<'_
             // The spec itself is new, and so is everything in it.
             Err(error) if error.kind() == io::ErrorKind::NotFound && index == 0 => {
                 let base = format!("nothing (git:{reference} has no {})", path.display());
-                return Ok(Compared { diff: diff(&nothing(&checked.plan), &checked.plan), base, refusal: None });
+                return Ok(Compared::with(base, diff(&nothing(&checked.plan), &checked.plan)));
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(CommandError::failure(format!("cannot read {} in git:{reference}: {error}", path.display()))),
         }
     }
     let name = format!("git:{reference}");
-    Ok(Compared::new(name.clone(), &base(&tree, &paths, &name, context)?, checked))
+    Ok(Compared::new(Base::read(&tree, &paths, &name, &checked.plan), checked))
 }
 
 fn revision(number: u64, checked: &Checked, context: &mut Context<'_>) -> Result<Compared, CommandError> {
     let admin = context.admin()?;
     let kept = runtime::block_on(deploy::kept(&admin, Some(number)))?;
-    let name = format!("revision {number}");
-    Ok(Compared::new(name.clone(), &of_kept(&kept, &name, context)?, checked))
+    Ok(Compared::new(of_kept(&kept, &format!("revision {number}"), checked), checked))
 }
 
-fn of_kept(kept: &Kept, name: &str, context: &Context<'_>) -> Result<Checked, CommandError> {
+fn of_kept(kept: &Kept, name: &str, checked: &Checked) -> Base {
     let files = Memory(kept.bundle.files.iter().map(|(path, text)| (PathBuf::from(path), text.clone().into_bytes())).collect());
     let paths: Vec<PathBuf> = kept.bundle.paths.iter().map(PathBuf::from).collect();
-    base(&files, &paths, name, context)
+    Base::read(&files, &paths, name, &checked.plan)
 }
 
 fn live(source: &Source, checked: &Checked, context: &mut Context<'_>) -> Result<Compared, CommandError> {
@@ -201,12 +212,11 @@ fn live(source: &Source, checked: &Checked, context: &mut Context<'_>) -> Result
     let (base, said) = runtime::block_on(deploy::dry_run(&admin, &proposal))?;
     let name = format!("live revision {}", base.revision);
     match said {
-        Verdict::Unchanged { .. } => Ok(Compared::new(name, checked, checked)),
-        Verdict::Accepted { diff, .. } => Ok(Compared { diff: verdict::diff(&diff)?, base: name, refusal: None }),
+        Verdict::Unchanged { .. } => Ok(Compared::with(name, diff(&checked.plan, &checked.plan))),
+        Verdict::Accepted { diff, .. } => Ok(Compared::with(name, verdict::diff(&diff)?)),
         // The gateway's answer names only what stands in the way; a reader wants the rest, too.
         Verdict::Refused { code, message, .. } if code == "needs_restart" => {
-            let before = of_kept(&base, &name, context)?;
-            Ok(Compared { refusal: Some(message), ..Compared::new(name, &before, checked) })
+            Ok(Compared { refusal: Some(message), ..Compared::new(of_kept(&base, &name, checked), checked) })
         }
         said @ (Verdict::Refused { .. } | Verdict::Stale { .. } | Verdict::Invalid { .. }) => {
             Err(verdict::refusal(said, &base, Some(&checked.loaded), context))

@@ -6,6 +6,7 @@
 mod admin;
 mod apply;
 mod args;
+mod base;
 mod changes;
 mod chat;
 pub mod codes;

@@ -12,5 +12,5 @@ pub mod expr;
 mod finding;
 mod types;
 
-pub use compile::{Compiled, compile, compile_at};
+pub use compile::{Compiled, compile, compile_anyway, compile_at};
 pub use types::*;

@@ -43,6 +43,17 @@ pub fn compile_at(loaded: &Loaded, now_unix_ms: u64) -> Result<Compiled, Vec<Dia
     run(loaded, Some(now_unix_ms))
 }
 
+/// Compiles a spec that may be wrong, for comparing and never for serving: what cannot be lowered is replaced by something harmless, and
+/// references need not resolve.
+///
+/// Returns every finding too, in file order; without an error among them the plan is that of [`compile`].
+pub fn compile_anyway(loaded: &Loaded) -> (Plan, Vec<Diagnostic>) {
+    let mut found = Findings::new(loaded);
+    let plan = lower(&mut found);
+    check::check(&mut found, &plan);
+    (plan, found.into_sorted())
+}
+
 fn run(loaded: &Loaded, now_unix_ms: Option<u64>) -> Result<Compiled, Vec<Diagnostic>> {
     let mut found = Findings::new(loaded);
     let plan = lower(&mut found);

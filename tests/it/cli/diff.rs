@@ -131,9 +131,46 @@ fn an_invalid_side_is_told_from_the_other() {
     let done = place.run(&["diff", "--against", "old.yaml"]);
     assert_eq!((done.code, done.stdout.as_str()), (3, ""));
     assert!(done.stderr.contains("BF0202") && done.stderr.contains("error: gateway.yaml is not valid"), "{}", done.stderr);
-    let done = place.run(&["diff", "-f", "old.yaml", "--against", "gateway.yaml", "-o", "markdown"]);
-    assert_eq!(done.code, 3);
-    assert!(done.stderr.contains("it is the base of the comparison that is wrong") && done.stdout.contains("BF0202"), "{done:?}");
+}
+
+#[test]
+fn a_base_that_is_not_valid_is_compared_as_far_as_it_can_be_read() {
+    let bad =
+        weights(1).replace("[fast]", "[fast, \"mock/*\"]").replace("providers:", "rules: [{name: r, when: stream, use: fats}]\nproviders:");
+    let place = Place::new().file("gateway.yaml", &bad).repository().file("gateway.yaml", &weights(3));
+    let done = place.run(&["diff", "--against", "git:HEAD", "--exit-code"]);
+    assert_eq!(done.code, 2, "{done:?}");
+    insta::assert_snapshot!("diff_of_a_base_that_is_not_valid", format!("{}---\n{}", done.stdout, done.stderr));
+    let envelope = place.run(&["diff", "--against", "git:HEAD", "-o", "json", "-o", "github=gh.txt"]).json();
+    assert_eq!(envelope["result"]["against"], "git:HEAD (not valid: 1 error)");
+    assert_eq!(envelope["result"]["base_diagnostics"][0]["code"], "BF0208");
+    assert_eq!(envelope["diagnostics"], json!([]), "they are not of this spec");
+    assert!(!place.read("gh.txt").contains("BF0208"));
+    assert!(paths(&envelope).contains(&"rules[r]") && paths(&envelope).len() == 3, "{envelope:#}");
+    assert_eq!(place.run(&["diff", "--against", "git:HEAD", "--fail-on-risk", "high"]).code, 7, "judged as always");
+}
+
+#[test]
+fn against_a_base_that_cannot_be_read_everything_is_new_and_nothing_can_be_judged() {
+    let key = format!("sk-proj-{}", "a1B2c3D4e5F6g7H8i9J0".repeat(3));
+    let leaked = GOOD.replace("mock: {}", &format!("mock: {{headers: {{x-key: {key}}}}}"));
+    assert_ne!(leaked, GOOD);
+    for (bad, code) in
+        [(GOOD.replace("version: 1", "version: 1\nnonsense: 1"), "BF01"), ("models: [\n".to_owned(), "BF0006"), (leaked, "BF0411")]
+    {
+        let place = Place::new().file("gateway.yaml", GOOD).file("old.yaml", &bad);
+        let done = place.run(&["diff", "--against", "old.yaml", "-o", "human", "-o", "json=d.json", "-o", "markdown=d.md"]);
+        assert_eq!(done.code, 0, "{done:?}");
+        assert!(done.stdout.starts_with("Plan for nothing (old.yaml is not valid: 1 error) → gateway.yaml\n"), "{}", done.stdout);
+        assert!(done.stderr.contains(code), "{}", done.stderr);
+        let envelope: Value = serde_json::from_str(&place.read("d.json")).unwrap();
+        assert!(paths(&envelope).iter().any(|path| path.starts_with("providers.mock")), "{envelope:#}");
+        for shown in [&done.stdout, &done.stderr, &place.read("d.json"), &place.read("d.md")] {
+            assert!(!shown.contains("a1B2c3"), "{shown}");
+        }
+        let done = place.run(&["diff", "--against", "old.yaml", "--fail-on-risk", "high"]);
+        assert!(done.code == 7 && done.stderr.contains("cannot be judged for --fail-on-risk"), "{done:?}");
+    }
 }
 
 #[test]
