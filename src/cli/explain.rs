@@ -42,7 +42,8 @@ pub(crate) struct Args {
     /// A file with the request's JSON; `-` reads standard input.
     #[arg(long, value_name = "PATH")]
     body: Option<PathBuf>,
-    /// What is called: chat, completions, embeddings, other.
+    /// What is called: chat, completions, embeddings, files, batches, uploads, other. Files and the like name no model and go to the
+    /// provider of the header `x-bifrost-provider`, or to the only one that the key covers.
     #[arg(long, value_enum, default_value_t = Called::Chat, value_name = "ENDPOINT", hide_possible_values = true)]
     call: Called,
     /// Asks the running gateway instead of the spec.
@@ -54,6 +55,7 @@ const EXAMPLES: &str = "\
 Examples:
   bifrostctl explain --key web-app --model fast
   bifrostctl explain --key web-app --body request.json -H \"x-tier: gold\"
+  bifrostctl explain --key ops --call files -H \"x-bifrost-provider: openai\"
   bifrostctl explain --key web-app --model fast --live -o json | jq .result.candidates";
 
 pub(super) const FORMATS: &[Format] = &[Format::Human, Format::Json];
@@ -83,6 +85,8 @@ enum Called {
     Chat,
     Completions,
     Embeddings,
+    /// Names no model, unless it is given one.
+    #[value(aliases = ["files", "batches", "uploads"])]
     Other,
 }
 
@@ -115,9 +119,12 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
 fn question(args: &Args, context: &mut Context<'_>) -> Result<Question, CommandError> {
     let body = args.body.as_deref().map(|path| body(path, context)).transpose()?;
     let named = args.model.clone().or_else(|| Some(body.as_ref()?.get("model")?.as_str()?.to_owned()));
-    let model = named.ok_or_else(|| CommandError::usage("no model is named").hint("give --model, or a --body that names one"))?;
+    if named.is_none() && args.call != Called::Other {
+        let hint = "give --model, or a --body that names one; files and batches name none: `--call files`";
+        return Err(CommandError::usage("no model is named").hint(hint));
+    }
     let headers: BTreeMap<String, String> = args.header.iter().map(|header| (header.0.clone(), header.1.clone())).collect();
-    Ok(Question { key: args.key.clone(), model, headers, body, endpoint: Some(args.call.name().to_owned()) })
+    Ok(Question { key: args.key.clone(), model: named, headers, body, endpoint: Some(args.call.name().to_owned()) })
 }
 
 fn body(path: &Path, context: &mut Context<'_>) -> Result<Value, CommandError> {

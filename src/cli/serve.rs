@@ -198,7 +198,7 @@ fn trial(running: &Running, url: &str) -> String {
 }
 
 fn is_served(running: &Running, key: Option<String>, alias: &str) -> bool {
-    let question = Question { key, model: alias.to_owned(), ..Question::default() };
+    let question = Question { key, model: Some(alias.to_owned()), ..Question::default() };
     running.explain(&question).is_ok_and(|answer| answer.outcome == Fate::Routed)
 }
 

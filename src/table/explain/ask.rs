@@ -15,7 +15,7 @@ use crate::wire::edit::Object;
 
 pub(super) struct Asked<'q> {
     key: Option<Arc<Key>>,
-    pub(super) model: &'q str,
+    pub(super) model: Option<&'q str>,
     pub(super) endpoint: Endpoint,
     headers: Arc<HeaderMap>,
     body: Option<&'q Value>,
@@ -42,7 +42,13 @@ impl<'q> Asked<'q> {
             }
         }
         let key = question.key.as_deref().map(|name| key_named(table, name).map(Arc::clone)).transpose()?;
-        Ok(Self { key, model: &question.model, endpoint, headers: Arc::new(headers), body: question.body.as_ref() })
+        let model = question.model.as_deref();
+        if model.is_none() && !matches!(endpoint, Endpoint::Other) {
+            return Err(Unanswerable(format!(
+                "a request of `{wanted}` names a model; only `other` ones, such as files and batches, may name none"
+            )));
+        }
+        Ok(Self { key, model, endpoint, headers: Arc::new(headers), body: question.body.as_ref() })
     }
 
     /// Returns the key, where the gateway looks at keys at all.
@@ -56,6 +62,11 @@ impl<'q> Asked<'q> {
                 Err(refusal::bad_key("authorization").detail(why).into())
             }
         }
+    }
+
+    /// Returns the provider that the request names in place of a model.
+    pub(super) fn provider(&self) -> Option<&str> {
+        self.headers.get("x-bifrost-provider").and_then(|value| value.to_str().ok())
     }
 
     pub(super) const fn is_chat(&self) -> bool {
@@ -81,7 +92,7 @@ impl<'q> Asked<'q> {
     pub(super) fn facts(&self, table: &RoutingTable, key: Option<&Arc<Key>>, object: Option<&Object<'_>>, unix_ms: u64) -> Fact {
         let request = Request {
             key: key.map_or(&table.anonymous, |key| &key.facts),
-            model: self.model,
+            model: self.model.unwrap_or_default(),
             endpoint: self.endpoint,
             stream: object.is_some_and(|object| object.is_true("stream")),
             body: object,

@@ -12,7 +12,8 @@ pub fn human(told: &Explanation) -> String {
     let who = told.key.as_ref().map_or_else(|| "no key".to_owned(), |key| format!("key {key}"));
     // A table that was never served has no revision.
     let revision = if told.revision == 0 { String::new() } else { format!(", revision {}", told.revision) };
-    page.line("request", &format!("{} for {}, {who}{revision}", told.endpoint, told.model));
+    let what = told.model.as_ref().map_or_else(|| "without a model".to_owned(), |model| format!("for {model}"));
+    page.line("request", &format!("{} {what}, {who}{revision}", told.endpoint));
     for failed in &told.failed_rules {
         page.line("rule", &format!("{} does not match: its condition fails: {}", failed.name, failed.error));
     }

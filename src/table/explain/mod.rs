@@ -17,6 +17,7 @@ use minijinja::Value as Fact;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::by_provider::{ProviderDenial, decide_provider};
 use super::decide::{Ask, Decision, Denial, Excluded, Standing, decide};
 use super::entry::{Alias, Key, RoutingTable, Stage};
 use super::refusal::{self, Refusal};
@@ -36,8 +37,10 @@ pub struct Question {
     /// Name of the virtual key; without one, the request carries none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<String>,
-    /// The model as the client would name it.
-    pub model: String,
+    /// The model as the client would name it; none where the request names none (files, batches), which goes to a provider as a whole:
+    /// the one in the header `x-bifrost-provider`, or the only one that the key covers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
     /// Headers of the request. Those that carry keys are not looked at: `key` says who asks.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub headers: BTreeMap<String, String>,
@@ -95,14 +98,18 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
     let verdict = table.verdict(&facts);
     told.failed_rules =
         verdict.failed.iter().map(|(rule, error)| FailedRule { name: rule.name.clone(), error: error.to_string() }).collect();
-    let ask = Ask {
-        key: key.map(|key| &**key),
-        model: asked.model,
-        rule: verdict.rule,
-        now_ms: at.now_ms,
-        roll: at.roll,
-        turn: next_turn(table, asked.model, verdict.rule),
+    let key = key.map(|key| &**key);
+    let Some(model) = asked.model else {
+        let decision = by_provider(table, asked, key, (verdict.rule, at.now_ms), told)?;
+        told.candidates = candidates(&decision, None, &facts, at.now_ms);
+        // Not by weight: what one account keeps, another does not know.
+        for (place, credential) in told.candidates.iter_mut().flat_map(|candidate| candidate.credentials.iter_mut().enumerate()) {
+            credential.share_percent = (place == 0).then_some(100);
+        }
+        return Ok(());
     };
+    let turn = next_turn(table, model, verdict.rule);
+    let ask = Ask { key, model, rule: verdict.rule, now_ms: at.now_ms, roll: at.roll, turn };
     let decided = decide(table, &ask);
     // A rule matters only to a key that may ask for the model at all.
     if let (Some(rule), Ok(_) | Err(Denial::Rule { .. } | Denial::NoCandidate(_))) = (verdict.rule, &decided) {
@@ -114,9 +121,9 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
             if let Denial::NoCandidate(excluded) = &denial {
                 told.excluded = left_out(table, excluded, at.now_ms);
             }
-            let refused = refusal::denied(&denial, asked.model, table, ask.key, at.now_ms);
+            let refused = refusal::denied(&denial, model, table, ask.key, at.now_ms);
             return Err(match (&denial, ask.key) {
-                (Denial::Forbidden, Some(key)) => Refusal { error: refused.error.detail(why_not(key, asked.model)), ..refused },
+                (Denial::Forbidden, Some(key)) => Refusal { error: refused.error.detail(why_not(key, model)), ..refused },
                 (Denial::Forbidden, None) | (Denial::NeedsKey | Denial::Rule { .. } | Denial::NoSuchModel | Denial::NoCandidate(_), _) => {
                     refused
                 }
@@ -132,6 +139,29 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
     }
     told.candidates = candidates(&decision, verdict.rule, &facts, at.now_ms);
     Ok(())
+}
+
+/// Decides for a request that names no model: a rule can refuse it, and cannot move it.
+fn by_provider(
+    table: &RoutingTable,
+    asked: &Asked<'_>,
+    key: Option<&Key>,
+    (rule, now_ms): (Option<&Rule>, u64),
+    told: &mut Explanation,
+) -> Result<Decision, Refusal> {
+    if let Some(rule) = rule
+        && let RuleAction::Deny { status, message } = &rule.action
+    {
+        told.rule = Some(RuleTold::new(rule));
+        return Err(refusal::by_rule(&rule.name, *status, message));
+    }
+    let named = asked.provider();
+    decide_provider(table, key, named, now_ms).map_err(|denial| {
+        if let ProviderDenial::NoCandidate(excluded) = &denial {
+            told.excluded = left_out(table, std::slice::from_ref(excluded), now_ms);
+        }
+        refusal::denied_provider(&denial, named, now_ms)
+    })
 }
 
 /// Returns how many requests of the serving alias came before, without using up a turn.

@@ -16,8 +16,8 @@ pub struct Explanation {
     pub revision: u64,
     /// The virtual key that asks.
     pub key: Option<String>,
-    /// The model that is asked for.
-    pub model: String,
+    /// The model that is asked for; none where none is named.
+    pub model: Option<String>,
     /// The kind of request.
     pub endpoint: String,
     /// What would happen.

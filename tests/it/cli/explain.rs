@@ -1,6 +1,6 @@
 //! `explain`.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Place;
 use super::fake::Fake;
@@ -27,6 +27,9 @@ virtual_keys:
     hashes: [{sha256: \"3bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\"}]
     models: [fast]
     disabled: true
+  all:
+    hashes: [{sha256: \"4bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b\"}]
+    models: [\"*\"]
 ";
 
 fn place() -> Place {
@@ -76,6 +79,7 @@ fn a_question_that_makes_no_sense_is_refused() {
     for (args, code, said) in [
         (&["--key", "web-ap", "--model", "fast"] as &[&str], 1, "did you mean `web-app`?"),
         (&["--key", "web-app"], 64, "no model is named"),
+        (&["--key", "web-app", "--call", "embeddings"], 64, "`--call files`"),
         (&["--key", "web-app", "--model", "fast", "-H", "nonsense"], 64, "expected `name: value`"),
         (&["--key", "web-app", "--body", "broken.json"], 1, "broken.json is not JSON"),
         (&["--key", "web-app", "--model", "fast", "-f", "bad.yaml"], 3, "bad.yaml is not valid"),
@@ -85,6 +89,16 @@ fn a_question_that_makes_no_sense_is_refused() {
         assert_eq!(done.code, code, "{args:?}: {done:?}");
         assert!(done.stderr.contains(said), "{args:?}: {}", done.stderr);
     }
+}
+
+#[test]
+fn what_names_no_model_goes_to_a_provider() {
+    let place = place();
+    let done = place.run(&["explain", "--key", "all", "--call", "files", "-H", "x-bifrost-provider: openai"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    insta::assert_snapshot!("explain_files", done.stdout);
+    let told = place.run(&["explain", "--key", "web-app", "--call", "batches", "-o", "json"]).json();
+    assert_eq!((&told["result"]["model"], &told["result"]["denial"]["code"]), (&Value::Null, &json!("forbidden")), "{told:#}");
 }
 
 #[test]

@@ -72,7 +72,7 @@ async fn explain_says_so_too() {
     let rig = rig("optional").await;
     let clock = &rig.gateway.clock;
     let at = Moment { unix_ms: clock.unix_ms(), now_ms: clock.monotonic_ms(), roll: 0 };
-    let question = Question { model: "two/m".to_owned(), ..Question::default() };
+    let question = Question { model: Some("two/m".to_owned()), ..Question::default() };
     let denial = explain(&rig.gateway.live.load(), &question, at).unwrap().denial.unwrap();
     assert_eq!((denial.status, denial.code, denial.message), refusal(&chat(&rig, "two/m", &[]).await));
 }

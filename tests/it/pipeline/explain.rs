@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 
 use bifrostctl::table::explain::{Explanation, Moment, Outcome, Question, explain};
+use bytes::Bytes;
 use serde_json::{Value, json};
 
 use super::harness::{KEY, Rig, Seen};
@@ -46,7 +47,7 @@ impl Rig {
 }
 
 fn asks(model: &str) -> Question {
-    Question { key: Some("web".to_owned()), model: model.to_owned(), body: Some(json!({"messages": []})), ..Question::default() }
+    Question { key: Some("web".to_owned()), model: Some(model.to_owned()), body: Some(json!({"messages": []})), ..Question::default() }
 }
 
 fn with_header(mut question: Question, name: &str) -> Question {
@@ -68,6 +69,51 @@ async fn the_target_and_the_credential_that_are_told_are_the_ones_that_are_tried
             assert_eq!(rig.tried().last().unwrap().to_lowercase(), first.credentials[0].name, "{round} {question:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_request_without_a_model_is_told_as_it_is_served_or_refused() {
+    let rig = Rig::start_with(|model| {
+        change(model);
+        model["virtual_keys"]["web"]["models"] = json!(["one/*", "two/*"]);
+    })
+    .await;
+    let files = |provider: Option<&str>, key: bool| {
+        let headers = provider.map(|name| ("x-bifrost-provider".to_owned(), name.to_owned()));
+        let key = Some("web".to_owned()).filter(|_| key);
+        Question { key, endpoint: Some("other".to_owned()), headers: headers.into_iter().collect(), ..Question::default() }
+    };
+    let send = async |question: &Question| {
+        let mut headers: Vec<(&str, &str)> = question.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        headers.extend(question.key.as_ref().map(|_| ("x-api-key", KEY)));
+        rig.call("GET", "/v1/files", &headers, Bytes::new()).await
+    };
+    let one = files(Some("one"), true);
+    let told = rig.explained(&one);
+    assert_eq!(send(&one).await.headers["x-bifrost-target"], told.candidates[0].target.as_str());
+    let shares: Vec<_> = told.candidates[0].credentials.iter().map(|it| (it.name.as_str(), it.share_percent)).collect();
+    assert_eq!(shares, [("a", Some(100)), ("b", None)], "by name, not by weight");
+    assert_eq!(rig.tried(), ["A"]);
+
+    for (provider, code) in
+        [(Some("three"), "forbidden"), (None, "bad_request"), (Some("two"), "denied_by_rule"), (Some("two"), "rate_limited")]
+    {
+        let mut question = files(provider, true);
+        if code == "denied_by_rule" {
+            question = with_header(question, "x-no");
+        } else if code == "rate_limited" {
+            let now = rig.gateway.clock.monotonic_ms();
+            rig.gateway.live.load().providers["two"].credentials[0].health.cool("*", now, Some(300_000));
+        }
+        let told = rig.explained(&question);
+        let seen = send(&question).await;
+        let denial = told.denial.unwrap_or_else(|| panic!("{question:?} is not refused"));
+        let error = &seen.json()["error"];
+        assert_eq!((error["code"].as_str(), denial.code.as_str()), (Some(code), code));
+        assert_eq!((u64::from(seen.status.as_u16()), error["message"].as_str()), (u64::from(denial.status), Some(denial.message.as_str())));
+        assert_eq!(told.excluded.len(), usize::from(code == "rate_limited"));
+    }
+    assert_eq!(rig.explained(&files(Some("one"), false)).denial.unwrap().status, 401);
 }
 
 #[tokio::test]

@@ -89,7 +89,7 @@ fn rig_of(yaml: &str, change: impl FnOnce(&mut Plan)) -> Rig {
 }
 
 fn asks(key: &str, model: &str) -> Question {
-    Question { key: Some(key.to_owned()).filter(|key| !key.is_empty()), model: model.to_owned(), ..Question::default() }
+    Question { key: Some(key.to_owned()).filter(|key| !key.is_empty()), model: Some(model.to_owned()), ..Question::default() }
 }
 
 fn with_header(mut question: Question, name: &str, value: &str) -> Question {
@@ -261,6 +261,8 @@ fn a_question_about_what_does_not_exist_says_what_does() {
         said(&Question { endpoint: Some("chats".to_owned()), ..asks("web", "fast") }),
         "there is no endpoint `chats`; did you mean `chat`?"
     );
+    let nameless = "a request of `chat` names a model; only `other` ones, such as files and batches, may name none";
+    assert_eq!(said(&Question { model: None, ..asks("web", "fast") }), nameless);
     assert_eq!(said(&with_header(asks("web", "fast"), "a b", "c")), "the header `a b` cannot be sent");
     let refused = said(&with_header(asks("web", "fast"), "Authorization", "Bearer CANARY"));
     assert!(refused.contains("name the virtual key") && !refused.contains("CANARY"));
