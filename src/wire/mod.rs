@@ -4,8 +4,9 @@
 //! lane it is read once into the middle form ([`ir`]) and written for each target.
 //!
 //! # How to write a codec
-//! 1. **A folder** `wire/NAME/` with `request/`, `response.rs`, `stream/`, `error.rs`; a variant of [`Format`]; the type that implements
-//!    [`codec::Codec`], which delegates. Then the compiler lists the places.
+//! 1. **A folder** `wire/NAME/` with `request/`, `answer/`, a folder for its stream (`events/`, `chunks/`), `error.rs`, and `codec.rs` with the
+//!    type that implements [`codec::Codec`] and delegates; a variant of [`Format`]. Then the compiler lists the places. What a model takes is
+//!    a table by its name (`models.rs`); how a server differs is a field of [`quirks::Quirks`].
 //! 2. **Reading.** [`json::Document::parse`] once, then [`json::Fields`]: *take* each member that you understand. What is left of the
 //!    request, a message, a part or a tool goes into its `extras` ([`json::Fields::extras`]); what is left of an object further inside goes
 //!    to [`ir::Losses::rest`]. A value that you cannot place (an unknown tool choice) is an extra too, never dropped. A wrong type is a
@@ -18,9 +19,11 @@
 //!    allows only one open at a time. The driver runs both and owns the policy for what is broken or cut; a codec has none.
 //! 5. **Never**: send a signature to anybody but its maker ([`ir::Signature::spell`]); invent an id or a time
 //!    (they come with [`codec::Reply`]); give `""` as a call's input.
-//! 6. **Tests.** Add the format's recordings to `tests/fixtures/recorded`; the harness in `tests/it/wire` runs over every format: each
-//!    recording decodes, translates to every other format, splits anywhere, and is reported when cut. The property test over
-//!    requests finds a field that you forgot. Behaviour that no recording shows gets a unit test next to the code.
+//! 6. **Tests.** Add the format's recordings to `tests/fixtures/recorded/TRANSLATION.tsv`, its fullest request to `tests/fixtures/requests`, and
+//!    what its streams look like to `tests/it/wire/shape.rs`. The harness then runs over it: each recording decodes, says the same in every
+//!    other format, splits anywhere, and is reported when cut; any lawful stream is written and read back; a property over pruned and
+//!    salted requests finds the field that you forgot. Rules that no recording shows go to `tests/it/wire/rules.rs`.
+//! 7. **Framing** other than SSE is a cutter in [`frame`] that gives [`codec::Frame`]s, and one more case in [`driver`].
 
 pub mod anthropic;
 pub mod codec;

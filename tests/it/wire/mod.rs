@@ -2,7 +2,10 @@
 
 mod answers;
 mod corpus;
+mod fragments;
+mod grammar;
 mod requests;
+mod rules;
 mod said;
 mod shape;
 mod streams;

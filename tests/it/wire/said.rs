@@ -67,14 +67,15 @@ pub(super) fn hear(format: Format, pieces: &[&[u8]]) -> Heard {
     Heard { events, said: listener.said, has_ended, failure }
 }
 
+/// Hears events.
 #[derive(Default)]
-struct Listener {
-    said: Said,
+pub(super) struct Listener {
+    pub(super) said: Said,
     kinds: BTreeMap<(u32, u32), &'static str>,
 }
 
 impl Listener {
-    fn event(&mut self, event: &Event<'_>) {
+    pub(super) fn event(&mut self, event: &Event<'_>) {
         match event {
             Event::PartStart { choice, part, start } => {
                 let said = self.said.choices.entry(*choice).or_default();

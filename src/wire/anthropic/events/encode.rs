@@ -87,7 +87,6 @@ impl Encoder {
             }
             PartStart::Opaque { .. } => Kind::Hidden,
         };
-        self.is_refusal |= matches!(start, PartStart::Refusal);
         let start = Some(start.clone().into_owned());
         self.parts.push_back(Part { number, kind, start, waiting: Vec::new(), has_ended: false });
         if self.parts.len() == 1 {
@@ -136,6 +135,7 @@ impl Encoder {
         self.blocks += 1;
         let calls = self.calls;
         self.calls += usize::from(matches!(start, PartStart::ToolCall { .. }));
+        self.is_refusal |= matches!(start, PartStart::Refusal);
         let reply = self.reply();
         event(out, "content_block_start", |writer| {
             writer.key("index").count(index);
