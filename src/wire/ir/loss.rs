@@ -11,6 +11,8 @@ pub enum Reason {
     Unsupported,
     /// We do not know what it means, so only a target of the same format could have it.
     Unknown,
+    /// It stands for what only the client's own provider keeps. What is left means something else, so it should not be sent at all.
+    Stored,
 }
 
 impl Reason {
@@ -20,6 +22,7 @@ impl Reason {
             Self::Approximated => "approximated",
             Self::Unsupported => "unsupported",
             Self::Unknown => "unknown",
+            Self::Stored => "stored",
         }
     }
 }
@@ -75,6 +78,13 @@ impl Losses {
     pub fn rest(&mut self, fields: &Fields<'_, '_>) {
         for (_, value) in fields.rest().filter(|(_, value)| !value.is_null()) {
             self.add(value.place(), Reason::Unknown);
+        }
+    }
+
+    /// Notes what only the client's own provider keeps, where the target is another one's format.
+    pub fn stored(&mut self, stored: &[Place], is_same: bool) {
+        for at in stored.iter().filter(|_| !is_same) {
+            self.add(*at, Reason::Stored);
         }
     }
 

@@ -45,6 +45,9 @@ pub struct Request<'a> {
     pub is_stream: bool,
     /// Whether a stream tells the usage, where clients may choose.
     pub include_usage: Option<Given<bool>>,
+    /// Where the request leans on what its own provider keeps (an earlier answer, a conversation, a prompt). The members themselves are
+    /// extras or opaque parts; to another format they are lost as [`super::Reason::Stored`].
+    pub stored: Vec<Place>,
     /// What nobody understood.
     pub extras: Extras<'a>,
     /// What was lost when the request was read: members deep inside that no extras can hold.
@@ -74,6 +77,7 @@ impl<'a> Request<'a> {
             service_tier: None,
             is_stream: false,
             include_usage: None,
+            stored: Vec::new(),
             extras: Vec::new(),
             losses: Losses::default(),
         }

@@ -34,6 +34,7 @@ pub(in crate::wire::anthropic) fn encode(request: &Request<'_>, target: &Target<
         is_stream,
         // The format always tells the usage.
         include_usage: _,
+        stored,
         extras,
         losses,
     } = request;
@@ -65,6 +66,7 @@ pub(in crate::wire::anthropic) fn encode(request: &Request<'_>, target: &Target<
     let emulated = output.as_ref().filter(|_| emulates);
     tools_out(&mut out, &Tools { tools, strict: capabilities.schema, conversation: &conversation, emulated }, &choice);
     out.extras(extras);
+    out.losses.stored(stored, is_same);
     out.writer.end_object();
     Encoded { losses: out.losses.resolve(source), body, unwrap_tool: emulated.map(|_| OUTPUT_TOOL) }
 }

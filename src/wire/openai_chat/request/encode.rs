@@ -33,6 +33,7 @@ pub(in crate::wire::openai_chat) fn encode(request: &Request<'_>, target: &Targe
         is_stream,
         // Asked of every upstream: what was used is for the gateway to know, whatever the client asked.
         include_usage: _,
+        stored,
         extras,
         losses,
     } = request;
@@ -56,6 +57,7 @@ pub(in crate::wire::openai_chat) fn encode(request: &Request<'_>, target: &Targe
         out.writer.key("verbosity").text(&verbosity.value);
     }
     out.extras(extras);
+    out.losses.stored(stored, out.is_same);
     out.writer.end_object();
     let losses = out.losses.resolve(source);
     Encoded { body, losses, unwrap_tool: None }
