@@ -2,6 +2,9 @@
 
 use crate::wire::json::{self, Document, Extras, Fields, Given, Place};
 
+/// Most losses that are told one by one. Those beyond are told as one loss of the whole body, with the worst that happened to them.
+const MAX_TOLD: usize = 1_000;
+
 /// How much was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
@@ -30,7 +33,7 @@ impl Reason {
 /// A field that is not in the output as the client wrote it.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Loss {
-    /// The path in the client's own spelling: `messages[2].content[0].cache_control`. Covers all that stands under it.
+    /// The path in the client's own spelling: `messages[2].content[0].cache_control`. Covers all that stands under it; empty for the whole body.
     pub path: String,
     /// How much was lost.
     pub reason: Reason,
@@ -112,7 +115,13 @@ impl Losses {
             same
         });
         let Ok(document) = Document::parse(source.as_bytes()) else { return Vec::new() };
-        self.list.into_iter().map(|(at, reason)| Loss { path: json::path_in(&document, at), reason }).collect()
+        // A body of nothing but unknown members must not become many times its size.
+        let beyond = self.list.split_off(self.list.len().min(MAX_TOLD));
+        let places: Vec<Place> = self.list.iter().map(|(at, _)| *at).collect();
+        let paths = json::paths_in(&document, &places);
+        let mut told: Vec<Loss> = paths.into_iter().zip(self.list).map(|(path, (_, reason))| Loss { path, reason }).collect();
+        told.extend(beyond.into_iter().map(|(_, reason)| reason).max().map(|reason| Loss { path: String::new(), reason }));
+        told
     }
 }
 
@@ -135,5 +144,19 @@ mod tests {
             told,
             [Loss { path: "a[0].b".to_owned(), reason: Reason::Unsupported }, Loss { path: "c".to_owned(), reason: Reason::Unsupported }]
         );
+    }
+
+    #[test]
+    fn ever_so_many_losses_are_told_in_one_walk_and_within_bounds() {
+        let source = format!("{{\"a\":[{}]}}", vec!["{\"b\":1}"; 200_000].join(","));
+        let document = Document::parse(source.as_bytes()).unwrap();
+        let mut losses = Losses::default();
+        for element in document.root().get("a").unwrap().elements() {
+            losses.add(element.get("b").unwrap().place(), Reason::Approximated);
+        }
+        losses.unsupported(document.root().get("a").unwrap().elements().last().unwrap().place());
+        let told = losses.resolve(&source);
+        assert_eq!((told.len(), told[999].path.as_str()), (1_001, "a[999].b"));
+        assert_eq!(told[1_000], Loss { path: String::new(), reason: Reason::Unsupported });
     }
 }

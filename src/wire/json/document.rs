@@ -199,7 +199,7 @@ impl<'d, 'a> Node<'d, 'a> {
 
     /// Returns the path of this value from the top, in the text's own spelling: `messages[2].content[0].text`.
     pub fn path(self) -> String {
-        path_in(self.document, self.place())
+        paths_in(self.document, &[self.place()]).pop().unwrap_or_default()
     }
 
     /// Makes the fault "this should be …".
@@ -210,7 +210,8 @@ impl<'d, 'a> Node<'d, 'a> {
 
 /// Returns the path of the value that stands at a place of a text; empty where there is none.
 pub fn path_at(text: &str, place: Place) -> String {
-    Document::parse(text.as_bytes()).map(|document| path_in(&document, place)).unwrap_or_default()
+    let Ok(document) = Document::parse(text.as_bytes()) else { return String::new() };
+    paths_in(&document, &[place]).pop().unwrap_or_default()
 }
 
 /// Returns whether a text is one JSON object.
@@ -218,23 +219,70 @@ pub fn is_object(text: &str) -> bool {
     Document::parse(text.as_bytes()).is_ok_and(|document| document.root().kind() == Kind::Object)
 }
 
-/// Returns the path of the value that stands at a place of a document.
-pub fn path_in(document: &Document<'_>, place: Place) -> String {
+/// Returns the paths of the values that stand at places of a document, which are sorted. One walk, however many there are.
+pub fn paths_in(document: &Document<'_>, places: &[Place]) -> Vec<String> {
+    let mut wanted = places.iter().peekable();
+    let mut found = Vec::with_capacity(places.len());
+    let mut open: Vec<Step> = Vec::new();
+    for (at, slot) in (0..).zip(&document.slots) {
+        while open.last().is_some_and(|step| step.end <= at) {
+            open.pop();
+        }
+        if let Some(step) = open.last_mut()
+            && step.enter(at)
+        {
+            continue;
+        }
+        while wanted.next_if(|place| place.0 < slot.start).is_some() {
+            found.push(String::new());
+        }
+        if wanted.next_if(|place| place.0 == slot.start).is_some() {
+            found.push(render(document, &open));
+        }
+        if matches!(slot.kind, Kind::Object | Kind::Array) {
+            open.push(Step { end: slot.next, is_object: slot.kind == Kind::Object, key: None, index: 0 });
+        }
+    }
+    found.resize(places.len(), String::new());
+    found
+}
+
+/// A container on the way down.
+struct Step {
+    /// The entry behind it.
+    end: u32,
+    is_object: bool,
+    /// The entry of the name of the member that is walked over.
+    key: Option<u32>,
+    /// One more than the number of the element that is walked over.
+    index: usize,
+}
+
+impl Step {
+    /// Moves to the next entry right inside. Returns whether that is the name of a member.
+    const fn enter(&mut self, at: u32) -> bool {
+        self.index += 1;
+        let is_key = self.is_object && self.index % 2 == 1;
+        if is_key {
+            self.key = Some(at);
+        }
+        is_key
+    }
+}
+
+fn render(document: &Document<'_>, steps: &[Step]) -> String {
     let mut path = String::new();
-    let mut node = document.root();
-    let holds = |node: Node<'_, '_>| (node.slot().start..node.slot().end).contains(&place.0);
-    while node.place() != place && holds(node) {
-        if let Some((key, value)) = node.members().find(|(_, value)| holds(*value)) {
-            if !path.is_empty() {
-                path.push('.');
+    for step in steps {
+        match step.key {
+            Some(key) => {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(&Node { document, at: key }.text().unwrap_or_default());
             }
-            path.push_str(&key.text().unwrap_or_default());
-            node = value;
-        } else if let Some((index, element)) = node.elements().enumerate().find(|(_, element)| holds(*element)) {
-            let _ = write!(path, "[{index}]");
-            node = element;
-        } else {
-            break;
+            None => {
+                let _ = write!(path, "[{}]", step.index.saturating_sub(1));
+            }
         }
     }
     path

@@ -9,7 +9,7 @@ mod parse;
 mod string;
 mod write;
 
-pub use document::{Document, JsonError, Kind, Node, Place, is_object, path_at, path_in};
+pub use document::{Document, JsonError, Kind, Node, Place, is_object, path_at, paths_in};
 pub use fields::{Fault, Fields};
 pub use write::Writer;
 

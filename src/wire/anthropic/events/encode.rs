@@ -9,6 +9,9 @@ use crate::wire::codec::{EncodeStream, Failure, Reply};
 use crate::wire::ir::{Delta, Event, Finish, Maker, PartStart, Usage};
 use crate::wire::json::{Text, Writer};
 
+/// What a waiting part counts for, besides what is said in it.
+const PART_BYTES: usize = 256;
+
 /// What decides how a part begins and how its text is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -91,6 +94,8 @@ impl Encoder {
         self.parts.push_back(Part { number, kind, start, waiting: Vec::new(), has_ended: false });
         if self.parts.len() == 1 {
             self.open_at_once(out);
+        } else {
+            self.held += PART_BYTES;
         }
     }
 
@@ -111,6 +116,9 @@ impl Encoder {
             if part.start.is_none() {
                 let index = self.blocks.saturating_sub(1);
                 event(out, "content_block_stop", |writer| writer.key("index").count(index));
+            }
+            if !self.parts.is_empty() {
+                self.held = self.held.saturating_sub(PART_BYTES);
             }
             self.open_at_once(out);
             let waiting = self.parts.front_mut().map(|next| std::mem::take(&mut next.waiting)).unwrap_or_default();

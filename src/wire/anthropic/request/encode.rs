@@ -1,5 +1,7 @@
 //! Writes a request.
 
+use std::collections::BTreeSet;
+
 use super::encode_blocks::BlockWriter;
 use super::settings::Settings;
 use super::turns::{self, Conversation, PLACEHOLDER, Rules, Speaker, Turn};
@@ -139,32 +141,35 @@ struct Choice<'r, 'a> {
 
 /// Chooses the tools that are sent, and tells what becomes of the others.
 fn sent<'r, 'a>(out: &mut BlockWriter<'_>, tools: &Tools<'r, 'a>, choice: &Choice<'_, '_>) -> Vec<&'r Tool<'a>> {
-    let allowed = match choice.choice.map(|choice| &choice.value) {
-        Some(ToolChoice::Allowed { names, .. }) => Some(names),
+    let allowed: Option<BTreeSet<&str>> = match choice.choice.map(|choice| &choice.value) {
+        Some(ToolChoice::Allowed { names, .. }) => Some(names.iter().map(|name| &**name).collect()),
         Some(ToolChoice::Auto | ToolChoice::None | ToolChoice::Required | ToolChoice::Tool(_)) | None => None,
     };
-    let is_function = |tool: &Tool<'_>, name: &str| matches!(&tool.kind, ToolKind::Function { name: own, .. } if own == name);
-    if let (Some(names), Some(choice)) = (allowed, choice.choice)
-        && !names.iter().all(|name| tools.tools.iter().any(|tool| is_function(tool, name)))
-    {
-        out.losses.unsupported(choice.at);
-    }
+    let mut missing = allowed.clone().unwrap_or_default();
     let mut sent = Vec::with_capacity(tools.tools.len());
     for tool in tools.tools {
         match &tool.kind {
             // What is not allowed is left out, which is how this format says it.
-            ToolKind::Function { name, .. } if allowed.is_some_and(|names| !names.contains(name)) => out.losses.approximated(tool.at),
-            ToolKind::Function { .. } => sent.push(tool),
+            ToolKind::Function { name, .. } if allowed.as_ref().is_some_and(|names| !names.contains(&**name)) => {
+                out.losses.approximated(tool.at);
+            }
+            ToolKind::Function { name, .. } => {
+                missing.remove(&**name);
+                sent.push(tool);
+            }
             ToolKind::Opaque { .. } if out.is_same => sent.push(tool),
             ToolKind::Opaque { .. } | ToolKind::Custom { .. } => out.losses.unsupported(tool.at),
         }
+    }
+    if let Some(choice) = choice.choice.filter(|_| !missing.is_empty()) {
+        out.losses.unsupported(choice.at);
     }
     sent
 }
 
 fn tools_out(out: &mut BlockWriter<'_>, tools: &Tools<'_, '_>, choice: &Choice<'_, '_>) {
     let sent = sent(out, tools, choice);
-    let called = if sent.is_empty() && tools.emulated.is_none() && !out.is_same { called(tools.conversation) } else { Vec::new() };
+    let called = if sent.is_empty() && tools.emulated.is_none() && !out.is_same { called(tools.conversation) } else { BTreeSet::new() };
     if sent.is_empty() && called.is_empty() && tools.emulated.is_none() {
         // A choice among no tools is refused.
         if out.is_same {
@@ -207,16 +212,9 @@ fn tools_out(out: &mut BlockWriter<'_>, tools: &Tools<'_, '_>, choice: &Choice<'
 }
 
 /// Names the tools that the history calls. A history of calls without definitions is refused, so they are defined, and forbidden.
-fn called(conversation: &Conversation<'_, '_>) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for part in conversation.turns.iter().flat_map(|turn| &turn.parts) {
-        if let Content::ToolCall(call) = &part.content
-            && !names.iter().any(|name| *name == call.name)
-        {
-            names.push(call.name.clone().into_owned());
-        }
-    }
-    names
+fn called<'r>(conversation: &Conversation<'r, '_>) -> BTreeSet<&'r str> {
+    let parts = conversation.turns.iter().flat_map(|turn| &turn.parts);
+    parts.filter_map(|part| if let Content::ToolCall(call) = &part.content { Some(&*call.name) } else { None }).collect()
 }
 
 fn choice_lost(out: &mut BlockWriter<'_>, choice: &Choice<'_, '_>) {

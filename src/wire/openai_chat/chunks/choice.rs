@@ -6,6 +6,9 @@ use crate::wire::ir::{Delta, Event, Finish, FinishReason, PartStart, Signature};
 use crate::wire::json::{Kind, Node, Text};
 use crate::wire::openai_chat::{answer, request};
 
+/// Calls that one answer may make: every fragment is looked up among them.
+const MAX_CALLS: usize = 1_024;
+
 /// What the running part is, where it is not a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Running {
@@ -121,6 +124,9 @@ impl Choice {
             None => Text::Borrowed(""),
         };
         let at = self.find(index, &id);
+        if self.calls.len() > MAX_CALLS {
+            return Err(Failure::malformed("the answer calls too many tools"));
+        }
         let Some(call) = self.calls.get_mut(at) else { return Ok(()) };
         if call.is_closed {
             // What comes behind a whole value is white space, or nonsense that no client could use.
