@@ -7,7 +7,7 @@
 //! kind, and is closed once. Several parts may be open at a time, because tool calls can interleave. `Finish` comes once, when every part
 //! is closed. `Usage` is cumulative: a later one replaces an earlier one, and may come after `Finish`. [`super::laws::Laws`] checks all that.
 
-use super::{Citation, Finish, Signature, Usage};
+use super::{Citation, Finish, Media, Signature, Usage};
 use crate::wire::Format;
 use crate::wire::json::{Json, Text};
 
@@ -57,7 +57,7 @@ pub enum Event<'a> {
     },
     /// What was used so far, all of it.
     Usage(Usage),
-    /// How the request was queued and billed, in the upstream's word.
+    /// How the request was queued and billed: in OpenAI's word where it has one, otherwise in the upstream's.
     ServiceTier(Text<'a>),
     /// An answer ends.
     Finish {
@@ -92,6 +92,8 @@ pub enum PartStart<'a> {
         /// A custom tool takes free text instead of a JSON object.
         is_custom: bool,
     },
+    /// A picture that the model made, whole.
+    Image(Media<'a>),
     /// What only one format has.
     Opaque {
         /// The format.
@@ -127,6 +129,7 @@ impl PartStart<'_> {
             Self::ToolCall { id, name, is_custom } => {
                 PartStart::ToolCall { id: Text::Owned(id.into_owned()), name: Text::Owned(name.into_owned()), is_custom }
             }
+            Self::Image(media) => PartStart::Image(media.into_owned()),
             Self::Opaque { format, block } => PartStart::Opaque { format, block: block.into_owned() },
         }
     }
@@ -162,7 +165,7 @@ impl Event<'_> {
             Self::Start { .. } | Self::Usage(_) | Self::ServiceTier(_) | Self::Ping | Self::Logprobs { .. } => false,
             Self::PartStart { start, .. } => match start {
                 PartStart::Text | PartStart::Thinking | PartStart::Refusal => false,
-                PartStart::RedactedThinking(_) | PartStart::ToolCall { .. } | PartStart::Opaque { .. } => true,
+                PartStart::RedactedThinking(_) | PartStart::ToolCall { .. } | PartStart::Image(_) | PartStart::Opaque { .. } => true,
             },
             Self::Delta { .. } | Self::PartEnd { .. } | Self::Finish { .. } | Self::End => true,
         }

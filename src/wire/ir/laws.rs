@@ -138,7 +138,7 @@ const fn kind_of(start: &PartStart<'_>) -> Kind {
     match start {
         PartStart::Text => Kind::Text,
         PartStart::Thinking => Kind::Thinking,
-        PartStart::RedactedThinking(_) => Kind::Whole,
+        PartStart::RedactedThinking(_) | PartStart::Image(_) => Kind::Whole,
         PartStart::Refusal => Kind::Refusal,
         PartStart::ToolCall { .. } => Kind::ToolCall,
         PartStart::Opaque { .. } => Kind::Opaque,

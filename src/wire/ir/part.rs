@@ -142,6 +142,28 @@ impl<'a> Media<'a> {
     }
 }
 
+impl Media<'_> {
+    /// Copies what is borrowed.
+    pub fn into_owned(self) -> Media<'static> {
+        let own = |text: Text<'_>| Text::Owned(text.into_owned());
+        match self {
+            Self::Base64 { media_type, data } => Media::Base64 { media_type: own(media_type), data: own(data) },
+            Self::Url(url) => Media::Url(own(url)),
+            Self::File(id) => Media::File(own(id)),
+            Self::Text(text) => Media::Text(own(text)),
+        }
+    }
+
+    /// Returns the address: `data:TYPE;base64,DATA` for what is in the message; none for an upload or plain text.
+    pub fn to_url(&self) -> Option<Text<'_>> {
+        match self {
+            Self::Base64 { media_type, data } => Some(Text::Owned(format!("data:{media_type};base64,{data}"))),
+            Self::Url(url) => Some(Text::Borrowed(url)),
+            Self::File(_) | Self::Text(_) => None,
+        }
+    }
+}
+
 /// A call of a tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ToolCall<'a> {
@@ -281,7 +303,9 @@ mod tests {
     #[test]
     fn a_data_url_is_taken_apart_and_another_url_is_not() {
         for url in [Text::Borrowed("data:image/png;base64,AAAA"), Text::Owned("data:image/png;base64,AAAA".to_owned())] {
-            assert_eq!(Media::from_url(url), Media::Base64 { media_type: "image/png".into(), data: "AAAA".into() });
+            let media = Media::from_url(url.clone());
+            assert_eq!(media, Media::Base64 { media_type: "image/png".into(), data: "AAAA".into() });
+            assert_eq!(media.to_url(), Some(url));
         }
         assert_eq!(Media::from_url("https://a/b".into()), Media::Url("https://a/b".into()));
         assert_eq!(Media::from_url("data:text/plain,hi".into()), Media::Url("data:text/plain,hi".into()));

@@ -21,7 +21,7 @@ pub struct Response<'a> {
     pub choices: Vec<Choice<'a>>,
     /// What was used, where the upstream says.
     pub usage: Option<Usage>,
-    /// How it was queued and billed, in the upstream's word.
+    /// How it was queued and billed: in OpenAI's word where it has one, otherwise in the upstream's.
     pub service_tier: Option<Text<'a>>,
     /// What nobody understood.
     pub extras: Extras<'a>,

@@ -348,3 +348,46 @@ fn an_error_body_in_place_of_a_stream_is_an_error() {
         assert!(format.codec().decode_response(body.as_bytes()).is_err());
     }
 }
+
+/// Runs one stream through the driver.
+fn driven(from: Format, into: Format, stream: &str) -> String {
+    let mut driver = Driver::new(from, into, &REPLY, None);
+    let mut out = Vec::new();
+    driver.push(Bytes::from(stream.to_owned()), &mut out).unwrap();
+    driver.end(&mut out).unwrap();
+    String::from_utf8(out).unwrap()
+}
+
+#[test]
+fn pictures_of_an_answer_are_kept_where_the_format_has_them() {
+    let picture = r#"[{"type":"image_url","image_url":{"url":"data:image/png;base64,AAAA"}}]"#;
+    let stream = format!(
+        "data: {{\"id\":\"c\",\"model\":\"m\",\"choices\":[{{\"index\":0,\"delta\":{{\"images\":{picture}}},\"finish_reason\":\"stop\"}}]}}\n\ndata: [DONE]\n\n"
+    );
+    assert!(driven(OpenaiChat, OpenaiChat, &stream).contains(picture));
+    assert!(!driven(OpenaiChat, Anthropic, &stream).contains("AAAA"));
+    let answer = format!(
+        "{{\"id\":\"c\",\"model\":\"m\",\"choices\":[{{\"index\":0,\"message\":{{\"role\":\"assistant\",\"content\":\"a\",\"images\":{picture}}},\"finish_reason\":\"stop\"}}]}}"
+    );
+    let response = OpenaiChat.codec().decode_response(answer.as_bytes()).unwrap();
+    assert!(String::from_utf8(OpenaiChat.codec().encode_response(&response, &REPLY).body).unwrap().contains(picture));
+    let claude = Anthropic.codec().encode_response(&response, &REPLY);
+    assert_eq!(claude.losses[0].path, "choices[0].message.images[0]");
+}
+
+#[test]
+fn a_service_tier_is_told_in_the_clients_word() {
+    let answer = |tier: &str| {
+        format!(
+            "{{\"id\":\"m\",\"model\":\"c\",\"content\":[],\"stop_reason\":\"end_turn\",\"usage\":{{\"input_tokens\":1,\"output_tokens\":1,\"service_tier\":\"{tier}\"}}}}"
+        )
+    };
+    for (tier, told) in [("standard", "default"), ("priority", "priority")] {
+        let answer = answer(tier);
+        let response = Anthropic.codec().decode_response(answer.as_bytes()).unwrap();
+        let body: Value = serde_json::from_slice(&OpenaiChat.codec().encode_response(&response, &REPLY).body).unwrap();
+        assert_eq!(body["service_tier"], told);
+        let body: Value = serde_json::from_slice(&Anthropic.codec().encode_response(&response, &REPLY).body).unwrap();
+        assert_eq!(body["usage"]["service_tier"], tier);
+    }
+}

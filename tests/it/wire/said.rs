@@ -91,6 +91,7 @@ impl Listener {
                         said.calls.push((id.to_string(), name.to_string(), String::new()));
                         "call"
                     }
+                    PartStart::Image(_) => "whole",
                     PartStart::Opaque { .. } => "opaque",
                 };
                 self.kinds.insert((*choice, *part), kind);

@@ -1,6 +1,6 @@
 //! Reads a whole answer.
 
-use super::{Counts, read_finish};
+use super::{Counts, read_finish, tier};
 use crate::wire::Format;
 use crate::wire::anthropic::{error, request};
 use crate::wire::codec::{BadBody, Failure};
@@ -43,7 +43,7 @@ fn response<'a>(document: &Document<'a>) -> Result<Response<'a>, Fault> {
     if let Some(usage) = usage_node {
         counts.read(usage);
     }
-    let service_tier = text(usage_node.and_then(|usage| usage.get("service_tier")));
+    let service_tier = usage_node.and_then(tier);
     let finish = finish.with_tool_calls(calls_tools);
     let choice = Choice { parts, finish, logprobs: None, extras: Vec::new(), message_extras: Vec::new() };
     Ok(Response {

@@ -1,6 +1,6 @@
 //! Writes a whole answer.
 
-use super::{finish_word, usage_members};
+use super::{finish_word, tier_word, usage_members};
 use crate::wire::Format;
 use crate::wire::codec::{Answer, Reply};
 use crate::wire::ir::{Choice, Content, Finish, Losses, Maker, Part, Response, Usage};
@@ -31,7 +31,7 @@ pub(in crate::wire::anthropic) fn encode(response: &Response<'_>, reply: &Reply<
     }
     out.writer.object("usage");
     usage_members(&mut out.writer, &usage.unwrap_or_default());
-    if let Some(tier) = service_tier.as_ref().filter(|_| out.is_same) {
+    if let Some(tier) = service_tier.as_deref().and_then(tier_word) {
         out.writer.key("service_tier").text(tier);
     }
     out.writer.end_object();

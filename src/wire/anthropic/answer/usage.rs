@@ -1,7 +1,7 @@
 //! Usage in this format: the input excludes what was read from and written to a cache; thinking is part of the output.
 
 use crate::wire::ir::Usage;
-use crate::wire::json::{Node, Writer};
+use crate::wire::json::{Node, Text, Writer};
 
 /// What an upstream has told of its usage so far. A stream tells it in pieces, each cumulative, so a later count replaces an earlier one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -44,6 +44,21 @@ impl Counts {
             reasoning: self.thinking.unwrap_or_default(),
             ..Usage::default()
         })
+    }
+}
+
+/// Reads `service_tier` into OpenAI's word.
+pub(in crate::wire::anthropic) fn tier<'a>(usage: Node<'_, 'a>) -> Option<Text<'a>> {
+    let word = usage.get("service_tier").and_then(Node::text)?;
+    Some(if word == "standard" { Text::Borrowed("default") } else { word })
+}
+
+/// Returns this format's word for a service tier, where it has one.
+pub(in crate::wire::anthropic) fn tier_word(word: &str) -> Option<&str> {
+    match word {
+        "default" => Some("standard"),
+        "priority" | "batch" => Some(word),
+        _ => None,
     }
 }
 

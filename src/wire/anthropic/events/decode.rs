@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::wire::Format;
-use crate::wire::anthropic::answer::{Counts, read_finish};
+use crate::wire::anthropic::answer::{Counts, read_finish, tier};
 use crate::wire::anthropic::{error, request};
 use crate::wire::codec::{DecodeStream, Failure, Frame, Sink};
 use crate::wire::ir::{Delta, Event, Finish, FinishReason, Maker, PartStart, Signature};
@@ -104,7 +104,7 @@ impl Decoder {
             sink(Event::Start { id: text(message, "id"), model: text(message, "model"), created: None });
         }
         if let Some(usage) = message.get("usage") {
-            if let Some(tier) = usage.get("service_tier").and_then(Node::text) {
+            if let Some(tier) = tier(usage) {
                 sink(Event::ServiceTier(tier));
             }
             self.usage(usage, sink);

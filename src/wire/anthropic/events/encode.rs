@@ -88,7 +88,8 @@ impl Encoder {
             PartStart::RedactedThinking(_) | PartStart::ToolCall { .. } | PartStart::Opaque { format: Format::Anthropic, .. } => {
                 Kind::Whole
             }
-            PartStart::Opaque { .. } => Kind::Hidden,
+            // The format's answers have no pictures.
+            PartStart::Image(_) | PartStart::Opaque { .. } => Kind::Hidden,
         };
         let start = Some(start.clone().into_owned());
         self.parts.push_back(Part { number, kind, start, waiting: Vec::new(), has_ended: false });
@@ -260,7 +261,7 @@ fn block_start(writer: &mut Writer<'_>, start: &PartStart<'_>, reply: &Reply<'_>
             writer.object("input");
             writer.end_object();
         }
-        PartStart::Opaque { .. } => {}
+        PartStart::Image(_) | PartStart::Opaque { .. } => {}
     }
     writer.end_object();
 }

@@ -3,8 +3,8 @@
 use super::{finish_word, write_usage};
 use crate::wire::Format;
 use crate::wire::codec::{Answer, Reply};
-use crate::wire::ir::{Choice, Citation, Content, Finish, FinishReason, Losses, Media, Part, Response};
-use crate::wire::json::{Extras, Writer};
+use crate::wire::ir::{Choice, Citation, Content, Finish, FinishReason, Losses, Part, Response};
+use crate::wire::json::{Extras, Text, Writer};
 use crate::wire::openai_chat::{request, thoughts};
 
 pub(in crate::wire::openai_chat) fn encode(response: &Response<'_>, reply: &Reply<'_>) -> Answer {
@@ -128,23 +128,12 @@ impl AnswerWriter<'_, '_> {
 
     /// Writes pictures that the model made, in OpenRouter's form: OpenAI's own has none.
     fn pictures(&mut self, parts: &[Part<'_>]) {
-        let url = |part: &Part<'_>| match &part.content {
-            Content::Image { media: Media::Base64 { media_type, data }, detail: _ } => Some(format!("data:{media_type};base64,{data}")),
-            Content::Image { media: Media::Url(url), detail: _ } => Some(url.clone().into_owned()),
-            _ => None,
-        };
-        let urls: Vec<String> = parts.iter().filter_map(url).collect();
-        if urls.is_empty() {
+        if !parts.iter().any(|part| picture(part).is_some()) {
             return;
         }
         self.writer.array("images");
-        for url in urls {
-            self.writer.begin_object();
-            self.writer.key("type").text("image_url");
-            self.writer.object("image_url");
-            self.writer.key("url").text(&url);
-            self.writer.end_object();
-            self.writer.end_object();
+        for url in parts.iter().filter_map(picture) {
+            image(&mut self.writer, &url);
         }
         self.writer.end_array();
     }
@@ -164,6 +153,20 @@ impl AnswerWriter<'_, '_> {
             self.writer.end_array();
         }
     }
+}
+
+fn picture<'p>(part: &'p Part<'_>) -> Option<Text<'p>> {
+    if let Content::Image { media, detail: _ } = &part.content { media.to_url() } else { None }
+}
+
+/// Writes one of `images`.
+pub(in crate::wire::openai_chat) fn image(writer: &mut Writer<'_>, url: &str) {
+    writer.begin_object();
+    writer.key("type").text("image_url");
+    writer.object("image_url");
+    writer.key("url").text(url);
+    writer.end_object();
+    writer.end_object();
 }
 
 /// Writes `finish_reason`, and beside it what the word leaves out.

@@ -6,6 +6,6 @@ mod finish;
 mod usage;
 
 pub(super) use decode::{citation, decode};
-pub(super) use encode::{annotation, encode};
+pub(super) use encode::{annotation, encode, image};
 pub(super) use finish::{read as read_finish, word as finish_word};
 pub(super) use usage::{read as read_usage, write as write_usage};

@@ -94,9 +94,10 @@ impl Choice {
         self.add(part, Delta::Signature(signature), sink);
     }
 
-    pub(super) fn redacted(&mut self, data: Signature<'_>, sink: &mut Sink<'_>) {
+    /// Adds a part that comes whole.
+    pub(super) fn whole(&mut self, start: PartStart<'_>, sink: &mut Sink<'_>) {
         self.make_way(sink);
-        let part = self.begin(PartStart::RedactedThinking(data), sink);
+        let part = self.begin(start, sink);
         self.end(part, sink);
     }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::choice::{Choice, Running};
 use crate::wire::codec::{DecodeStream, Failure, Frame, Sink};
-use crate::wire::ir::{Event, FinishReason, Maker, Signature};
+use crate::wire::ir::{Event, FinishReason, Maker, Media, PartStart, Signature};
 use crate::wire::json::{Document, Kind, Node, Text};
 use crate::wire::openai_chat::answer::{read_finish, read_usage};
 use crate::wire::openai_chat::error::classify_event;
@@ -145,6 +145,11 @@ fn delta_of(delta: Node<'_, '_>, choice: &mut Choice, sink: &mut Sink<'_>) -> Re
     for annotation in delta.get("annotations").into_iter().flat_map(Node::elements) {
         choice.citation(annotation, sink);
     }
+    for picture in delta.get("images").into_iter().flat_map(Node::elements) {
+        if let Some(url) = picture.get("image_url").and_then(|image| image.get("url")).and_then(Node::text) {
+            choice.whole(PartStart::Image(Media::from_url(url)), sink);
+        }
+    }
     for fragment in delta.get("tool_calls").into_iter().flat_map(Node::elements) {
         choice.fragment(fragment, sink)?;
     }
@@ -165,7 +170,7 @@ fn thought(detail: Node<'_, '_>, choice: &mut Choice, sink: &mut Sink<'_>) {
         choice.signature(Signature { value, maker }, sink);
     }
     if let Some(value) = text("data") {
-        choice.redacted(Signature { value, maker }, sink);
+        choice.whole(PartStart::RedactedThinking(Signature { value, maker }), sink);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::wire::Format;
 use crate::wire::codec::{EncodeStream, Failure, Reply};
 use crate::wire::ir::{Delta, Event, Finish, FinishReason, Maker, PartStart, Usage};
 use crate::wire::json::{Text, Writer};
-use crate::wire::openai_chat::answer::{annotation, finish_word, write_usage};
+use crate::wire::openai_chat::answer::{annotation, finish_word, image, write_usage};
 use crate::wire::openai_chat::error::error_event;
 
 /// What becomes of a part's deltas.
@@ -119,8 +119,8 @@ impl Encoder {
                 state.thoughts += 1;
                 Part::Hidden
             }
-            // Never shown as a call: the client could not answer it.
-            PartStart::Opaque { .. } => Part::Hidden,
+            // What only one format has is never shown as a call: the client could not answer it.
+            PartStart::Image(_) | PartStart::Opaque { .. } => Part::Hidden,
         };
         state.parts.insert(part, kind);
         let thought = state.thoughts.saturating_sub(1);
@@ -132,6 +132,15 @@ impl Encoder {
             }
             (PartStart::RedactedThinking(data), _) => {
                 self.delta(out, choice, |writer| detail(writer, "reasoning.encrypted", ("data", &data.value), data.maker, thought));
+            }
+            (PartStart::Image(media), _) => {
+                if let Some(url) = media.to_url() {
+                    self.delta(out, choice, |writer| {
+                        writer.array("images");
+                        image(writer, &url);
+                        writer.end_array();
+                    });
+                }
             }
             _ => {}
         }

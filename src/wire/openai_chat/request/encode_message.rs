@@ -157,11 +157,7 @@ impl MessageWriter<'_, '_> {
     }
 
     fn image(&mut self, media: &Media<'_>, detail: Option<&Given<Text<'_>>>) -> bool {
-        let url = match media {
-            Media::Base64 { media_type, data } => Text::Owned(data_url(media_type, data)),
-            Media::Url(url) => Text::Borrowed(&**url),
-            Media::File(_) | Media::Text(_) => return false,
-        };
+        let Some(url) = media.to_url() else { return false };
         self.begin("image_url");
         self.writer.object("image_url");
         self.writer.key("url").text(&url);
