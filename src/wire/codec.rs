@@ -139,6 +139,9 @@ pub trait Codec: Sync {
     /// [`BadBody`], whose text is for the client.
     fn decode_request<'a>(&self, body: &'a [u8], route: &Route<'a>) -> Result<Request<'a>, BadBody>;
 
+    /// Returns where requests for answers go, below the upstream's root.
+    fn path(&self, target: &Target<'_>, is_stream: bool) -> Cow<'static, str>;
+
     /// Writes a request for an upstream.
     fn encode_request(&self, request: &Request<'_>, target: &Target<'_>) -> Encoded;
 

@@ -79,6 +79,16 @@ impl Driver {
         self.run.progress
     }
 
+    /// Returns whether the stream's own end came: nothing behind it is read.
+    pub const fn has_ended(&self) -> bool {
+        self.run.has_ended
+    }
+
+    /// Returns whether an answer was finished, so that a missing terminator is no cut.
+    pub const fn is_finished(&self) -> bool {
+        self.run.finished > 0
+    }
+
     /// Reads a piece of the upstream's body, of any length, and writes what it comes to.
     ///
     /// # Errors

@@ -38,5 +38,6 @@ pub mod multipart;
 pub mod openai_chat;
 pub mod quirks;
 pub mod scan;
+pub mod tap;
 
 pub use format::Format;

@@ -1,5 +1,7 @@
 //! The format, for whoever looks it up.
 
+use std::borrow::Cow;
+
 use super::{answer, error, events, request};
 use crate::error::Kind;
 use crate::wire::codec::{Answer, BadBody, Codec, DecodeStream, EncodeStream, Encoded, Failure, Reply, Route, Target};
@@ -13,6 +15,10 @@ pub struct Anthropic;
 impl Codec for Anthropic {
     fn decode_request<'a>(&self, body: &'a [u8], _route: &Route<'a>) -> Result<Request<'a>, BadBody> {
         request::decode(body)
+    }
+
+    fn path(&self, _target: &Target<'_>, _is_stream: bool) -> Cow<'static, str> {
+        Cow::Borrowed("/messages")
     }
 
     fn encode_request(&self, request: &Request<'_>, target: &Target<'_>) -> Encoded {
