@@ -24,6 +24,8 @@ pub enum Kind {
     TooLarge,
     /// The client did not deliver its request in time.
     ClientTimeout,
+    /// The alias allows no lossy translation, and the target cannot express the request.
+    LossyTranslation,
     /// The gateway is full.
     Overloaded,
     /// Every candidate was excluded before it was tried.
@@ -79,7 +81,7 @@ pub enum Retry {
 
 impl Kind {
     /// Every kind, in the order of its declaration: `Kind::ALL[kind as usize] == kind`.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -89,6 +91,7 @@ impl Kind {
         Self::MethodNotAllowed,
         Self::TooLarge,
         Self::ClientTimeout,
+        Self::LossyTranslation,
         Self::Overloaded,
         Self::NoCandidate,
         Self::RateLimited,
@@ -122,6 +125,7 @@ impl Kind {
             Self::MethodNotAllowed => "method_not_allowed",
             Self::TooLarge => "request_too_large",
             Self::ClientTimeout => "client_timeout",
+            Self::LossyTranslation => "lossy_translation",
             Self::Overloaded => "overloaded",
             Self::NoCandidate => "no_candidate",
             Self::RateLimited => "rate_limited",
@@ -147,7 +151,7 @@ impl Kind {
     /// Returns the HTTP status of our own answer. An upstream's 401 is our credential's fault and never the client's.
     pub const fn status(self) -> u16 {
         match self {
-            Self::BadRequest | Self::ContextWindow | Self::ContentFilter | Self::UpstreamRejected => 400,
+            Self::BadRequest | Self::LossyTranslation | Self::ContextWindow | Self::ContentFilter | Self::UpstreamRejected => 400,
             Self::Unauthenticated | Self::Revoked => 401,
             Self::Forbidden | Self::Denied => 403,
             Self::NotFound | Self::UnknownPath => 404,
@@ -206,9 +210,12 @@ impl Kind {
             | Self::Revoked
             | Self::TemplateFailed
             | Self::Internal => Retry::Never,
-            Self::UpstreamTimeout | Self::UpstreamMalformed | Self::UpstreamTruncated | Self::ContextWindow | Self::ContentFilter => {
-                Retry::NextTarget
-            }
+            Self::LossyTranslation
+            | Self::UpstreamTimeout
+            | Self::UpstreamMalformed
+            | Self::UpstreamTruncated
+            | Self::ContextWindow
+            | Self::ContentFilter => Retry::NextTarget,
             Self::UpstreamRateLimit | Self::UpstreamQuota | Self::UpstreamAuth => Retry::NextCredential,
             Self::UpstreamConnect | Self::UpstreamOverload | Self::UpstreamServerError => Retry::Same,
         }

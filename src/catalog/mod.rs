@@ -1,4 +1,4 @@
-//! Provider presets: facts about known OpenAI-compatible servers, as data.
+//! Provider presets: facts about known providers, as data.
 //!
 //! Not code: a server that a preset does not cover needs only YAML in the spec (`api`, `base_url`, `quirks`), and a new preset
 //! is one entry in `providers.yaml`. Rule: an entry states only what the provider's documentation or recorded traffic shows.

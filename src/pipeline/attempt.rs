@@ -1,28 +1,29 @@
 //! One call of one target with one credential: what is sent, and what its answer means.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use http::header::CONTENT_TYPE;
-use http::{HeaderMap, HeaderValue, Method, StatusCode};
+use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
 use super::facts::LazyFacts;
 use super::intake::is_judged;
-use super::outbound::{self, SystemMessage};
+use super::outbound::{self, Lane, SystemMessage};
 use super::passing::Passing;
 use super::payload::Payload;
+use super::reader::{Reader, data};
 use super::stream::{Early, Stream};
+use super::translate::{self, Middle};
 use super::waiting::Waiting;
 use crate::base::Clock;
 use crate::error::{GatewayError, Kind};
 use crate::provider::{Outbound, Upstream, Waits, response_headers, retry_after_ms};
 use crate::table::{Alias, Credential, Target};
 use crate::telemetry::Endpoint;
-use crate::wire::frame::Sse;
-use crate::wire::openai_chat::{Usage, Watcher, answer_usage, classify, classify_event};
+use crate::wire::ir::Loss;
+use crate::wire::openai_chat::{Usage, answer_usage, classify};
+use crate::wire::{Format, codec};
 
 /// Largest answer that is held back until it is whole. 2,048 embeddings of 3,072 numbers, the most that OpenAI gives at once, are close
 /// to it.
@@ -44,6 +45,12 @@ pub(super) struct Call<'a> {
     pub(super) stream: bool,
     pub(super) roll: u64,
     pub(super) waiting: &'a Waiting<'a>,
+    /// The client's format, where the request is one that can be translated.
+    pub(super) format: Option<Format>,
+    /// The request in the middle form, once a target needs it.
+    pub(super) middle: Middle<'a>,
+    pub(super) alias: Option<&'a Alias>,
+    pub(super) request_id: &'a str,
 }
 
 impl Call<'_> {
@@ -52,6 +59,13 @@ impl Call<'_> {
     pub(super) fn jitter(&self) -> f64 {
         (self.roll >> 11) as f64 / (1_u64 << 53) as f64
     }
+
+    /// Returns the client's format, where a request for this target goes through the middle form: to another format, or to the same with
+    /// something of the alias's that is not in that format's words.
+    fn translated_from(&self, target: &Target) -> Option<Format> {
+        let sets = self.system.is_some() || self.alias.is_some_and(|alias| !alias.defaults.is_empty() || !alias.overrides.is_empty());
+        self.format.filter(|format| *format != target.provider.format || (sets && *format != Format::OpenaiChat))
+    }
 }
 
 /// An answer for the client.
@@ -59,6 +73,8 @@ pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: AnswerBody,
+    /// What the translation of the request could not carry.
+    pub(super) losses: Vec<Loss>,
 }
 
 pub(super) enum AnswerBody {
@@ -102,68 +118,75 @@ pub(super) async fn once(
 ) -> Result<Answer, Box<Failure>> {
     let began = Instant::now();
     let provider = &target.provider;
-    let prepared = outbound::prepare(call, alias, target);
+    let prepared = match call.translated_from(target) {
+        Some(from) => translate::prepare(call, alias, target, from)?,
+        None => outbound::prepare(call, alias, target),
+    };
     let path = provider
-        .path(call.path.0, call.path.1)
+        .path(&prepared.path, prepared.query.as_deref())
         .map_err(|error| GatewayError::new(Kind::Internal, "The provider's address cannot be built.").detail(error))?;
-    let headers = outbound::headers(call.headers, provider, credential, call.facts)?;
+    let lane = prepared.lane;
+    let headers = outbound::headers(call.headers, provider, credential, (call.facts, lane.travel()))?;
     let timeouts = &provider.spec.timeouts;
     let outbound = Outbound { method: call.method.clone(), path, headers, body: prepared.body };
     let waits = Waits { first_byte: timeouts.first_byte.get(), idle: timeouts.idle.get() };
     let upstream = call.waiting.on(provider.client.send(outbound, waits)).await?;
     if !upstream.status.is_success() {
-        return Err(Box::new(refused(upstream, call).await));
+        return Err(Box::new(refused(upstream, lane, call).await));
     }
     if !is_judged(call.endpoint) {
         let headers = response_headers(upstream.status, &upstream.headers);
         let body = AnswerBody::Passing(Box::new(Passing::new(upstream.body)));
-        return Ok(Answer { status: upstream.status, headers, body });
+        return Ok(Answer { status: upstream.status, headers, body, losses: Vec::new() });
     }
-    if !call.stream {
-        return whole(upstream, call).await;
-    }
-    // What the head took is gone: whoever waits for a word does not care where the time went.
-    open((upstream, began + timeouts.first_content.get()), target, prepared.hide_usage, call).await
+    let mut answer = if call.stream {
+        // What the head took is gone: whoever waits for a word does not care where the time went.
+        open((upstream, began + timeouts.first_content.get()), target, lane, call).await?
+    } else {
+        whole(upstream, target, lane, call).await?
+    };
+    answer.losses = prepared.losses;
+    Ok(answer)
 }
 
 /// Holds a stream back until its first content, which must come in time.
-async fn open(
-    (upstream, in_time): (Upstream, Instant),
-    target: &Target,
-    hide_usage: bool,
-    call: &Call<'_>,
-) -> Result<Answer, Box<Failure>> {
-    let spec = &target.provider.spec;
-    let mut stream = Stream {
-        upstream: Some(upstream.body),
-        sse: Sse::default(),
-        watcher: Watcher::default(),
-        hide_usage,
-        queue: VecDeque::new(),
-        done_marker: spec.quirks.done_marker,
-        over: false,
-        lease: None,
-        exchange: None,
+async fn open((upstream, in_time): (Upstream, Instant), target: &Target, lane: Lane, call: &Call<'_>) -> Result<Answer, Box<Failure>> {
+    let (reader, headers) = match lane {
+        Lane::Relay { format, hide_usage } => {
+            let done_marker = target.provider.spec.quirks.done_marker;
+            (Reader::relay(format, hide_usage, done_marker), response_headers(upstream.status, &upstream.headers))
+        }
+        Lane::Translate { from, into, unwrap_tool, include_usage } => {
+            let reply = translate::reply(call, target, include_usage);
+            (Reader::translate(from, into, &reply, unwrap_tool), translate::stream_headers())
+        }
     };
+    let mut stream = Stream::new(upstream.body, reader);
     let opening = tokio::time::timeout_at(in_time, stream.open());
     match call.waiting.on(opening).await {
-        Ok(Ok(())) => {
-            let headers = response_headers(upstream.status, &upstream.headers);
-            Ok(Answer { status: upstream.status, headers, body: AnswerBody::Stream(Box::new(stream)) })
-        }
+        Ok(Ok(())) => Ok(Answer { status: upstream.status, headers, body: AnswerBody::Stream(Box::new(stream)), losses: Vec::new() }),
         Ok(Err(Early::Fault(error))) => Err(error.into()),
-        Ok(Err(Early::Event(data))) => Err(Box::new(event(&data, call))),
+        Ok(Err(Early::Failed(failure, event))) => Err(Box::new(failed_early(&failure, event.as_ref(), lane, call))),
         Err(_) => Err(GatewayError::new(Kind::UpstreamTimeout, "The provider sent no content in time.").into()),
     }
 }
 
 /// Reads an answer that is passed on when it is whole.
-async fn whole(upstream: Upstream, call: &Call<'_>) -> Result<Answer, Box<Failure>> {
-    let headers = response_headers(upstream.status, &upstream.headers);
+async fn whole(upstream: Upstream, target: &Target, lane: Lane, call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     let body = call.waiting.on(collect(upstream.body, ANSWER_CAP)).await?;
-    let not_json = |error| GatewayError::new(Kind::UpstreamMalformed, "The provider's answer is not JSON.").detail(error);
-    let usage = answer_usage(&body).map_err(not_json)?;
-    Ok(Answer { status: upstream.status, headers, body: AnswerBody::Whole(body, usage) })
+    let usage = match lane {
+        Lane::Translate { from, into, unwrap_tool, include_usage } => {
+            let reply = translate::reply(call, target, include_usage);
+            return Ok(translate::whole(&body, (from, into), unwrap_tool, &reply)?);
+        }
+        Lane::Relay { format: Format::OpenaiChat, .. } => {
+            let not_json = |error| GatewayError::new(Kind::UpstreamMalformed, "The provider's answer is not JSON.").detail(error);
+            answer_usage(&body).map_err(not_json)?
+        }
+        Lane::Relay { format, .. } => translate::usage(&body, format)?,
+    };
+    let headers = response_headers(upstream.status, &upstream.headers);
+    Ok(Answer { status: upstream.status, headers, body: AnswerBody::Whole(body, usage), losses: Vec::new() })
 }
 
 /// Collects a body, at most `cap` bytes.
@@ -179,27 +202,41 @@ fn too_large(cap: usize) -> GatewayError {
     GatewayError::new(Kind::UpstreamTooLarge, text)
 }
 
-/// Reads an error answer, and keeps it where it may be returned as it is.
-async fn refused(upstream: Upstream, call: &Call<'_>) -> Failure {
+/// Reads an error answer, and keeps it where it may be returned: as it is, or in the client's format.
+async fn refused(upstream: Upstream, lane: Lane, call: &Call<'_>) -> Failure {
     let reading = http_body_util::Limited::new(upstream.body, ERROR_CAP).collect();
     let body = call.waiting.on(reading).await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let status = upstream.status;
-    let kind = classify(status.as_u16(), &body);
     let header = |name: &str| upstream.headers.get(name).and_then(|value| value.to_str().ok());
     let retry_after_ms = retry_after_ms(header, &body, call.clock.unix_ms());
-    let answer = kind.is_about_the_request().then(|| (status, response_headers(status, &upstream.headers), body));
+    let (kind, answer) = match lane {
+        Lane::Relay { format: Format::OpenaiChat, .. } => {
+            let kind = classify(status.as_u16(), &body);
+            (kind, (status, response_headers(status, &upstream.headers), body))
+        }
+        Lane::Relay { format, .. } => {
+            let kind = format.codec().decode_error(status.as_u16(), &body).kind;
+            (kind, (status, response_headers(status, &upstream.headers), body))
+        }
+        Lane::Translate { from, into, .. } => {
+            let failure = from.codec().decode_error(status.as_u16(), &body);
+            (failure.kind, translate::refusal(&failure, status, into, call))
+        }
+    };
+    let answer = kind.is_about_the_request().then_some(answer);
     let error = GatewayError::new(kind, public(kind)).detail(format_args!("upstream status {status}"));
     Failure { error, answer, retry_after_ms, status: Some(status.as_u16()), blames: true }
 }
 
-/// An error event in place of content: the provider's own words, where the request itself was refused.
-fn event(data: &Bytes, call: &Call<'_>) -> Failure {
-    let kind = classify_event(data);
-    let answer = kind.is_about_the_request().then(|| {
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
-        (StatusCode::BAD_REQUEST, headers, data.clone())
+/// An error in place of a stream's content: the provider's own words, where the request itself was refused.
+fn failed_early(failure: &codec::Failure, event: Option<&Bytes>, lane: Lane, call: &Call<'_>) -> Failure {
+    let kind = failure.kind;
+    let data = event.map(data).unwrap_or_default();
+    let answer = kind.is_about_the_request().then(|| match lane {
+        Lane::Relay { .. } => (StatusCode::BAD_REQUEST, translate::json_headers(), data.clone()),
+        Lane::Translate { into, .. } => translate::refusal(failure, StatusCode::BAD_REQUEST, into, call),
     });
-    let retry_after_ms = retry_after_ms(|_| None, data, call.clock.unix_ms());
+    let retry_after_ms = retry_after_ms(|_| None, &data, call.clock.unix_ms());
     let error = GatewayError::new(kind, public(kind)).detail("an error event before any content");
     Failure { error, answer, retry_after_ms, status: Some(200), blames: true }
 }

@@ -119,7 +119,7 @@ fn conclude(last: Option<Box<Failure>>, decision: &Decision, attempts: usize, no
         return Err(GatewayError::new(Kind::NoCandidate, "Every target is being probed by another request; try again.").into());
     };
     match failure.answer {
-        Some((status, headers, body)) => Ok(Answer { status, headers, body: AnswerBody::Whole(body, None) }),
+        Some((status, headers, body)) => Ok(Answer { status, headers, body: AnswerBody::Whole(body, None), losses: Vec::new() }),
         None => {
             let mut error = failure.error;
             if attempts > 1 {
@@ -151,11 +151,14 @@ fn rate_limit_ends(decision: &Decision, now_ms: u64) -> Option<u64> {
 fn judge(failure: &Failure, target: &Target, alias: Option<&Alias>, tried: &Tried, roll: u64) -> Next {
     let kind = failure.error.kind;
     let retries = &target.provider.spec.retries;
-    let allowed = fallback_on(kind).is_some_and(|on| match alias {
-        Some(alias) => alias.spec.fallback_on.contains(&on),
-        // Targets of a rule have the default of aliases: all but the opt-in.
-        None => on != FallbackOn::ContentFilter,
-    });
+    // Nothing was sent that could have failed, so the chain's own limits say nothing about it.
+    let unsent = kind == Kind::LossyTranslation;
+    let allowed = unsent
+        || fallback_on(kind).is_some_and(|on| match alias {
+            Some(alias) => alias.spec.fallback_on.contains(&on),
+            // Targets of a rule have the default of aliases: all but the opt-in.
+            None => on != FallbackOn::ContentFilter,
+        });
     if tried.left.is_zero() {
         return Next::Stop;
     }
@@ -212,6 +215,7 @@ const fn fallback_on(kind: Kind) -> Option<FallbackOn> {
         | Kind::MethodNotAllowed
         | Kind::TooLarge
         | Kind::ClientTimeout
+        | Kind::LossyTranslation
         | Kind::Overloaded
         | Kind::NoCandidate
         | Kind::RateLimited

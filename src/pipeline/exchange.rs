@@ -8,11 +8,13 @@ use http::{Method, Uri};
 
 use super::Gateway;
 use super::attempt::{Answer, AnswerBody, Call, Failure};
+use super::intake;
 use crate::base::Clock;
 use crate::error::{GatewayError, Kind};
 use crate::provider::Probe;
 use crate::table::{Alias, Credential, Key, RoutingTable, Target};
 use crate::telemetry::{AccessEntry, AccessLog, AliasMetrics, AttemptEntry, Endpoint, Held, Metrics, RequestId};
+use crate::wire::Format;
 use crate::wire::openai_chat::{Attempted, Usage};
 
 /// One call of an upstream.
@@ -61,6 +63,10 @@ pub(super) struct Exchange {
     pub(super) attempts: Vec<Attempt>,
     /// The last attempt, while it is a stream that runs.
     pub(super) open: Option<Open>,
+    /// The format that the client is answered in, errors too.
+    pub(super) dialect: Format,
+    /// What the translation of the request lost.
+    pub(super) loss: Option<String>,
     pub(super) status: u16,
     pub(super) error: Option<Kind>,
     /// What is known of the error beyond what the client is told.
@@ -99,6 +105,8 @@ impl Exchange {
             rule: None,
             attempts: Vec::new(),
             open: None,
+            dialect: intake::dialect(head.uri.path()),
+            loss: None,
             status: 500,
             error: None,
             detail: None,
@@ -192,6 +200,7 @@ impl Exchange {
             credential: served.map(|attempt| attempt.credential.name.as_str()),
             attempts: &attempts,
             fallbacks: self.fallbacks(),
+            loss: self.loss.as_deref(),
             status,
             error: self.error.map(Kind::code),
             detail: self.detail.as_deref(),

@@ -15,6 +15,7 @@ use super::facts::{self, LazyFacts};
 use super::payload::Payload;
 use super::refusal::{self, Refusal};
 use super::stream::Lease;
+use super::translate::{self, Middle};
 use super::waiting::Waiting;
 use super::{Reply, auth, chain, intake, models, outbound, respond};
 use crate::base::Clock;
@@ -26,6 +27,7 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-bifrost-request-id");
 const REVISION: HeaderName = HeaderName::from_static("x-bifrost-revision");
 const TARGET: HeaderName = HeaderName::from_static("x-bifrost-target");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-bifrost-attempts");
+const LOSS: HeaderName = HeaderName::from_static("x-bifrost-loss");
 
 /// The data plane: answers clients from the running table.
 pub struct Gateway {
@@ -58,7 +60,7 @@ impl Handler for Gateway {
             exchange.error = Some(refusal.error.kind);
             exchange.detail.clone_from(&refusal.error.detail);
             let attempts: Vec<_> = exchange.attempts.iter().filter(|_| sees_routing).map(Attempt::shown).collect();
-            respond::error(&refusal, &attempts, exchange.id.as_str())
+            respond::error(&refusal, &attempts, exchange.dialect, exchange.id.as_str())
         });
         exchange.status = response.status().as_u16();
         let headers = response.headers_mut();
@@ -66,6 +68,9 @@ impl Handler for Gateway {
             headers.insert(ATTEMPTS, HeaderValue::from(exchange.attempts.len()));
             if let Ok(target) = HeaderValue::from_str(&last.target.id()) {
                 headers.insert(TARGET, target);
+            }
+            if let Some(Ok(loss)) = exchange.loss.as_deref().map(HeaderValue::from_str) {
+                headers.insert(LOSS, loss);
             }
         }
         if let Ok(id) = HeaderValue::from_str(exchange.id.as_str()) {
@@ -127,7 +132,9 @@ impl Gateway {
             headers: &headers,
             unix_ms: exchange.arrived_unix_ms,
         });
-        let Chosen { decision, roll } = self.choose(table, &facts, provider.as_deref(), exchange)?;
+        let speaks = if route.translates { None } else { Some(exchange.dialect) };
+        let Chosen { decision, roll } = self.choose(table, &facts, (provider.as_deref(), speaks), exchange)?;
+        let id = exchange.id;
         let call = Call {
             clock: &*self.clock,
             method: &head.method,
@@ -140,6 +147,10 @@ impl Gateway {
             stream: asked.stream,
             roll,
             waiting,
+            format: route.translates.then_some(exchange.dialect),
+            middle: Middle::new(),
+            alias: decision.alias.as_deref(),
+            request_id: id.as_str(),
         };
         let answer = chain::run(&decision, &call, exchange).await?;
         Ok(self.reply(answer, table, exchange))
@@ -172,6 +183,7 @@ impl Gateway {
                 Reply::stream(stream)
             }
         };
+        exchange.loss = translate::told(&answer.losses);
         let is_stream = exchange.ttft_us.is_some();
         let mut response = Response::new(body);
         *response.status_mut() = answer.status;

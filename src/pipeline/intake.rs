@@ -7,6 +7,7 @@ use http::Method;
 use super::payload::Payload;
 use crate::error::{GatewayError, Kind};
 use crate::telemetry::Endpoint;
+use crate::wire::Format;
 
 /// Where a path leads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(super) struct Route<'p> {
     pub(super) endpoint: Endpoint,
     /// The path below the provider's root.
     pub(super) below: &'p str,
+    /// Whether the request can be translated for providers that speak another format.
+    pub(super) translates: bool,
     takes: Takes,
 }
 
@@ -50,7 +53,20 @@ impl Route<'_> {
 
 /// Endpoints whose answers are judged, not only passed on.
 pub(super) const fn is_judged(endpoint: Endpoint) -> bool {
-    matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Completions | Endpoint::Embeddings)
+    matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::Completions | Endpoint::Embeddings)
+}
+
+/// The drop-in prefixes, with the format of the API behind them: an SDK changes its base URL and nothing else.
+const PREFIXES: [(&str, Format); 2] = [("/openai", Format::OpenaiChat), ("/anthropic", Format::Anthropic)];
+
+/// Returns the format in which a path's client expects its answers and errors.
+pub(super) fn dialect(path: &str) -> Format {
+    let prefix = PREFIXES.iter().find(|(prefix, _)| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')));
+    match prefix {
+        Some((_, format)) => *format,
+        None if path == "/v1/messages" || path.starts_with("/v1/messages/") => Format::Anthropic,
+        None => Format::OpenaiChat,
+    }
 }
 
 /// Operations that are relayed as they are.
@@ -70,20 +86,27 @@ const RESOURCES: [&str; 4] = ["files", "uploads", "batches", "responses"];
 
 /// Finds where a path leads; none where it leads nowhere.
 pub(super) fn route(path: &str) -> Option<Route<'_>> {
-    let path = path.strip_prefix("/openai").filter(|rest| rest.starts_with("/v1/")).unwrap_or(path);
+    let dialect = dialect(path);
+    let inside = |prefix: &str| path.strip_prefix(prefix).filter(|rest| rest.starts_with("/v1/"));
+    let path = PREFIXES.iter().find_map(|(prefix, _)| inside(prefix)).unwrap_or(path);
     let below = path.strip_prefix("/v1").filter(|below| below.starts_with('/'))?;
     let (endpoint, takes) = match below {
+        "/messages" => (Endpoint::Messages, Takes::Post),
+        "/messages/count_tokens" => (Endpoint::Relay, Takes::Post),
+        "/models" => (Endpoint::Models, Takes::Models),
+        _ if below.starts_with("/models/") => (Endpoint::Models, Takes::Models),
+        // What follows is OpenAI's alone.
+        _ if dialect != Format::OpenaiChat => return None,
         "/chat/completions" => (Endpoint::ChatCompletions, Takes::Post),
         "/completions" => (Endpoint::Completions, Takes::Post),
         "/embeddings" => (Endpoint::Embeddings, Takes::Post),
         "/responses" => (Endpoint::Responses, Takes::Post),
-        "/models" => (Endpoint::Models, Takes::Models),
-        _ if below.starts_with("/models/") => (Endpoint::Models, Takes::Models),
         _ if RELAYED.contains(&below) => (Endpoint::Relay, Takes::Post),
         _ if is_resource(below) => (Endpoint::Relay, Takes::Resource),
         _ => return None,
     };
-    Some(Route { endpoint, below, takes })
+    let translates = matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Messages);
+    Some(Route { endpoint, below, translates, takes })
 }
 
 /// Ids of OpenAI's resources are plain words; anything else could climb out of the resource, or mean something else to the provider.

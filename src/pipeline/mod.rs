@@ -15,10 +15,12 @@ mod models;
 mod outbound;
 mod passing;
 mod payload;
+mod reader;
 mod refusal;
 mod reply;
 mod respond;
 mod stream;
+mod translate;
 mod waiting;
 
 pub use handle::Gateway;

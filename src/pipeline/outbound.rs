@@ -6,25 +6,50 @@ use http::HeaderMap;
 use super::attempt::Call;
 use super::facts::LazyFacts;
 use super::payload::Payload;
-use crate::error::GatewayError;
+use crate::error::{GatewayError, Kind};
 use crate::plan::{MaxTokensField, PromptPosition, Quirks};
-use crate::provider::{Pieces, request_headers};
+use crate::provider::{Pieces, Travel, request_headers};
 use crate::table::refusal::{no_messages, template_failed};
 use crate::table::{Alias, Credential, Provider, Target};
 use crate::telemetry::Endpoint;
+use crate::wire::Format;
 use crate::wire::edit::{Edits, Object};
+use crate::wire::ir::Loss;
 
-/// The edited body, and whether usage was asked for on the client's behalf (and must be hidden again).
+/// What goes to a target.
 pub(super) struct Prepared {
     pub(super) body: Pieces,
-    pub(super) hide_usage: bool,
+    /// Below the provider's root.
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+    pub(super) lane: Lane,
+    /// What a translation could not carry.
+    pub(super) losses: Vec<Loss>,
+}
+
+/// How the answer comes back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// Client and upstream speak one format: bytes pass. Usage that was asked for on the client's behalf is hidden again.
+    Relay { format: Format, hide_usage: bool },
+    /// Each in its own.
+    Translate { from: Format, into: Format, unwrap_tool: Option<&'static str>, include_usage: bool },
+}
+
+impl Lane {
+    pub(super) const fn travel(self) -> Travel {
+        match self {
+            Self::Relay { format, .. } => Travel::Same(format),
+            Self::Translate { from, .. } => Travel::Translated(from),
+        }
+    }
 }
 
 /// The system message that an alias adds to a chat, as raw JSON.
 #[derive(Debug)]
 pub(super) struct SystemMessage {
     raw: Vec<u8>,
-    position: PromptPosition,
+    pub(super) position: PromptPosition,
 }
 
 /// Renders the prompt of the alias, once per request.
@@ -39,7 +64,7 @@ pub(super) fn system_message(
     facts: &LazyFacts<'_>,
 ) -> Result<Option<SystemMessage>, GatewayError> {
     let Some((alias, prompt)) = alias.and_then(|alias| Some((alias, alias.prompt.as_ref()?))) else { return Ok(None) };
-    if endpoint != Endpoint::ChatCompletions {
+    if !matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Messages) {
         return Ok(None);
     }
     if !payload.object().and_then(|object| object.get("messages")).is_some_and(|raw| raw.starts_with(b"[")) {
@@ -52,11 +77,35 @@ pub(super) fn system_message(
     }
 }
 
-/// Prepares the body for a target. JSON is copied once, a form not at all.
+impl SystemMessage {
+    /// Returns the text in it.
+    pub(super) fn text(&self) -> String {
+        let message: serde_json::Value = serde_json::from_slice(&self.raw).unwrap_or_default();
+        message.get("content").and_then(serde_json::Value::as_str).unwrap_or_default().to_owned()
+    }
+}
+
+/// Prepares a request for a target that speaks the client's format. JSON is copied once, a form not at all.
 pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target) -> Prepared {
-    let plain = |body: Pieces| Prepared { body, hide_usage: false };
+    let format = target.provider.format;
+    let prepared = |body: Pieces, hide_usage: bool| Prepared {
+        body,
+        path: call.path.0.to_owned(),
+        query: call.path.1.map(str::to_owned),
+        lane: Lane::Relay { format, hide_usage },
+        losses: Vec::new(),
+    };
+    let plain = |body: Pieces| prepared(body, false);
     match call.payload {
-        Payload::Json { object, .. } if object.has("model") => json(object, call, alias, target),
+        Payload::Json { object, .. } if object.has("model") && format != Format::OpenaiChat => {
+            let mut edits = object.edit();
+            edits.set_string("model", &target.model);
+            plain(Bytes::from(edits.apply()).into())
+        }
+        Payload::Json { object, .. } if object.has("model") => {
+            let (body, hide_usage) = openai(object, call, alias, target);
+            prepared(body, hide_usage)
+        }
         // Nothing to put a target's model into, and no alias to speak of.
         Payload::Json { whole, .. } | Payload::Form { whole, model: None } => plain(whole.clone().into()),
         Payload::Form { whole, model: Some(range) } => {
@@ -67,7 +116,8 @@ pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target) -
     }
 }
 
-fn json(object: &Object<'_>, call: &Call<'_>, alias: Option<&Alias>, target: &Target) -> Prepared {
+/// Edits a body of OpenAI's. Also returns whether usage was asked for on the client's behalf.
+fn openai(object: &Object<'_>, call: &Call<'_>, alias: Option<&Alias>, target: &Target) -> (Pieces, bool) {
     let mut edits = object.edit();
     edits.set_string("model", &target.model);
     let quirks = &target.provider.spec.quirks;
@@ -82,7 +132,22 @@ fn json(object: &Object<'_>, call: &Call<'_>, alias: Option<&Alias>, target: &Ta
     }
     let chat = matches!(call.endpoint, Endpoint::ChatCompletions | Endpoint::Completions);
     let hide_usage = chat && call.stream && quirks.stream_options && ask_usage(object, &mut edits);
-    Prepared { body: Bytes::from(edits.apply()).into(), hide_usage }
+    (Bytes::from(edits.apply()).into(), hide_usage)
+}
+
+/// Sets an alias's members in a body that was written in OpenAI's format: those that no other format has, too.
+///
+/// # Errors
+/// [`crate::error::Kind::Internal`], where the body is no object.
+pub(super) fn with_members(body: Vec<u8>, alias: &Alias, target: &Target) -> Result<Vec<u8>, GatewayError> {
+    if alias.defaults.is_empty() && alias.overrides.is_empty() {
+        return Ok(body);
+    }
+    let object =
+        Object::scan(&body).map_err(|error| GatewayError::new(Kind::Internal, "The request could not be written.").detail(error))?;
+    let mut edits = object.edit();
+    set_members(alias, &target.provider.spec.quirks, &object, &mut edits);
+    Ok(edits.apply())
 }
 
 const MAX_TOKENS: &str = "max_tokens";
@@ -134,7 +199,7 @@ pub(super) fn headers(
     client: &HeaderMap,
     provider: &Provider,
     credential: &Credential,
-    facts: &LazyFacts<'_>,
+    (facts, travel): (&LazyFacts<'_>, Travel),
 ) -> Result<HeaderMap, GatewayError> {
     let mut own = Vec::with_capacity(provider.headers.len());
     for line in &provider.headers {
@@ -144,7 +209,7 @@ pub(super) fn headers(
             Err(error) => return Err(template_failed(&format!("providers.{}.headers.{}", provider.name, line.name), &error)),
         }
     }
-    Ok(request_headers(client, &own, credential.header.get()))
+    Ok(request_headers(client, &own, credential.header.get(), travel))
 }
 
 /// Asks for usage in the stream unless the client did. Returns whether it was added.

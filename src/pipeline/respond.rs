@@ -6,13 +6,19 @@ use http::{HeaderValue, Response, StatusCode};
 
 use super::Reply;
 use super::refusal::Refusal;
+use crate::wire::Format;
+use crate::wire::codec::Failure;
 use crate::wire::openai_chat::{Attempted, Envelope};
 
-/// Writes a refusal. Its wait becomes `Retry-After`, rounded up to whole seconds.
-pub(super) fn error(refusal: &Refusal, attempts: &[Attempted], request_id: &str) -> Response<Reply> {
+/// Writes a refusal in the client's dialect. Its wait becomes `Retry-After`, rounded up to whole seconds.
+pub(super) fn error(refusal: &Refusal, attempts: &[Attempted], dialect: Format, request_id: &str) -> Response<Reply> {
     let error = &refusal.error;
-    let body = Envelope::new(error.kind, &error.public, None, Some(request_id)).attempts(attempts).to_bytes();
-    let status = refusal.status.unwrap_or(error.kind.status());
+    let codec = dialect.codec();
+    let body = match dialect {
+        Format::OpenaiChat => Envelope::new(error.kind, &error.public, None, Some(request_id)).attempts(attempts).to_bytes(),
+        Format::Anthropic => codec.encode_error(&Failure::new(error.kind, error.public.clone()), request_id),
+    };
+    let status = refusal.status.unwrap_or_else(|| codec.error_status(error.kind));
     let mut response = json(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body);
     if let Some(seconds) = refusal.retry_after_ms.map(|ms| ms.div_ceil(1000))
         && let Ok(value) = HeaderValue::from_str(&seconds.to_string())

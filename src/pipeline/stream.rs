@@ -9,12 +9,12 @@ use bytes::Bytes;
 use http_body::Body as _;
 
 use super::exchange::Exchange;
+use super::reader::{Heard, Reader};
 use crate::base::{Clock, Digest};
 use crate::error::{GatewayError, Kind};
 use crate::provider::{IdleBody, UpstreamBody};
 use crate::table::Live;
-use crate::wire::frame::{self, Sse};
-use crate::wire::openai_chat::{Event, Watcher, classify_event, error_event};
+use crate::wire::codec::Failure;
 
 /// Most bytes that are held back before the first content: keep-alives and roles are small.
 const HELD_CAP: usize = 1 << 20;
@@ -45,8 +45,8 @@ impl Lease {
 /// Why a stream did not get as far as content.
 #[derive(Debug)]
 pub(super) enum Early {
-    /// An error event, with its data.
-    Event(Bytes),
+    /// An error in place of content, with its event where it came in the client's format.
+    Failed(Failure, Option<Bytes>),
     Fault(GatewayError),
 }
 
@@ -60,11 +60,8 @@ impl From<GatewayError> for Early {
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) upstream: Option<IdleBody<UpstreamBody>>,
-    pub(super) sse: Sse,
-    pub(super) watcher: Watcher,
-    pub(super) hide_usage: bool,
+    pub(super) reader: Reader,
     pub(super) queue: VecDeque<Bytes>,
-    pub(super) done_marker: bool,
     /// Nothing more comes from the upstream; the queue is all that is left.
     pub(super) over: bool,
     pub(super) lease: Option<Lease>,
@@ -72,6 +69,11 @@ pub(super) struct Stream {
 }
 
 impl Stream {
+    /// Makes a stream that nothing was read of yet.
+    pub(super) const fn new(upstream: IdleBody<UpstreamBody>, reader: Reader) -> Self {
+        Self { upstream: Some(upstream), reader, queue: VecDeque::new(), over: false, lease: None, exchange: None }
+    }
+
     /// Reads the upstream until the first content, holding back what comes before it.
     ///
     /// # Errors
@@ -79,25 +81,34 @@ impl Stream {
     pub(super) async fn open(&mut self) -> Result<(), Early> {
         let mut held = 0;
         loop {
-            while let Some(event) = self.sse.next_event() {
-                held += event.len();
-                if held > HELD_CAP {
-                    return Err(malformed("The provider sent too much before any content.").into());
-                }
-                match self.watcher.observe(&event) {
-                    Event::Usage if self.hide_usage => {}
-                    Event::Quiet | Event::Usage => self.queue.push_back(event),
-                    Event::Content => {
-                        self.queue.push_back(event);
+            while let Some(heard) = self.reader.next() {
+                match heard {
+                    Heard::Hidden => {}
+                    Heard::Pass { bytes, has_content } => {
+                        held += bytes.len();
+                        self.queue.push_back(bytes);
+                        if has_content {
+                            return Ok(());
+                        }
+                        if held > HELD_CAP {
+                            return Err(malformed("The provider sent too much before any content.").into());
+                        }
+                    }
+                    // A translated stream may come in one piece, its end included.
+                    Heard::Done(bytes) if self.reader.has_content() => {
+                        self.queue.push_back(bytes);
+                        self.complete();
                         return Ok(());
                     }
-                    Event::Error => return Err(Early::Event(data(&event))),
-                    Event::Done => return Err(malformed("The provider's stream ended without content.").into()),
-                    Event::Malformed => return Err(malformed("The provider sent a malformed event.").into()),
+                    Heard::Done(_) => return Err(malformed("The provider's stream ended without content.").into()),
+                    Heard::Failed(failure, None) if failure.kind == Kind::UpstreamMalformed => {
+                        return Err(malformed("The provider sent a malformed event.").detail(failure.message).into());
+                    }
+                    Heard::Failed(failure, event) => return Err(Early::Failed(failure, event)),
                 }
             }
             match std::future::poll_fn(|cx| self.pull(cx)).await {
-                Some(Ok(piece)) => self.push(piece)?,
+                Some(Ok(piece)) => self.reader.push(piece)?,
                 Some(Err(error)) => return Err(error.into()),
                 None => {
                     let text = "The provider's stream ended before its first content.";
@@ -105,12 +116,6 @@ impl Stream {
                 }
             }
         }
-    }
-
-    fn push(&mut self, piece: Bytes) -> Result<(), GatewayError> {
-        self.sse
-            .push(piece)
-            .map_err(|error| GatewayError::new(Kind::UpstreamMalformed, "The provider sent an oversized event.").detail(error))
     }
 
     /// Takes the next piece of data from the upstream.
@@ -142,6 +147,9 @@ impl Stream {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
         loop {
             if let Some(piece) = self.queue.pop_front() {
+                if piece.is_empty() {
+                    continue;
+                }
                 if let Some(exchange) = &mut self.exchange {
                     exchange.sent(piece.len());
                 }
@@ -162,60 +170,68 @@ impl Stream {
             }
             match self.pull(cx) {
                 Poll::Pending => return Poll::Pending,
-                Poll::Ready(Some(Ok(piece))) => match self.push(piece) {
-                    Ok(()) => {}
-                    Err(error) => self.fail(&error),
-                },
-                Poll::Ready(Some(Err(error))) if self.watcher.finished && error.kind == Kind::UpstreamTruncated => self.close(),
+                Poll::Ready(Some(Ok(piece))) => {
+                    if let Err(error) = self.reader.push(piece) {
+                        self.fail(&error);
+                    }
+                }
+                Poll::Ready(Some(Err(error))) if error.kind == Kind::UpstreamTruncated => self.close(Some(&error)),
                 Poll::Ready(Some(Err(error))) => self.fail(&error),
-                Poll::Ready(None) => self.close(),
+                Poll::Ready(None) => self.close(None),
             }
         }
     }
 
-    /// Queues every whole event that has come.
+    /// Queues everything that has come.
     fn pass(&mut self) {
-        while let Some(event) = self.sse.next_event() {
-            match self.watcher.observe(&event) {
-                Event::Usage if self.hide_usage => {}
-                Event::Quiet | Event::Content | Event::Usage => self.queue.push_back(event),
-                Event::Done => {
-                    self.queue.push_back(event);
-                    self.over = true;
-                    if let Some(upstream) = self.upstream.take() {
-                        upstream.into_inner().finish();
-                    }
+        while let Some(heard) = self.reader.next() {
+            match heard {
+                Heard::Hidden => {}
+                Heard::Pass { bytes, .. } => self.queue.push_back(bytes),
+                Heard::Done(bytes) => {
+                    self.queue.push_back(bytes);
+                    self.complete();
                     return;
                 }
-                Event::Error => {
-                    // The provider's own words, in the client's format already; no `[DONE]` follows.
-                    let kind = classify_event(&data(&event));
+                Heard::Failed(failure, Some(event)) => {
+                    // The provider's own words, in the client's format already; no end follows.
                     self.queue.push_back(event);
                     self.over = true;
                     self.upstream = None;
-                    let kind = match kind {
+                    let kind = match failure.kind {
                         Kind::UpstreamMalformed => Kind::UpstreamServerError,
                         kind => kind,
                     };
                     self.settle(Some(&GatewayError::new(kind, "").detail("an error event after content")));
                     return;
                 }
-                Event::Malformed => {
-                    self.fail(&malformed("The provider sent a malformed event."));
+                Heard::Failed(failure, None) if failure.kind == Kind::UpstreamMalformed => {
+                    self.fail(&malformed("The provider sent a malformed event.").detail(failure.message));
+                    return;
+                }
+                Heard::Failed(failure, None) => {
+                    self.fail(&GatewayError::new(failure.kind, failure.message).detail("an error event after content"));
                     return;
                 }
             }
         }
     }
 
-    /// Judges an end without terminator: a finish reason completes the stream, anything less was cut.
-    fn close(&mut self) {
+    /// The stream's own end was seen.
+    fn complete(&mut self) {
         self.over = true;
-        if !self.watcher.complete() {
-            self.fail(&GatewayError::new(Kind::UpstreamTruncated, "The provider's stream was cut before its end."));
-        } else if self.done_marker {
-            // The client's SDK waits for it, whether or not this server forgot it.
-            self.queue.push_back(Bytes::from_static(b"data: [DONE]\n\n"));
+        if let Some(upstream) = self.upstream.take() {
+            upstream.into_inner().finish();
+        }
+    }
+
+    /// Judges an end without terminator: a finish reason completes the stream, anything less was cut.
+    fn close(&mut self, error: Option<&GatewayError>) {
+        self.over = true;
+        match (self.reader.end(), error) {
+            (Some(last), _) => self.queue.push_back(last),
+            (None, Some(error)) => self.fail(error),
+            (None, None) => self.fail(&GatewayError::new(Kind::UpstreamTruncated, "The provider's stream was cut before its end.")),
         }
     }
 
@@ -225,14 +241,15 @@ impl Stream {
         self.upstream = None;
         let id = self.exchange.as_ref().map(|exchange| exchange.id);
         let id = id.as_ref().map_or("", |id| id.as_str());
-        self.queue.push_back(Bytes::from(error_event(error.kind, &error.public, id)));
+        let event = self.reader.failure(error, id);
+        self.queue.push_back(event);
         self.settle(Some(error));
     }
 
     /// Tells the record how the stream went; the end is written when the client has got it.
     fn settle(&mut self, failure: Option<&GatewayError>) {
         let Some(exchange) = &mut self.exchange else { return };
-        exchange.usage = self.watcher.usage;
+        exchange.usage = self.reader.usage();
         match failure {
             Some(error) => exchange.conclude(Some(error)),
             None => exchange.end(),
@@ -242,11 +259,4 @@ impl Stream {
 
 fn malformed(text: &str) -> GatewayError {
     GatewayError::new(Kind::UpstreamMalformed, text)
-}
-
-/// Returns the data of an event, as it stands in it.
-fn data(event: &Bytes) -> Bytes {
-    let mut found: &[u8] = &[];
-    frame::fields(event, |line| found = line);
-    event.slice_ref(found)
 }

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use crate::base::{ByteSize, Digest, Span};
 pub use crate::spec::{
-    Api, Auth, AuthScheme, Balance, FallbackOn, FallbackRef, MaxTokensField, MetricsOn, PromptPosition, Scope, SecretRef,
+    Api, Auth, AuthScheme, Balance, CacheMarks, FallbackOn, FallbackRef, MaxTokensField, MetricsOn, PromptPosition, ReasoningField, Scope,
+    SecretRef,
 };
 
 /// The compiled spec.
@@ -156,6 +157,18 @@ pub struct Quirks {
     pub stream_options: bool,
     /// Whether streams end with `[DONE]`.
     pub done_marker: bool,
+    /// Whether messages may have the role `developer`.
+    #[serde(default)]
+    pub developer_role: bool,
+    /// The member that carries thoughts back.
+    #[serde(default)]
+    pub reasoning_field: ReasoningField,
+    /// How the server is told where to cache.
+    #[serde(default)]
+    pub cache_marks: CacheMarks,
+    /// Whether `top_k` is understood.
+    #[serde(default)]
+    pub top_k: bool,
 }
 
 /// Time limits of one attempt (`total`: of the request).
@@ -199,6 +212,9 @@ pub struct Model {
     pub fallback_on: BTreeSet<FallbackOn>,
     /// System prompt.
     pub prompt: Option<Prompt>,
+    /// Whether a translation that loses something is refused.
+    #[serde(default)]
+    pub strict_translation: bool,
     /// Members filled in.
     pub defaults: BTreeMap<String, Value>,
     /// Members set.

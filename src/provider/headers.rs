@@ -7,32 +7,48 @@ use http::header::{ACCEPT, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use crate::base::is_hop_by_hop;
+use crate::wire::Format;
 
 /// What a client may say to the upstream.
 ///
 /// Left out on purpose: `openai-organization` and `openai-project` (they belong to the account of the credential, which is ours),
 /// `accept-encoding` (usage is read from the answer, so it must not be compressed), `user-agent` and `x-stainless-*` (they describe the
 /// client's machine), `baggage` (may hold personal data).
-const REQUEST: [HeaderName; 7] = [
-    ACCEPT,
-    CONTENT_TYPE,
+const REQUEST: [HeaderName; 4] = [
     HeaderName::from_static("idempotency-key"),
-    HeaderName::from_static("openai-beta"),
     HeaderName::from_static("x-client-request-id"),
     HeaderName::from_static("traceparent"),
     HeaderName::from_static("tracestate"),
 ];
 
+/// What describes the body and the answer, where neither is translated.
+const CONTENT: [HeaderName; 2] = [ACCEPT, CONTENT_TYPE];
+const OPENAI_BETA: HeaderName = HeaderName::from_static("openai-beta");
+const ANTHROPIC_BETA: HeaderName = HeaderName::from_static("anthropic-beta");
+const ANTHROPIC_VERSION: HeaderName = HeaderName::from_static("anthropic-version");
+/// The only version that there is. Source: wire notes on Anthropic.
+const ANTHROPIC_VERSION_KNOWN: HeaderValue = HeaderValue::from_static("2023-06-01");
+
+/// The lane that a request travels in, which decides what of its headers still means something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Travel {
+    /// Client and upstream speak this format.
+    Same(Format),
+    /// The request was written anew, as JSON, in this format.
+    Translated(Format),
+}
+
 /// What an upstream may say to the client.
 ///
 /// Left out on purpose: `openai-organization` (names our account), `x-ratelimit-*` (our credential's limits, not the client's),
 /// `set-cookie`, `server`, and `content-length`, which the server sets from the body it sends.
-const RESPONSE: [HeaderName; 7] = [
+const RESPONSE: [HeaderName; 8] = [
     CONTENT_TYPE,
     http::header::CONTENT_ENCODING,
     http::header::CONTENT_DISPOSITION,
     http::header::CACHE_CONTROL,
     HeaderName::from_static("x-request-id"),
+    HeaderName::from_static("request-id"),
     HeaderName::from_static("openai-processing-ms"),
     HeaderName::from_static("openai-version"),
 ];
@@ -46,9 +62,25 @@ pub fn request_headers(
     client: &HeaderMap,
     provider: &[(HeaderName, HeaderValue)],
     credential: Option<&(HeaderName, HeaderValue)>,
+    travel: Travel,
 ) -> HeaderMap {
-    let mut headers = HeaderMap::with_capacity(REQUEST.len() + provider.len() + 4);
+    let mut headers = HeaderMap::with_capacity(REQUEST.len() + CONTENT.len() + provider.len() + 4);
     copy(client, &REQUEST, &mut headers);
+    match travel {
+        Travel::Same(format) => {
+            copy(client, &CONTENT, &mut headers);
+            match format {
+                Format::OpenaiChat => copy(client, &[OPENAI_BETA], &mut headers),
+                Format::Anthropic => copy(client, &[ANTHROPIC_BETA, ANTHROPIC_VERSION], &mut headers),
+            }
+        }
+        Travel::Translated(_) => {
+            headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+    }
+    if let Travel::Same(Format::Anthropic) | Travel::Translated(Format::Anthropic) = travel {
+        headers.entry(ANTHROPIC_VERSION).or_insert(ANTHROPIC_VERSION_KNOWN);
+    }
     for (name, value) in provider {
         if !is_hop_by_hop(name) {
             headers.insert(name.clone(), value.clone());
@@ -126,7 +158,7 @@ mod tests {
             ("openai-beta", "assistants=v2"),
             ("idempotency-key", "k"),
         ]);
-        let sent = request_headers(&client, &[], None);
+        let sent = request_headers(&client, &[], None, Travel::Same(Format::OpenaiChat));
         assert_eq!(names(&sent), ["content-type", "idempotency-key", "openai-beta"], "a header named by Connection stays behind too");
     }
 
@@ -139,7 +171,7 @@ mod tests {
             (http::header::HOST, HeaderValue::from_static("elsewhere")),
         ];
         let credential = (http::header::AUTHORIZATION, HeaderValue::from_static("Bearer ours"));
-        let sent = request_headers(&client, &own, Some(&credential));
+        let sent = request_headers(&client, &own, Some(&credential), Travel::Same(Format::OpenaiChat));
         assert_eq!(names(&sent), ["accept", "authorization", "openai-beta"]);
         assert_eq!(sent.get("authorization").unwrap(), "Bearer ours");
         assert_eq!(sent.get("openai-beta").unwrap(), "provider");

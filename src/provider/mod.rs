@@ -20,7 +20,7 @@ pub use auth::{AuthError, CredentialHeader};
 pub use body::IdleBody;
 pub use client::{Body as UpstreamBody, BuildError, Client, ClientOptions, Clients, Outbound, Upstream, Waits};
 pub use destination::{Looking, Lookup, Refused, SystemLookup};
-pub use headers::{request_headers, response_headers};
+pub use headers::{Travel, request_headers, response_headers};
 pub use health::{Admit, BreakerState, CredentialHealth, CredentialState, Health, Probe, Reason, TargetHealth, TargetSnapshot};
 pub use pieces::Pieces;
 pub use proxy::Proxies;

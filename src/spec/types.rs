@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::quirks::Quirks;
 use super::refs::{FallbackRef, SecretRef, TargetRef};
 use crate::base::{ByteSize, Digest, Span};
 
@@ -198,6 +199,9 @@ pub enum Api {
     /// OpenAI's chat completions and the endpoints beside it.
     #[serde(rename = "openai-chat")]
     OpenaiChat,
+    /// Anthropic's messages.
+    #[serde(rename = "anthropic")]
+    Anthropic,
 }
 
 /// How a credential travels.
@@ -227,28 +231,6 @@ pub struct Credential {
     /// Takes the credential out, with a reason, instead of refusing the spec when the secret is not set.
     #[serde(default)]
     pub optional: bool,
-}
-
-/// How an OpenAI-compatible server differs from OpenAI's.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Quirks {
-    /// The name this server knows the output limit by; the other spelling is renamed.
-    pub max_tokens_field: Option<MaxTokensField>,
-    /// Whether `stream_options.include_usage` is understood (and so may be added). Default: true.
-    pub stream_options: Option<bool>,
-    /// Whether streams end with `data: [DONE]`. Default: true.
-    pub done_marker: Option<bool>,
-}
-
-/// A spelling of the output limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum MaxTokensField {
-    /// The older name, which most compatible servers know.
-    MaxTokens,
-    /// OpenAI's current name.
-    MaxCompletionTokens,
 }
 
 /// Time limits of one attempt: connect ≤ first_byte ≤ first_content ≤ total, and idle ≤ total. A limit that is not written adapts: with
@@ -297,12 +279,17 @@ pub struct Model {
     pub fallbacks: Vec<FallbackRef>,
     /// Which failures move on to the next target. Default: all but content_filter.
     pub fallback_on: Option<Vec<FallbackOn>>,
-    /// A system prompt from a template. Added to chat completions; other endpoints have no place for it and are served without.
+    /// A system prompt from a template. Added to chats in every format; other endpoints have no place for it and are served without.
     pub prompt: Option<Prompt>,
-    /// Body members filled in when the client sent none; for every target of the chain.
+    /// Refuses a request, naming the members, where its target speaks another format that cannot express all of it. Default: false, and the
+    /// header `x-bifrost-loss` tells.
+    #[serde(default)]
+    pub strict_translation: bool,
+    /// Body members filled in when the client sent none; for every target of the chain. In the words of OpenAI's chat completions,
+    /// whatever the client and the target speak.
     #[serde(default)]
     pub defaults: BTreeMap<String, Value>,
-    /// Body members always set; for every target of the chain.
+    /// Body members always set; for every target of the chain. In the words of OpenAI's chat completions.
     #[serde(default)]
     pub overrides: BTreeMap<String, Value>,
 }

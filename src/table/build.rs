@@ -9,6 +9,7 @@ use http::HeaderName;
 
 use super::entry::{Alias, Credential, ENDPOINTS, EVERY_MODEL, Key, Provider, RoutingTable, Stage, Target, Unnamed};
 use super::rules::{Rule, RuleAction};
+use super::speech;
 use super::template::{HeaderLine, Prompt};
 use crate::plan::expr::{Condition, KeyFacts};
 use crate::plan::{self, Balance, FallbackRef, Plan};
@@ -113,7 +114,19 @@ impl Builder<'_> {
         let headers = self.headers(&place, spec);
         let (credentials, absent) = self.credentials(name, spec);
         let paths = ENDPOINTS.iter().filter_map(|path| Some((*path, destination.endpoint(path, None).ok()?))).collect();
-        Some(Provider { name: name.to_owned(), spec: spec.clone(), destination, paths, client, headers, credentials, absent })
+        let (format, quirks) = (speech::format(spec.api), speech::quirks(&spec.quirks));
+        Some(Provider {
+            name: name.to_owned(),
+            spec: spec.clone(),
+            format,
+            quirks,
+            destination,
+            paths,
+            client,
+            headers,
+            credentials,
+            absent,
+        })
     }
 
     fn headers(&mut self, place: &str, spec: &plan::Provider) -> Vec<HeaderLine> {
@@ -199,6 +212,8 @@ impl Builder<'_> {
                 prompt: spec.prompt.as_ref().and_then(|prompt| self.prompt(name, prompt)),
                 defaults: raw(&spec.defaults),
                 overrides: raw(&spec.overrides),
+                defaults_as_request: as_request(&spec.defaults),
+                overrides_as_request: as_request(&spec.overrides),
                 stages,
                 turn: AtomicU64::new(0),
                 metrics: self.services.metrics.alias(name),
@@ -315,6 +330,17 @@ impl Builder<'_> {
 }
 
 /// Writes members as raw JSON, once.
+/// Writes members as a request, for whoever reads them into the middle form.
+fn as_request(members: &BTreeMap<String, serde_json::Value>) -> Option<String> {
+    if members.is_empty() {
+        return None;
+    }
+    let mut request = members.clone();
+    request.insert("model".to_owned(), "".into());
+    request.insert("messages".to_owned(), Vec::<String>::new().into());
+    serde_json::to_string(&request).ok()
+}
+
 fn raw(members: &BTreeMap<String, serde_json::Value>) -> Vec<(String, Vec<u8>)> {
     members.iter().map(|(name, value)| (name.clone(), value.to_string().into_bytes())).collect()
 }

@@ -9,6 +9,7 @@ use super::decide::{Candidate, Decision, Excluded, Standing, ready};
 use super::entry::{EVERY_MODEL, Key, RoutingTable};
 use crate::plan::Auth;
 use crate::provider::Admit;
+use crate::wire::Format;
 
 /// Why there is no provider to send to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,11 +30,18 @@ pub enum ProviderDenial {
 ///
 /// # Errors
 /// [`ProviderDenial`].
-pub fn decide_provider(table: &RoutingTable, key: Option<&Key>, named: Option<&str>, now_ms: u64) -> Result<Decision, ProviderDenial> {
+pub fn decide_provider(
+    table: &RoutingTable,
+    key: Option<&Key>,
+    (named, speaks): (Option<&str>, Format),
+    now_ms: u64,
+) -> Result<Decision, ProviderDenial> {
     if key.is_none() && table.plan.gateway.auth != Auth::Off {
         return Err(ProviderDenial::NeedsKey);
     }
-    let covers = |name: &str| table.may_use(key, &format!("{name}/{EVERY_MODEL}"));
+    // A provider of another format has no such endpoint.
+    let has_it = |name: &str| table.providers.get(name).is_some_and(|provider| provider.format == speaks);
+    let covers = |name: &str| has_it(name) && table.may_use(key, &format!("{name}/{EVERY_MODEL}"));
     let covered = || table.plan.providers.keys().filter(|name| covers(name)).cloned().collect::<Vec<_>>();
     let target = match named {
         Some(name) => table.accounts.get(name).filter(|_| covers(name)).ok_or_else(|| ProviderDenial::Refused(covered())),

@@ -7,6 +7,7 @@ use super::rules::{Rule, RuleAction};
 use crate::base::glob;
 use crate::plan::Balance;
 use crate::provider::{Admit, CredentialState, Reason};
+use crate::wire::Format;
 
 /// What a decision depends on.
 #[derive(Debug, Clone, Copy)]
@@ -17,6 +18,8 @@ pub struct Ask<'a> {
     pub model: &'a str,
     /// The rule that decides, from [`RoutingTable::verdict`].
     pub rule: Option<&'a Rule>,
+    /// The only format that serves, where the request is one that cannot be translated.
+    pub speaks: Option<Format>,
     /// Monotonic milliseconds, for cooldowns and breakers.
     pub now_ms: u64,
     /// A random number; decides every weighted choice.
@@ -75,6 +78,8 @@ pub enum Exclusion {
         /// When a probe is let through.
         until_ms: u64,
     },
+    /// Its provider speaks another format, and the request cannot be translated.
+    Format(Format),
     /// The provider has no credential for this model, or none whose secret is set; with the reason.
     NoCredential(String),
     /// Every credential for this model cools down or is out. Never empty.
@@ -106,7 +111,7 @@ impl Exclusion {
     pub fn back(&self) -> Option<Return> {
         match self {
             Self::BreakerOpen { until_ms } => Some(Return { until_ms: *until_ms, is_other: true }),
-            Self::NoCredential(_) => None,
+            Self::NoCredential(_) | Self::Format(_) => None,
             Self::CredentialsOut(kept) => {
                 let back = |kept: &KeptOut| Some(Return { until_ms: kept.until_ms?, is_other: kept.reason != Reason::RateLimit });
                 kept.iter().filter_map(back).min()
@@ -119,6 +124,7 @@ impl Exclusion {
         let kept = match self {
             Self::BreakerOpen { .. } => return "its breaker is open",
             Self::NoCredential(_) => return "no usable credential",
+            Self::Format(_) => return "its API has no such endpoint",
             Self::CredentialsOut(kept) => kept,
         };
         let first = kept.first().map(|kept| kept.reason);
@@ -137,6 +143,7 @@ impl Exclusion {
             Self::BreakerOpen { until_ms } => {
                 format!("its breaker is open after repeated failures; a probe passes in {} s", seconds(*until_ms, now_ms))
             }
+            Self::Format(format) => format!("its API (`{}`) has no such endpoint", format.as_str()),
             Self::NoCredential(reason) => format!("it has no usable credential: {reason}"),
             Self::CredentialsOut(kept) => kept.iter().map(|kept| kept.text(now_ms)).collect::<Vec<_>>().join(", "),
         }
@@ -233,6 +240,11 @@ fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result
     let mut open = Vec::new();
     for stage in stages {
         for target in order(stage, ask.turn, &mut dice) {
+            let format = target.provider.format;
+            if ask.speaks.is_some_and(|speaks| speaks != format) {
+                excluded.push(Excluded { target: target.id(), why: Exclusion::Format(format) });
+                continue;
+            }
             let standing = match target.health.admits(ask.now_ms) {
                 Admit::Yes => Ok(Standing::Closed),
                 Admit::Probe => Ok(Standing::HalfOpen),

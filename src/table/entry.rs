@@ -13,6 +13,8 @@ use crate::plan::expr::KeyFacts;
 use crate::plan::{self, Auth, Balance, Plan};
 use crate::provider::{Client, CredentialHeader, CredentialHealth, Destination, DestinationError, Health, TargetHealth};
 use crate::telemetry::{AliasMetrics, TargetMetrics};
+use crate::wire::Format;
+use crate::wire::quirks::Quirks;
 
 /// The compiled spec: what one revision serves with.
 #[derive(Debug)]
@@ -115,6 +117,10 @@ pub struct Alias {
     pub defaults: Vec<(String, Vec<u8>)>,
     /// Members that are set, as raw JSON.
     pub overrides: Vec<(String, Vec<u8>)>,
+    /// The defaults as a request in OpenAI's format, where there are any.
+    pub defaults_as_request: Option<String>,
+    /// The overrides as a request in OpenAI's format, where there are any.
+    pub overrides_as_request: Option<String>,
     /// Its own targets first, then each link of the chain; no target twice.
     pub stages: Vec<Stage>,
     /// Counts requests, for `round_robin`.
@@ -162,6 +168,10 @@ pub struct Provider {
     pub name: String,
     /// What the spec says of it.
     pub spec: plan::Provider,
+    /// The wire format that it speaks.
+    pub format: Format,
+    /// How it differs from the format's own, for whoever writes requests in it.
+    pub quirks: Quirks,
     /// Where it is.
     pub destination: Destination,
     /// Paths of the endpoints in [`ENDPOINTS`], made once.

@@ -9,6 +9,7 @@ mod facts;
 mod live;
 pub mod refusal;
 mod rules;
+mod speech;
 mod template;
 
 pub use build::{PrepareError, Services, prepare};

@@ -5,7 +5,7 @@
 use std::fmt::Write as _;
 
 use super::by_provider::ProviderDenial;
-use super::decide::{Denial, Excluded, seconds};
+use super::decide::{Denial, Excluded, Exclusion, seconds};
 use super::entry::{Key, RoutingTable};
 use crate::error::{GatewayError, Kind};
 
@@ -136,6 +136,10 @@ fn no_candidate(what: &str, excluded: &[Excluded], now_ms: u64) -> Refusal {
     text.push_str(". `bifrostctl status` shows their state.");
     let detail =
         excluded.iter().map(|excluded| format!("{}: {}", excluded.target, excluded.why.text(now_ms))).collect::<Vec<_>>().join("; ");
+    if !excluded.is_empty() && excluded.iter().all(|excluded| matches!(excluded.why, Exclusion::Format(_))) {
+        let text = format!("{what} cannot serve this request: {}.", counted(excluded));
+        return GatewayError::new(Kind::BadRequest, text).detail(detail).into();
+    }
     let kind = if back.is_some_and(|back| !back.is_other) { Kind::RateLimited } else { Kind::NoCandidate };
     Refusal { retry_after_ms, ..GatewayError::new(kind, text).detail(detail).into() }
 }

@@ -48,6 +48,8 @@ pub struct AccessEntry<'a> {
     pub attempts: &'a [AttemptEntry<'a>],
     /// How often the next target was tried.
     pub fallbacks: u32,
+    /// What the translation of the request lost.
+    pub loss: Option<&'a str>,
     /// Status that the client saw.
     pub status: u16,
     /// Code of the error that the client saw.
@@ -145,6 +147,7 @@ impl AccessEntry<'_> {
             out.push(b']');
         }
         number(out, name!("fallbacks"), u64::from(self.fallbacks));
+        maybe_text(out, name!("loss"), self.loss);
     }
 }
 
@@ -338,6 +341,7 @@ mod tests {
             credential: Some("main"),
             attempts: &attempts,
             fallbacks: 1,
+            loss: Some("top_k=unsupported"),
             status: 200,
             error: None,
             detail: Some("nothing"),
@@ -359,7 +363,7 @@ mod tests {
                 r#""endpoint":"chat_completions","key":"alice","team":"research","model":"fast","alias":"fast","rule":"big","#,
                 r#""target":"openai/gpt","credential":"main","#,
                 r#""attempts":[{"target":"groq/llama","credential":"a","outcome":"upstream_overload","detail":"upstream status 503","status":503,"ms":12},"#,
-                r#"{"target":"openai/gpt","outcome":"ok","ms":300}],"fallbacks":1,"status":200,"detail":"nothing","stream":true,"#,
+                r#"{"target":"openai/gpt","outcome":"ok","ms":300}],"fallbacks":1,"loss":"top_k=unsupported","status":200,"detail":"nothing","stream":true,"#,
                 r#""duration_ms":312,"overhead_us":80,"ttft_ms":45,"tokens_in":10,"tokens_out":0,"usage_source":"provider","bytes_in":1024,"#,
                 r#""bytes_out":18446744073709551615,"client_gone":false}"#,
                 "\n"

@@ -40,6 +40,8 @@ pub enum Endpoint {
     Embeddings,
     /// `/v1/responses`.
     Responses,
+    /// `/v1/messages`.
+    Messages,
     /// `/v1/models`.
     Models,
     /// Any other path that is relayed as it is.
@@ -50,8 +52,16 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 7] =
-        [Self::ChatCompletions, Self::Completions, Self::Embeddings, Self::Responses, Self::Models, Self::Relay, Self::Unknown];
+    pub const ALL: [Self; 8] = [
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Responses,
+        Self::Messages,
+        Self::Models,
+        Self::Relay,
+        Self::Unknown,
+    ];
 
     /// Returns the label's value, which the access log uses too.
     pub const fn label(self) -> &'static str {
@@ -60,6 +70,7 @@ impl Endpoint {
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
             Self::Responses => "responses",
+            Self::Messages => "messages",
             Self::Models => "models",
             Self::Relay => "relay",
             Self::Unknown => "unknown",

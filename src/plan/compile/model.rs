@@ -29,6 +29,7 @@ pub(super) fn model(found: &mut Findings<'_>, name: &str, spec: &spec::Model) ->
             Some(listed) => listed.iter().copied().collect(),
         },
         prompt: spec.prompt.as_ref().map(|it| prompt(found, name, it)),
+        strict_translation: spec.strict_translation,
         defaults: spec.defaults.clone(),
         overrides: spec.overrides.clone(),
     }

@@ -32,7 +32,7 @@ impl Entry for Model {
     }
 
     fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
-        let Self { description, targets, balance, fallbacks, fallback_on, prompt, defaults, overrides } = pair.base;
+        let Self { description, targets, balance, fallbacks, fallback_on, prompt, strict_translation, defaults, overrides } = pair.base;
         let (new, alias) = (pair.new, shown::name(pair.name));
         out.field(place.member("description"), description, &new.description, || Meaning::plain(Risk::None));
         let owner = format!("alias {alias}");
@@ -46,6 +46,10 @@ impl Entry for Model {
         self::fallbacks(out, place.member("fallbacks"), Pair { name: pair.name, base: fallbacks, new: &new.fallbacks });
         self::fallback_on(out, place.member("fallback_on"), fallback_on, &new.fallback_on);
         self::prompt(out, &place.member("prompt"), Pair { name: pair.name, base: prompt, new: &new.prompt });
+        out.field(place.member("strict_translation"), strict_translation, &new.strict_translation, || match new.strict_translation {
+            true => Meaning::medium("requests that a target of another format cannot express are refused"),
+            false => Meaning::medium("what a target of another format cannot express is left out of the request"),
+        });
         out.members(&place.member("defaults"), defaults, &new.defaults, |_, _| Meaning::low("concerns requests that leave the member out"));
         out.members(&place.member("overrides"), overrides, &new.overrides, |action, _| match action {
             Action::Added | Action::Changed => Meaning::medium("set in every request, whatever the client sends"),

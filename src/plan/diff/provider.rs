@@ -68,7 +68,7 @@ fn scheme_and_host(url: &str) -> (&str, &str) {
 }
 
 fn quirks(out: &mut Changes<'_>, place: &Place, base: &Quirks, new: &Quirks) {
-    let Quirks { max_tokens_field, stream_options, done_marker } = base;
+    let Quirks { max_tokens_field, stream_options, done_marker, developer_role, reasoning_field, cache_marks, top_k } = base;
     out.field(place.member("max_tokens_field"), max_tokens_field, &new.max_tokens_field, || {
         Meaning::medium("a server that does not know the name ignores the output limit or refuses the request")
     });
@@ -86,6 +86,11 @@ fn quirks(out: &mut Changes<'_>, place: &Place, base: &Quirks, new: &Quirks) {
             "a stream need not end with `[DONE]`, so that a cut one is harder to tell"
         })
     });
+    let translated = || Meaning::medium("translated requests are written another way, which the server may refuse");
+    out.field(place.member("developer_role"), developer_role, &new.developer_role, translated);
+    out.field(place.member("reasoning_field"), reasoning_field, &new.reasoning_field, translated);
+    out.field(place.member("cache_marks"), cache_marks, &new.cache_marks, translated);
+    out.field(place.member("top_k"), top_k, &new.top_k, translated);
 }
 
 fn timeouts(out: &mut Changes<'_>, place: &Place, base: &Timeouts, new: &Timeouts) {

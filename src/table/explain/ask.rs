@@ -11,6 +11,7 @@ use crate::plan::Auth;
 use crate::plan::expr::{ENDPOINTS, Endpoint};
 use crate::table::refusal::{self, Refusal};
 use crate::table::{Key, Request, RoutingTable};
+use crate::wire::Format;
 use crate::wire::edit::Object;
 
 pub(super) struct Asked<'q> {
@@ -67,6 +68,14 @@ impl<'q> Asked<'q> {
     /// Returns the provider that the request names in place of a model.
     pub(super) fn provider(&self) -> Option<&str> {
         self.headers.get("x-bifrost-provider").and_then(|value| value.to_str().ok())
+    }
+
+    /// Returns the only format that serves what is asked, where it cannot be translated.
+    pub(super) const fn speaks(&self) -> Option<Format> {
+        match self.endpoint {
+            Endpoint::Chat => None,
+            Endpoint::Completions | Endpoint::Embeddings | Endpoint::Other => Some(Format::OpenaiChat),
+        }
     }
 
     pub(super) const fn is_chat(&self) -> bool {

@@ -198,6 +198,7 @@ impl ExcludedTold {
         let credentials = || target.map(|target| share::left_out(target, &[], now_ms)).unwrap_or_default();
         let (code, reason, credentials) = match &excluded.why {
             Exclusion::BreakerOpen { .. } => ("breaker_open", excluded.why.words(), Vec::new()),
+            Exclusion::Format(_) => ("format", excluded.why.words(), Vec::new()),
             Exclusion::NoCredential(reason) => ("no_credential", share::fact(reason), credentials()),
             Exclusion::CredentialsOut(_) => {
                 let code = if excluded.why.back().is_some_and(|back| !back.is_other) { "rate_limited" } else { "credentials_out" };

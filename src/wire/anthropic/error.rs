@@ -56,6 +56,7 @@ const fn error_type(kind: Kind) -> &'static str {
         | Kind::ContentFilter
         | Kind::UpstreamRejected
         | Kind::MethodNotAllowed
+        | Kind::LossyTranslation
         | Kind::ClientTimeout => "invalid_request_error",
         Kind::Unauthenticated | Kind::Revoked => "authentication_error",
         Kind::Forbidden | Kind::Denied => "permission_error",

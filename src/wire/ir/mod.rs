@@ -7,6 +7,7 @@
 pub mod event;
 pub mod laws;
 pub mod loss;
+mod merge;
 pub mod part;
 pub mod request;
 pub mod response;

@@ -83,6 +83,7 @@ const fn error_type(kind: Kind) -> &'static str {
         | Kind::MethodNotAllowed
         | Kind::TooLarge
         | Kind::ClientTimeout
+        | Kind::LossyTranslation
         | Kind::ContextWindow
         | Kind::ContentFilter
         | Kind::UpstreamRejected

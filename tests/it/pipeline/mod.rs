@@ -8,6 +8,7 @@ mod fidelity;
 mod harness;
 mod health;
 mod kept_out;
+mod lanes;
 mod log;
 mod passing;
 mod relay;
