@@ -16,7 +16,9 @@ mod retry_after;
 mod secret;
 
 pub use crate::base::{Destination, DestinationError, Policy, Refusal, is_hop_by_hop};
-pub use auth::{AuthError, CredentialHeader};
+pub use auth::{
+    AuthError, AwsKeys, AwsSource, Container, CredentialHeader, Google, Profile, Scope, SigV4, Signer, WebIdentity, WebIdentityOptions,
+};
 pub use body::IdleBody;
 pub use client::{Body as UpstreamBody, BuildError, Client, ClientOptions, Clients, Outbound, Upstream, Waits};
 pub use destination::{Looking, Lookup, Refused, SystemLookup};
@@ -25,4 +27,4 @@ pub use health::{Admit, BreakerState, CredentialHealth, CredentialState, Health,
 pub use pieces::Pieces;
 pub use proxy::Proxies;
 pub use retry_after::retry_after_ms;
-pub use secret::{SecretError, credential_fingerprint, fingerprint, resolve};
+pub use secret::{SecretError, credential_fingerprint, fingerprint, resolve, resolve_document};

@@ -23,6 +23,11 @@ impl Pieces {
         Self(pieces)
     }
 
+    /// Walks over the pieces that are left.
+    pub fn parts(&self) -> impl Iterator<Item = &Bytes> {
+        self.0.iter()
+    }
+
     /// Returns how many bytes are left.
     pub fn len(&self) -> usize {
         self.0.iter().map(Bytes::len).sum()

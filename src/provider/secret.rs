@@ -68,6 +68,16 @@ impl SecretError {
 /// # Errors
 /// [`SecretError`], with the reference and the remedy.
 pub fn resolve(reference: &SecretRef, env: &dyn Environment, base_dir: &Path) -> Result<Option<Secret<String>>, SecretError> {
+    let Some(text) = resolve_document(reference, env, base_dir)? else { return Ok(None) };
+    let is_visible = |text: &str| text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) && !text.starts_with(' ') && !text.ends_with(' ');
+    if is_visible(text.expose()) { Ok(Some(text)) } else { Err(SecretError::NotVisible(reference.to_string())) }
+}
+
+/// Reads a secret that is a document of several lines, such as a Google key file; otherwise as [`resolve`].
+///
+/// # Errors
+/// [`SecretError`], with the reference and the remedy.
+pub fn resolve_document(reference: &SecretRef, env: &dyn Environment, base_dir: &Path) -> Result<Option<Secret<String>>, SecretError> {
     let text = match reference {
         SecretRef::None => return Ok(None),
         SecretRef::Env(name) => env.get(name).ok_or_else(|| SecretError::Unset(name.clone()))?,
@@ -82,14 +92,7 @@ pub fn resolve(reference: &SecretRef, env: &dyn Environment, base_dir: &Path) ->
             read(reference, &Path::new(&dir).join(name))?
         }
     };
-    if text.trim().is_empty() {
-        return Err(SecretError::Empty(reference.to_string()));
-    }
-    let blank_end = text.starts_with(' ') || text.ends_with(' ');
-    if blank_end || !text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
-        return Err(SecretError::NotVisible(reference.to_string()));
-    }
-    Ok(Some(Secret::new(text)))
+    if text.trim().is_empty() { Err(SecretError::Empty(reference.to_string())) } else { Ok(Some(Secret::new(text))) }
 }
 
 fn read(reference: &SecretRef, path: &Path) -> Result<String, SecretError> {

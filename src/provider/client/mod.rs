@@ -100,6 +100,11 @@ impl fmt::Debug for Route {
 }
 
 impl Client {
+    /// Returns the value of `host` that its requests carry.
+    pub fn host(&self) -> &HeaderValue {
+        &self.0.host
+    }
+
     /// Sends a request and waits for the head of its answer. Any status is an answer.
     ///
     /// Dropping the future closes the connection. A request that could not be written because its pooled connection was already closed

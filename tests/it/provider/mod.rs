@@ -1,5 +1,6 @@
 //! The outbound client against raw TCP peers, and secrets from real files.
 
+mod auth;
 mod client;
 mod destination;
 mod faults;

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use bifrostctl::base::{Digest, Secret};
 use bifrostctl::plan::SecretRef;
-use bifrostctl::provider::{SecretError, fingerprint, resolve};
+use bifrostctl::provider::{SecretError, fingerprint, resolve, resolve_document};
 
 const CANARY: &str = "canary-0123456789";
 
@@ -80,4 +80,14 @@ fn a_fingerprint_changes_with_the_secret_and_is_not_its_plain_digest() {
     assert_eq!(fingerprint(&secret(CANARY)), fingerprint(&secret(CANARY)));
     assert_ne!(fingerprint(&secret(CANARY)), fingerprint(&secret("canary-other")));
     assert_ne!(fingerprint(&secret(CANARY)), Digest::of(CANARY.as_bytes()));
+}
+
+#[test]
+fn a_document_may_have_lines_where_a_key_may_not() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("key.json"), "{\n  \"a\": 1\n}\n").unwrap();
+    let reference = SecretRef::File("key.json".to_owned());
+    assert!(matches!(read(&reference, &env(&[]), dir.path()), Err(SecretError::NotVisible(_))));
+    let document = resolve_document(&reference, &env(&[]), dir.path()).unwrap().unwrap();
+    assert_eq!(document.expose(), "{\n  \"a\": 1\n}");
 }

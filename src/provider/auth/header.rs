@@ -3,25 +3,9 @@
 use http::header::{AUTHORIZATION, InvalidHeaderName};
 use http::{HeaderName, HeaderValue};
 
+use super::AuthError;
 use crate::base::{Secret, is_hop_by_hop};
 use crate::plan::AuthScheme;
-
-/// Why a credential cannot travel. Never holds a value.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum AuthError {
-    /// The scheme needs a secret.
-    #[error("`auth: {0}` needs a secret, but the credential says `secret: none`; name a secret, or set `auth: none`")]
-    NoSecret(&'static str),
-    /// Not the name of a header.
-    #[error("`{0}` is not the name of a header")]
-    Name(String),
-    /// The name of a header that is not ours to set.
-    #[error("header `{0}` belongs to the connection and cannot carry a credential")]
-    Reserved(String),
-    /// Bytes that a header cannot carry.
-    #[error("the secret holds bytes that a header cannot carry")]
-    Value,
-}
 
 /// One credential as the header that carries it; nothing where the server knows no keys.
 ///
