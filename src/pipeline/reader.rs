@@ -95,7 +95,7 @@ impl Reader {
             Self::Tap { tap, .. } => Some(match tap.next_event()? {
                 tap::Heard::Event(bytes) => Heard::Pass { bytes, has_content: tap.progress().has_content },
                 tap::Heard::End(bytes) => Heard::Done(bytes),
-                tap::Heard::Failure(failure, bytes) => Heard::Failed(failure, Some(bytes)),
+                tap::Heard::Failure(failure, bytes) => Heard::Failed(failure, bytes),
             }),
             Self::Translate(translate) => translate.heard.pop_front(),
         }

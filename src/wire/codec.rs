@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::frame::Framing;
 use super::ir::{Event, Loss, Request, Response};
 use super::json::{Fault, JsonError, Text};
 use super::quirks::Quirks;
@@ -99,6 +100,8 @@ pub struct Frame<'f> {
     pub event: &'f [u8],
     /// The payload.
     pub data: Cow<'f, [u8]>,
+    /// The framing itself says that this is an error; `event` is its name.
+    pub is_error: bool,
 }
 
 /// Takes the events of a stream, one by one.
@@ -153,6 +156,11 @@ pub trait Codec: Sync {
 
     /// Writes a whole answer for a client.
     fn encode_response(&self, response: &Response<'_>, reply: &Reply<'_>) -> Answer;
+
+    /// Returns how its streams are framed.
+    fn framing(&self) -> Framing {
+        Framing::Sse
+    }
 
     /// Makes a reader of one stream.
     fn stream_decoder(&self) -> Box<dyn DecodeStream>;

@@ -10,7 +10,7 @@ use bytes::Bytes;
 
 use super::Format;
 use super::codec::{DecodeStream, EncodeStream, Failure, Reply};
-use super::frame::{Sse, read_frame};
+use super::frame::{Cutter, Rest};
 use super::ir::laws::Laws;
 use super::ir::{Delta, Event, FinishReason, PartStart, Usage};
 use crate::error::Kind;
@@ -41,7 +41,7 @@ pub struct Progress {
 /// One stream on its way from an upstream's format to a client's.
 pub struct Driver {
     from: Format,
-    cutter: Sse,
+    cutter: Cutter,
     decoder: Box<dyn DecodeStream>,
     run: Run,
 }
@@ -71,7 +71,7 @@ impl Driver {
             laws: Laws::default(),
             breach: None,
         };
-        Self { from, cutter: Sse::default(), decoder: from.codec().stream_decoder(), run }
+        Self { from, cutter: Cutter::new(from.codec().framing()), decoder: from.codec().stream_decoder(), run }
     }
 
     /// Returns what the stream has told so far.
@@ -94,19 +94,19 @@ impl Driver {
     /// # Errors
     /// A [`Failure`], after which nothing more may be pushed. What was written to `out` before it is good.
     pub fn push(&mut self, piece: Bytes, out: &mut Vec<u8>) -> Result<(), Failure> {
-        self.cutter.push(piece).map_err(|_| Failure::malformed("an event of the stream is too large"))?;
-        while let Some(event) = self.cutter.next_event() {
-            self.event(&event, out)?;
+        self.cutter.push(piece)?;
+        while let Some(frame) = self.cutter.next_frame()? {
+            self.frame(&frame, out)?;
         }
         Ok(())
     }
 
-    fn event(&mut self, event: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
+    fn frame(&mut self, frame: &[u8], out: &mut Vec<u8>) -> Result<(), Failure> {
         if self.run.has_ended {
             return Ok(());
         }
         let run = &mut self.run;
-        self.decoder.frame(&read_frame(event), &mut |event| run.take(event, out))?;
+        self.decoder.frame(&self.cutter.read(frame)?, &mut |event| run.take(event, out))?;
         run.check()
     }
 
@@ -115,13 +115,14 @@ impl Driver {
     /// # Errors
     /// [`Kind::UpstreamTruncated`] where the stream is cut; the error itself where an error came in place of a stream.
     pub fn end(&mut self, out: &mut Vec<u8>) -> Result<Ended, Failure> {
-        let rest = self.cutter.rest();
-        if !self.run.has_started && rest.trim_ascii_start().starts_with(b"{") {
-            return Err(self.from.codec().decode_error(200, &rest));
-        }
-        // The last event may lack its empty line. Half an event does not parse; it is what a cut looks like, and what came before decides.
-        if !rest.trim_ascii().is_empty() {
-            self.event(&rest, out).or_else(|failure| if failure.kind == Kind::UpstreamMalformed { Ok(()) } else { Err(failure) })?;
+        match self.cutter.rest() {
+            Rest::Body(body) if !self.run.has_started => return Err(self.from.codec().decode_error(200, &body)),
+            Rest::Body(_) | Rest::Nothing => {}
+            // The last frame may lack its end. Half a frame does not parse; it is what a cut looks like, and what came before decides.
+            Rest::Frame(frame) => {
+                let last = self.frame(&frame, out);
+                last.or_else(|failure| if failure.kind == Kind::UpstreamMalformed { Ok(()) } else { Err(failure) })?;
+            }
         }
         if self.run.has_ended {
             return Ok(Ended::Complete);

@@ -23,7 +23,7 @@
 //!    what its streams look like to `tests/it/wire/shape.rs`. The harness then runs over it: each recording decodes, says the same in every
 //!    other format, splits anywhere, and is reported when cut; any lawful stream is written and read back; a property over pruned and
 //!    salted requests finds the field that you forgot. Rules that no recording shows go to `tests/it/wire/rules.rs`.
-//! 7. **Framing** other than SSE is a cutter in [`frame`] that gives [`codec::Frame`]s, and one more case in [`driver`].
+//! 7. **Framing** other than SSE is a variant of [`frame::Framing`] and a cutter in [`frame`], and the codec's [`codec::Codec::framing`] names it.
 
 pub mod anthropic;
 pub mod codec;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::Format;
 use super::codec::{DecodeStream, Failure};
 use super::driver::Progress;
-use super::frame::{Sse, read_frame};
+use super::frame::Cutter;
 use super::ir::Event;
 
 /// What one event of the stream means.
@@ -17,13 +17,13 @@ pub enum Heard {
     Event(Bytes),
     /// It passes, and it is the stream's own end.
     End(Bytes),
-    /// It is an error, in the upstream's own words, or not what the format says.
-    Failure(Failure, Bytes),
+    /// It is an error in the upstream's own words, or not what the format says; without bytes where it cannot even be cut.
+    Failure(Failure, Option<Bytes>),
 }
 
 /// One stream that is listened to.
 pub struct Tap {
-    cutter: Sse,
+    cutter: Cutter,
     decoder: Box<dyn DecodeStream>,
     seen: Seen,
 }
@@ -39,7 +39,7 @@ struct Seen {
 impl Tap {
     /// Starts to listen to a stream of a format.
     pub fn new(format: Format) -> Self {
-        Self { cutter: Sse::default(), decoder: format.codec().stream_decoder(), seen: Seen::default() }
+        Self { cutter: Cutter::new(format.codec().framing()), decoder: format.codec().stream_decoder(), seen: Seen::default() }
     }
 
     /// Returns what the stream has told so far.
@@ -57,13 +57,15 @@ impl Tap {
     /// # Errors
     /// A [`Failure`], where an event is too large.
     pub fn push(&mut self, piece: Bytes) -> Result<(), Failure> {
-        self.cutter.push(piece).map_err(|_| Failure::malformed("an event of the stream is too large"))
+        Ok(self.cutter.push(piece)?)
     }
 
     /// Returns the next whole event, if there is one.
     pub fn next_event(&mut self) -> Option<Heard> {
-        let event = self.cutter.next_event()?;
-        Some(self.judge(event))
+        match self.cutter.next_frame() {
+            Ok(frame) => frame.map(|frame| self.judge(frame)),
+            Err(error) => Some(Heard::Failure(error.into(), None)),
+        }
     }
 
     /// The body has ended: judges what the decoder held back.
@@ -72,13 +74,16 @@ impl Tap {
         self.decoder.body_end(&mut |event| seen.take(&event));
     }
 
-    fn judge(&mut self, event: Bytes) -> Heard {
+    fn judge(&mut self, frame: Bytes) -> Heard {
         let seen = &mut self.seen;
-        let judged = self.decoder.frame(&read_frame(&event), &mut |event| seen.take(&event));
+        let judged = match self.cutter.read(&frame) {
+            Ok(read) => self.decoder.frame(&read, &mut |event| seen.take(&event)),
+            Err(error) => return Heard::Failure(error.into(), None),
+        };
         match judged {
-            Err(failure) => Heard::Failure(failure, event),
-            Ok(()) if seen.has_ended => Heard::End(event),
-            Ok(()) => Heard::Event(event),
+            Err(failure) => Heard::Failure(failure, Some(frame)),
+            Ok(()) if seen.has_ended => Heard::End(frame),
+            Ok(()) => Heard::Event(frame),
         }
     }
 }
@@ -111,6 +116,7 @@ impl Seen {
 mod tests {
     use super::*;
     use crate::error::Kind;
+    use crate::wire::frame::Framing;
 
     const STREAM: &str = concat!(
         "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\",\"type\":\"message\",\"role\":\"assistant\",\"content\":[],\"model\":\"c\",\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":3,\"output_tokens\":1}}}\n\n",
@@ -146,11 +152,22 @@ mod tests {
     }
 
     #[test]
+    fn what_cannot_be_cut_is_a_failure_without_bytes() {
+        let mut tap = Tap { cutter: Cutter::new(Framing::EventStream), ..Tap::new(Format::Anthropic) };
+        tap.push(Bytes::from_static(&[0; 16])).unwrap();
+        let Some(Heard::Failure(failure, None)) = tap.next_event() else { panic!("no failure") };
+        assert_eq!(failure.kind, Kind::UpstreamMalformed);
+    }
+
+    #[test]
     fn an_error_event_is_heard_with_its_own_words() {
         let mut tap = Tap::new(Format::Anthropic);
         let event = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"busy\"}}\n\n";
         tap.push(Bytes::from_static(event.as_bytes())).unwrap();
         let Some(Heard::Failure(failure, bytes)) = tap.next_event() else { panic!("no failure") };
-        assert_eq!((failure.kind, failure.message.as_str(), bytes), (Kind::UpstreamOverload, "busy", Bytes::from_static(event.as_bytes())));
+        assert_eq!(
+            (failure.kind, failure.message.as_str(), bytes),
+            (Kind::UpstreamOverload, "busy", Some(Bytes::from_static(event.as_bytes())))
+        );
     }
 }

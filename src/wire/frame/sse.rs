@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 
+use super::pending::Pending;
 use crate::wire::codec::Frame;
 
 /// Largest single event; beyond it the stream counts as malformed.
@@ -20,10 +21,7 @@ pub struct SseError;
 /// The cutter: push pieces, pull whole events.
 #[derive(Debug, Default)]
 pub struct Sse {
-    /// What has come and not been pulled.
-    buffer: BytesMut,
-    /// A piece that came while the buffer was empty; spares the copy.
-    piece: Bytes,
+    pending: Pending,
     /// How far the pending bytes were searched already.
     searched: usize,
 }
@@ -34,25 +32,20 @@ impl Sse {
     /// # Errors
     /// [`SseError`] when one event outgrows the cap.
     pub fn push(&mut self, piece: Bytes) -> Result<(), SseError> {
-        if self.buffer.is_empty() && self.piece.is_empty() {
-            self.piece = piece;
-        } else {
-            self.gather();
-            self.buffer.extend_from_slice(&piece);
-        }
+        self.pending.push(piece);
         if self.searched > MAX_EVENT { Err(SseError) } else { Ok(()) }
     }
 
     /// Takes the next whole event with its closing empty line, if there is one.
     pub fn next_event(&mut self) -> Option<Bytes> {
-        let pending: &[u8] = if self.buffer.is_empty() { &self.piece } else { &self.buffer };
-        match event_end(pending, self.searched.saturating_sub(3)) {
+        let bytes = self.pending.bytes();
+        match event_end(bytes, self.searched.saturating_sub(3)) {
             Some(end) => {
                 self.searched = 0;
-                Some(if self.buffer.is_empty() { self.piece.split_to(end) } else { self.buffer.split_to(end).freeze() })
+                Some(self.pending.take(end))
             }
             None => {
-                self.searched = pending.len();
+                self.searched = bytes.len();
                 None
             }
         }
@@ -60,16 +53,8 @@ impl Sse {
 
     /// Takes what is left after the last whole event: an unfinished event, or nothing.
     pub fn rest(&mut self) -> Bytes {
-        self.gather();
         self.searched = 0;
-        self.buffer.split().freeze()
-    }
-
-    fn gather(&mut self) {
-        if !self.piece.is_empty() {
-            self.buffer.extend_from_slice(&self.piece);
-            self.piece = Bytes::new();
-        }
+        self.pending.rest()
     }
 }
 
@@ -124,7 +109,7 @@ pub fn read_frame(event: &[u8]) -> Frame<'_> {
             joined.extend_from_slice(line);
         }
     });
-    Frame { event: name.unwrap_or_default(), data }
+    Frame { event: name.unwrap_or_default(), data, is_error: false }
 }
 
 #[cfg(test)]

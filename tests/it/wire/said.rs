@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use bifrostctl::wire::Format;
-use bifrostctl::wire::codec::{Failure, Frame};
-use bifrostctl::wire::frame::{Sse, read_frame};
+use bifrostctl::wire::codec::Failure;
+use bifrostctl::wire::frame::Cutter;
 use bifrostctl::wire::ir::laws::Laws;
 use bifrostctl::wire::ir::{Content, Delta, Event, FinishReason, PartStart, Response, Usage};
 use bytes::Bytes;
@@ -40,7 +40,7 @@ pub(super) struct Heard {
 
 pub(super) fn hear(format: Format, pieces: &[&[u8]]) -> Heard {
     let mut decoder = format.codec().stream_decoder();
-    let mut cutter = Sse::default();
+    let mut cutter = Cutter::new(format.codec().framing());
     let mut laws = Laws::default();
     let mut listener = Listener::default();
     let mut events = Vec::new();
@@ -52,8 +52,8 @@ pub(super) fn hear(format: Format, pieces: &[&[u8]]) -> Heard {
     };
     'pieces: for piece in pieces {
         cutter.push(Bytes::copy_from_slice(piece)).unwrap();
-        while let Some(event) = cutter.next_event() {
-            let frame: Frame<'_> = read_frame(&event);
+        while let Some(bytes) = cutter.next_frame().unwrap() {
+            let frame = cutter.read(&bytes).unwrap();
             if let Err(failed) = decoder.frame(&frame, &mut take) {
                 failure = Some(failed);
                 break 'pieces;
