@@ -239,9 +239,12 @@ impl MessageWriter<'_, '_> {
         match said.as_slice() {
             // Null, not "": some servers and all prompt caches tell them apart.
             [] => self.writer.key("content").null(),
-            [Part { content: Content::Refusal { text }, .. }] => {
+            // The member has no room for anything beside the words.
+            [Part { content: Content::Refusal { text }, cache, extras, at: _ }] => {
                 self.writer.key("content").null();
                 self.writer.key("refusal").text(text);
+                cache_mark(self.writer, self.losses, CacheMarks::None, cache.as_ref());
+                self.losses.extras(extras);
             }
             said => self.content(said),
         }
