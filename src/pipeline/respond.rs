@@ -15,7 +15,9 @@ pub(super) fn error(refusal: &Refusal, attempts: &[Attempted], dialect: Format, 
     let error = &refusal.error;
     let codec = dialect.codec();
     let body = match dialect {
-        Format::OpenaiChat => Envelope::new(error.kind, &error.public, None, Some(request_id)).attempts(attempts).to_bytes(),
+        Format::OpenaiChat | Format::OpenaiResponses => {
+            Envelope::new(error.kind, &error.public, None, Some(request_id)).attempts(attempts).to_bytes()
+        }
         Format::Anthropic => codec.encode_error(&Failure::new(error.kind, error.public.clone()), request_id),
     };
     let status = refusal.status.unwrap_or_else(|| codec.error_status(error.kind));

@@ -70,7 +70,7 @@ pub fn request_headers(
         Travel::Same(format) => {
             copy(client, &CONTENT, &mut headers);
             match format {
-                Format::OpenaiChat => copy(client, &[OPENAI_BETA], &mut headers),
+                Format::OpenaiChat | Format::OpenaiResponses => copy(client, &[OPENAI_BETA], &mut headers),
                 Format::Anthropic => copy(client, &[ANTHROPIC_BETA, ANTHROPIC_VERSION], &mut headers),
             }
         }

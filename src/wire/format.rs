@@ -1,25 +1,28 @@
 //! The formats, and the one place where a format's codec is looked up.
 
 use super::codec::Codec;
-use super::{anthropic, openai_chat};
+use super::{anthropic, openai_chat, openai_responses};
 
 /// A wire format. Adding one makes the compiler list the places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Format {
     /// OpenAI's chat completions, and all that speak like it.
     OpenaiChat,
+    /// OpenAI's Responses API.
+    OpenaiResponses,
     /// Anthropic's messages.
     Anthropic,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 2] = [Self::OpenaiChat, Self::Anthropic];
+    pub const ALL: [Self; 3] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic];
 
     /// Returns the format's stable name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::OpenaiChat => "openai_chat",
+            Self::OpenaiResponses => "openai_responses",
             Self::Anthropic => "anthropic",
         }
     }
@@ -28,6 +31,7 @@ impl Format {
     pub fn codec(self) -> &'static dyn Codec {
         match self {
             Self::OpenaiChat => &openai_chat::OpenaiChat,
+            Self::OpenaiResponses => &openai_responses::OpenaiResponses,
             Self::Anthropic => &anthropic::Anthropic,
         }
     }

@@ -36,6 +36,7 @@ pub mod ir;
 pub mod json;
 pub mod multipart;
 pub mod openai_chat;
+pub mod openai_responses;
 pub mod quirks;
 pub mod scan;
 pub mod tap;

@@ -1,6 +1,6 @@
 //! What a translation could not carry, told in the client's own spelling.
 
-use crate::wire::json::{self, Document, Extras, Fields, Given, Place};
+use crate::wire::json::{self, Document, Extra, Fields, Given, Place};
 
 /// Most losses that are told one by one. Those beyond are told as one loss of the whole body, with the worst that happened to them.
 const MAX_TOLD: usize = 1_000;
@@ -71,7 +71,7 @@ impl Losses {
     }
 
     /// Notes members that only a target of the same format could have. A `null` says nothing, so it is no loss.
-    pub fn extras(&mut self, extras: &Extras<'_>) {
+    pub fn extras(&mut self, extras: &[Extra<'_>]) {
         for extra in extras.iter().filter(|extra| extra.value.as_str() != "null") {
             self.add(extra.at, Reason::Unknown);
         }

@@ -4,7 +4,7 @@ mod answer;
 mod chunks;
 mod codec;
 mod error;
-mod models;
+pub(super) mod models;
 mod request;
 mod response;
 mod stream;

@@ -2,7 +2,7 @@
 
 /// Whether a model reasons.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Reasons {
+pub(in crate::wire) enum Reasons {
     /// Never; it refuses an effort.
     Never,
     /// Always; it refuses sampling.
@@ -16,7 +16,7 @@ pub(super) enum Reasons {
 }
 
 /// Returns whether the model reasons. A prefix up to a slash (`openai/`) does not count.
-pub(super) fn reasons(model: &str) -> Reasons {
+pub(in crate::wire) fn reasons(model: &str) -> Reasons {
     let name = model.rsplit('/').next().unwrap_or(model);
     let starts = |prefixes: &[&str]| prefixes.iter().any(|prefix| name.starts_with(prefix));
     if starts(&["gpt-3.5", "gpt-4", "chatgpt-4", "gpt-5-chat"]) {
@@ -43,13 +43,13 @@ pub(super) fn reasons(model: &str) -> Reasons {
 }
 
 /// Returns whether the model knows the effort `minimal`: only the first of the gpt-5 line do.
-pub(super) fn knows_minimal(model: &str) -> bool {
+pub(in crate::wire) fn knows_minimal(model: &str) -> bool {
     let name = model.rsplit('/').next().unwrap_or(model);
     name.starts_with("gpt-5") && !name.starts_with("gpt-5.") && !name.starts_with("gpt-5-pro")
 }
 
 /// Returns whether the model knows the effort `xhigh`.
-pub(super) fn knows_xhigh(model: &str) -> bool {
+pub(in crate::wire) fn knows_xhigh(model: &str) -> bool {
     let name = model.rsplit('/').next().unwrap_or(model);
     let newer = ["gpt-5.2", "gpt-5.3", "gpt-5.4", "gpt-5.5", "gpt-5.6", "gpt-5.1-codex-max"];
     newer.iter().any(|prefix| name.starts_with(prefix))

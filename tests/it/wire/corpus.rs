@@ -58,7 +58,7 @@ pub(super) fn fullest_request(format: Format) -> String {
 /// A model of the format's own maker.
 pub(super) fn target(format: Format) -> Target<'static> {
     let model = match format {
-        Format::OpenaiChat => "gpt-4.1",
+        Format::OpenaiChat | Format::OpenaiResponses => "gpt-4.1",
         Format::Anthropic => "claude-sonnet-4-5",
     };
     Target { model, max_output_tokens: None, quirks: &Quirks::OPENAI }

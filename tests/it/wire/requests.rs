@@ -77,10 +77,35 @@ fn all_leaves(value: &Value) -> Vec<Value> {
 
 /// Says what is so anyway, or what is said twice, so that leaving it out loses nothing.
 fn is_neutral(path: &str, leaf: &Value) -> bool {
-    let neutral = [("n", json!(1)), (".is_error", json!(false)), (".json_schema.strict", json!(true)), ("reasoning_effort", json!("none"))];
+    let neutral = [
+        ("n", json!(1)),
+        (".is_error", json!(false)),
+        (".json_schema.strict", json!(true)),
+        ("text.format.strict", json!(true)),
+        ("reasoning_effort", json!("none")),
+        ("store", json!(false)),
+    ];
     // Servers that tell thoughts in two spellings tell the same in both.
     neutral.iter().any(|(end, value)| if end.len() > 1 { path.ends_with(end) && leaf == value } else { path == *end && leaf == value })
         || path.ends_with("].reasoning")
+        || is_bookkeeping(path, leaf)
+}
+
+/// Takes the tags off a signature: whether it is redacted, and who made it.
+fn untagged(data: &str) -> &str {
+    let mut inner = data;
+    while let Some((_, rest)) = inner.strip_prefix("bifrost.").and_then(|rest| rest.split_once('.')) {
+        inner = rest;
+    }
+    inner.strip_prefix("redacted.").unwrap_or(inner)
+}
+
+/// Says what items of a conversation are known by at their provider, or asks in its words for what other formats have a member for, or do
+/// anyway.
+fn is_bookkeeping(path: &str, leaf: &Value) -> bool {
+    let of_item = path.strip_prefix("input[").and_then(|rest| rest.split_once("]."));
+    let is_wish = leaf == "reasoning.encrypted_content" || leaf == "message.output_text.logprobs";
+    of_item.is_some_and(|(_, name)| matches!(name, "id" | "status")) || (path.starts_with("include[") && is_wish)
 }
 
 /// Names every leaf of the request that is neither in the output nor told as a loss.
@@ -97,9 +122,11 @@ fn forgotten(body: &Value, encoded: &Encoded) -> Vec<String> {
         Value::String(text) => {
             // Another format spells the maker of a signature, and the type of data, in fields of their own.
             let data = text.split_once(";base64,").map_or(text.as_str(), |(_, data)| data);
-            let data = data.strip_prefix("bifrost.google-gemini-v1.").unwrap_or(data);
+            let data = untagged(data);
             let inner = serde_json::from_str::<Value>(text).ok().filter(Value::is_object);
-            out.iter().any(|there| there.as_str().is_some_and(|there| there.contains(data)))
+            // Some providers take only some characters in ids.
+            let plain = data.replace(':', "_");
+            out.iter().any(|there| there.as_str().is_some_and(|there| there.contains(data) || there == plain))
                 || inner.is_some_and(|inner| all_leaves(&inner).iter().all(|leaf| out.contains(leaf)))
         }
         Value::Array(_) | Value::Object(_) => unreachable!("a leaf"),
@@ -117,6 +144,7 @@ fn fullest(format: Format) -> Value {
 fn targets(format: Format) -> Vec<Target<'static>> {
     let models: &[&str] = match format {
         Format::OpenaiChat => &["gpt-4.1", "gpt-5", "gpt-5.1", "gpt-5.6", "mistral-large"],
+        Format::OpenaiResponses => &["gpt-4.1", "gpt-5", "gpt-5.1", "gpt-5.6", "grok-4.3"],
         Format::Anthropic => {
             &["claude-3-haiku", "claude-sonnet-4", "claude-sonnet-4-5", "claude-sonnet-4-6", "claude-opus-4-8", "claude-fable-5"]
         }
@@ -191,7 +219,7 @@ fn every_recorded_request_translates_and_forgets_nothing() {
 
 /// Takes a member or an element away, anywhere; the choice is a number.
 fn prune(value: &mut Value, choice: &mut u32) {
-    let keeps = ["model", "messages", "type", "role", "function", "url", "text", "source", "name", "content", "data"];
+    let keeps = ["model", "messages", "type", "role", "function", "url", "text", "source", "name", "content", "data", "input", "call_id"];
     match value {
         Value::Object(members) => {
             members.retain(|key, _| {

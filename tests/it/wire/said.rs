@@ -145,10 +145,10 @@ pub(super) fn of_response(response: &Response<'_>) -> Said {
     said
 }
 
-/// Brings what was said to what `into` can say, and nothing finer: the coarser reasons, the counts that it has, and for Anthropic one answer and
-/// refusals as text.
+/// Brings what was said to what `into` can say, and nothing finer: the coarser reasons, the counts that it has, one answer where it has no
+/// more, and for Anthropic refusals as text.
 pub(super) fn as_heard_in(mut said: Said, into: Format) -> Said {
-    if into == Format::Anthropic {
+    if matches!(into, Format::Anthropic | Format::OpenaiResponses) {
         said.choices.retain(|number, _| *number == 0);
     }
     for choice in said.choices.values_mut() {

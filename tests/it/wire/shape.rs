@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use bifrostctl::wire::Format;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Panics where a stream is not what official clients of the format read.
 pub(super) fn check(format: Format, stream: &[u8]) {
@@ -11,6 +11,7 @@ pub(super) fn check(format: Format, stream: &[u8]) {
     assert!(text.ends_with("\n\n"), "the last frame is whole");
     match format {
         Format::OpenaiChat => openai_chat(text),
+        Format::OpenaiResponses => openai_responses(text),
         Format::Anthropic => anthropic(text),
     }
 }
@@ -63,7 +64,7 @@ fn openai_chat(text: &str) {
                 if index == *known {
                     *known += 1;
                     assert!(!call["id"].as_str().unwrap().is_empty() && call["type"].is_string(), "{data}");
-                    assert!(!call["function"]["name"].as_str().unwrap().is_empty(), "{data}");
+                    assert!(!call[call["type"].as_str().unwrap()]["name"].as_str().unwrap().is_empty(), "{data}");
                 } else {
                     assert!(index < *known, "calls are numbered without gaps: {data}");
                     assert!(call["id"].is_null(), "a call is introduced once: {data}");
@@ -110,4 +111,119 @@ fn anthropic(text: &str) {
     }
     assert_eq!(order, ["message_start", "message_delta", "message_stop"]);
     assert!(text.find("event: message_start") < text.find("event: content_block_start") || blocks == 0);
+}
+
+/// What official clients gather: each item by its place, with its pieces, and whether it has ended.
+#[derive(Default)]
+struct Gathered {
+    items: Vec<Value>,
+    ended: Vec<bool>,
+    open_pieces: BTreeSet<(u64, u64)>,
+}
+
+impl Gathered {
+    fn open_item(&mut self, event: &Value) -> &mut Value {
+        let index = usize::try_from(event["output_index"].as_u64().unwrap()).unwrap();
+        assert!(!self.ended[index], "something behind the end of an item: {event}");
+        let item = &mut self.items[index];
+        if !event["item_id"].is_null() {
+            assert_eq!(event["item_id"], item["id"], "{event}");
+        }
+        item
+    }
+
+    fn added(&mut self, event: &Value) {
+        assert_eq!(event["output_index"], json!(self.items.len()), "items are numbered in their order: {event}");
+        assert!(event["item"]["id"].is_string() && event["item"]["type"].is_string(), "{event}");
+        self.items.push(event["item"].clone());
+        self.ended.push(false);
+    }
+
+    fn grow(&mut self, event: &Value, kind: &str, member: &str) {
+        let item = self.open_item(event);
+        assert_eq!(item["type"], kind, "{event}");
+        let grown = format!("{}{}", item[member].as_str().unwrap(), event["delta"].as_str().unwrap());
+        item[member] = json!(grown);
+    }
+
+    fn grow_piece(&mut self, event: &Value, list: &str, number: &str, member: &str) {
+        let at = usize::try_from(event[number].as_u64().unwrap()).unwrap();
+        let piece = &mut self.open_item(event)[list][at];
+        let grown = format!("{}{}", piece[member].as_str().unwrap_or_else(|| panic!("{event}")), event["delta"].as_str().unwrap());
+        piece[member] = json!(grown);
+        if list == "content" {
+            assert!(self.open_pieces.contains(&(event["output_index"].as_u64().unwrap(), at as u64)), "{event}");
+        }
+    }
+
+    fn piece_added(&mut self, event: &Value, list: &str, number: &str) {
+        let pieces = self.open_item(event)[list].as_array_mut().unwrap();
+        assert_eq!(event[number], json!(pieces.len()), "{event}");
+        pieces.push(event["part"].clone());
+        if list == "content" {
+            assert!(self.open_pieces.insert((event["output_index"].as_u64().unwrap(), event[number].as_u64().unwrap())));
+        }
+    }
+
+    /// A piece or an item that is whole is what was gathered, but for what only its end tells.
+    fn done(&mut self, event: &Value) {
+        let item = self.open_item(event);
+        let whole = &event["item"];
+        for member in ["id", "type", "call_id", "name", "arguments", "input", "summary"] {
+            // Items that only this format has grow in events of their own.
+            if matches!(item["type"].as_str().unwrap(), "message" | "function_call" | "custom_tool_call" | "reasoning") {
+                assert_eq!(item[member], whole[member], "{member}: {event}");
+            }
+        }
+        let texts = |item: &Value| -> Vec<String> {
+            let content = item["content"].as_array();
+            content.into_iter().flatten().map(|piece| format!("{}{}", piece["text"], piece["refusal"])).collect()
+        };
+        assert_eq!(texts(item), texts(whole), "{event}");
+        *item = whole.clone();
+        let index = event["output_index"].as_u64().unwrap();
+        assert!(self.open_pieces.iter().all(|(item, _)| *item != index), "an item ends with an open piece: {event}");
+        self.ended[usize::try_from(index).unwrap()] = true;
+    }
+}
+
+fn openai_responses(text: &str) {
+    let mut gathered = Gathered::default();
+    let mut order = Vec::new();
+    let mut heads = BTreeSet::new();
+    for (sequence, (name, data)) in frames(text).into_iter().enumerate() {
+        let event: Value = serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}"));
+        assert_eq!(event["type"], name.unwrap());
+        assert_eq!(event["sequence_number"], json!(sequence), "{data}");
+        let response = &event["response"];
+        if response.is_object() {
+            order.push(name.unwrap().to_owned());
+            heads.insert(["id", "model", "created_at", "object"].map(|member| response[member].to_string()));
+            for member in ["error", "incomplete_details", "tools", "tool_choice", "parallel_tool_calls", "metadata", "usage", "status"] {
+                assert!(response.get(member).is_some(), "{member}: {data}");
+            }
+        }
+        match name.unwrap() {
+            "response.output_item.added" => gathered.added(&event),
+            "response.output_item.done" => gathered.done(&event),
+            "response.content_part.added" => gathered.piece_added(&event, "content", "content_index"),
+            "response.reasoning_summary_part.added" => gathered.piece_added(&event, "summary", "summary_index"),
+            "response.output_text.delta" => gathered.grow_piece(&event, "content", "content_index", "text"),
+            "response.refusal.delta" => gathered.grow_piece(&event, "content", "content_index", "refusal"),
+            "response.reasoning_summary_text.delta" => gathered.grow_piece(&event, "summary", "summary_index", "text"),
+            "response.function_call_arguments.delta" => gathered.grow(&event, "function_call", "arguments"),
+            "response.custom_tool_call_input.delta" => gathered.grow(&event, "custom_tool_call", "input"),
+            "response.content_part.done" => {
+                let place = (event["output_index"].as_u64().unwrap(), event["content_index"].as_u64().unwrap());
+                assert!(gathered.open_pieces.remove(&place), "{data}");
+            }
+            "response.completed" | "response.incomplete" => {
+                assert!(gathered.ended.iter().all(|ended| *ended), "an item is open at the end");
+                assert_eq!(response["output"], json!(gathered.items), "the end repeats the items");
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(order[..2], ["response.created", "response.in_progress"]);
+    assert!(order.len() == 3 && heads.len() == 1, "{order:?} {heads:?}");
 }
