@@ -15,7 +15,7 @@ use crate::plan::PromptPosition;
 use crate::table::refusal::bad_body;
 use crate::table::{Alias, Target};
 use crate::wire::codec::{self, Reply, Route};
-use crate::wire::ir::{Loss, Message, Part, Request, Role};
+use crate::wire::ir::{Loss, Message, Part, Reason, Request, Role};
 use crate::wire::json::Place;
 use crate::wire::openai_chat::Usage;
 use crate::wire::{Format, codec::Encoded};
@@ -40,8 +40,10 @@ pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target, f
     let codec = into.codec();
     let codec_target = codec::Target { model: &target.model, max_output_tokens: None, quirks: &target.provider.quirks };
     let Encoded { body, losses, unwrap_tool } = codec.encode_request(request, &codec_target);
-    if alias.is_some_and(|alias| alias.spec.strict_translation) && !losses.is_empty() {
-        return Err(lossy(&losses, target));
+    // What is told in other words is not left out.
+    let left_out: Vec<Loss> = losses.iter().filter(|loss| loss.reason != Reason::Approximated).cloned().collect();
+    if alias.is_some_and(|alias| alias.spec.strict_translation) && !left_out.is_empty() {
+        return Err(lossy(&left_out, target));
     }
     // What the alias says in a member that only this format has.
     let body = match alias {

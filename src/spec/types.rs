@@ -281,8 +281,8 @@ pub struct Model {
     pub fallback_on: Option<Vec<FallbackOn>>,
     /// A system prompt from a template. Added to chats in every format; other endpoints have no place for it and are served without.
     pub prompt: Option<Prompt>,
-    /// Refuses a request, naming the members, where its target speaks another format that cannot express all of it. Default: false, and the
-    /// header `x-bifrost-loss` tells.
+    /// Refuses a request, naming the members, where its target speaks another format that has nothing for them; what has something near it
+    /// there passes. Default: false. The header `x-bifrost-loss` tells either.
     #[serde(default)]
     pub strict_translation: bool,
     /// Body members filled in when the client sent none; for every target of the chain. In the words of OpenAI's chat completions,

@@ -18,6 +18,8 @@ pub(super) struct Asked<'q> {
     key: Option<Arc<Key>>,
     pub(super) model: Option<&'q str>,
     pub(super) endpoint: Endpoint,
+    /// The client's format, where the request can be translated.
+    format: Option<Format>,
     headers: Arc<HeaderMap>,
     body: Option<&'q Value>,
 }
@@ -28,10 +30,16 @@ const CARRIERS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "ap
 impl<'q> Asked<'q> {
     pub(super) fn read(table: &RoutingTable, question: &'q Question) -> Result<Self, Unanswerable> {
         let wanted = question.endpoint.as_deref().unwrap_or("chat");
-        let endpoint = ENDPOINTS.into_iter().find(|endpoint| endpoint.name() == wanted).ok_or_else(|| {
-            let help = crate::spec::suggest::suggest(wanted, "endpoints", ENDPOINTS.into_iter().map(Endpoint::name));
-            Unanswerable(format!("there is no endpoint `{wanted}`; {help}"))
-        })?;
+        let chats = [("chat", Format::OpenaiChat), ("messages", Format::Anthropic)];
+        let format = chats.iter().find(|(name, _)| *name == wanted).map(|(_, format)| *format);
+        let endpoint = match format {
+            Some(_) => Endpoint::Chat,
+            None => ENDPOINTS.into_iter().find(|endpoint| endpoint.name() == wanted).ok_or_else(|| {
+                let known = chats.iter().map(|(name, _)| *name).chain(ENDPOINTS.into_iter().map(Endpoint::name));
+                let help = crate::spec::suggest::suggest(wanted, "endpoints", known);
+                Unanswerable(format!("there is no endpoint `{wanted}`; {help}"))
+            })?,
+        };
         let mut headers = HeaderMap::new();
         for (name, value) in &question.headers {
             match (HeaderName::try_from(name), HeaderValue::from_str(value)) {
@@ -49,7 +57,7 @@ impl<'q> Asked<'q> {
                 "a request of `{wanted}` names a model; only `other` ones, such as files and batches, may name none"
             )));
         }
-        Ok(Self { key, model, endpoint, headers: Arc::new(headers), body: question.body.as_ref() })
+        Ok(Self { key, model, endpoint, format, headers: Arc::new(headers), body: question.body.as_ref() })
     }
 
     /// Returns the key, where the gateway looks at keys at all.
@@ -68,6 +76,11 @@ impl<'q> Asked<'q> {
     /// Returns the provider that the request names in place of a model.
     pub(super) fn provider(&self) -> Option<&str> {
         self.headers.get("x-bifrost-provider").and_then(|value| value.to_str().ok())
+    }
+
+    /// Returns the client's format, where the request can be translated.
+    pub(super) const fn format(&self) -> Option<Format> {
+        self.format
     }
 
     /// Returns the only format that serves what is asked, where it cannot be translated.

@@ -61,6 +61,11 @@ fn targets(page: &mut Page, told: &Explanation) {
         for credential in &candidate.left_out {
             page.line("", &format!("  not with {}", kept_out(credential)));
         }
+        if !candidate.losses.is_empty() {
+            let losses: Vec<String> = candidate.losses.iter().map(|loss| format!("{} ({})", loss.path, loss.reason)).collect();
+            let verb = if candidate.is_refused { "  not tried, because the alias is strict and it would lose" } else { "  loses" };
+            page.line("", &format!("{verb} {}", losses.join(", ")));
+        }
         for header in candidate.headers.iter().filter(|header| header.failure.is_some()) {
             let failure = header.failure.as_deref().unwrap_or_default();
             page.line("", &format!("  its header {} fails, and with it the request: {failure}", header.name));

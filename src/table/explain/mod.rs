@@ -6,6 +6,7 @@
 
 mod ask;
 mod human;
+mod losses;
 mod share;
 mod told;
 
@@ -28,7 +29,7 @@ use ask::Asked;
 
 pub use human::human;
 pub use told::{
-    CandidateTold, CredentialTold, DenialTold, ExcludedTold, Explanation, FailedRule, HeaderTold, Outcome, PromptTold, RuleTold,
+    CandidateTold, CredentialTold, DenialTold, ExcludedTold, Explanation, FailedRule, HeaderTold, LossTold, Outcome, PromptTold, RuleTold,
 };
 
 /// What is asked, as `POST /v1/explain` takes it.
@@ -48,7 +49,7 @@ pub struct Question {
     /// Body of the request, for facts such as the size of the prompt. Its `model` is not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
-    /// `chat` (the default), `completions`, `embeddings` or `other`.
+    /// `chat` (the default), `messages`, `completions`, `embeddings` or `other`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
 }
@@ -102,7 +103,7 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
     let key = key.map(|key| &**key);
     let Some(model) = asked.model else {
         let decision = by_provider(table, asked, key, (verdict.rule, at.now_ms), told)?;
-        told.candidates = candidates(&decision, None, &facts, at.now_ms);
+        told.candidates = candidates(&decision, None, (&facts, asked, &bytes), at.now_ms);
         // Not by weight: what one account keeps, another does not know.
         for (place, credential) in told.candidates.iter_mut().flat_map(|candidate| candidate.credentials.iter_mut().enumerate()) {
             credential.share_percent = (place == 0).then_some(100);
@@ -138,7 +139,7 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
         told.overrides = alias.overrides.iter().map(|(name, _)| name.clone()).collect();
         told.prompt = prompt(alias, asked, object.is_some_and(|object| ask::has_messages(&object)), &facts)?;
     }
-    told.candidates = candidates(&decision, verdict.rule, &facts, at.now_ms);
+    told.candidates = candidates(&decision, verdict.rule, (&facts, asked, &bytes), at.now_ms);
     Ok(())
 }
 
@@ -187,7 +188,13 @@ fn prompt(alias: &Alias, asked: &Asked<'_>, has_messages: bool, facts: &Fact) ->
     }
 }
 
-fn candidates(decision: &Decision, rule: Option<&Rule>, facts: &Fact, now_ms: u64) -> Vec<CandidateTold> {
+fn candidates(
+    decision: &Decision,
+    rule: Option<&Rule>,
+    (facts, asked, body): (&Fact, &Asked<'_>, &[u8]),
+    now_ms: u64,
+) -> Vec<CandidateTold> {
+    let is_strict = decision.alias.as_ref().is_some_and(|alias| alias.spec.strict_translation);
     let stages: &[Stage] = match (&decision.alias, rule.map(|rule| &rule.action)) {
         (Some(alias), _) => &alias.stages,
         (None, Some(RuleAction::Targets(stages))) => stages,
@@ -201,6 +208,7 @@ fn candidates(decision: &Decision, rule: Option<&Rule>, facts: &Fact, now_ms: u6
             failure: line.value(|| facts.clone()).err().map(|error| error.to_string()),
         };
         let place = share::place(stages, candidate, &decision.candidates);
+        let losses = losses::losses(asked, body, &candidate.target);
         CandidateTold {
             target: candidate.target.id(),
             stage: place.stage,
@@ -214,6 +222,8 @@ fn candidates(decision: &Decision, rule: Option<&Rule>, facts: &Fact, now_ms: u6
             credentials: share::credentials(candidate),
             left_out: share::left_out(&candidate.target, &candidate.credentials, now_ms),
             headers: provider.headers.iter().map(header).collect(),
+            is_refused: is_strict && losses.iter().any(losses::is_refused),
+            losses,
         }
     })
     .collect()

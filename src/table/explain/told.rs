@@ -112,6 +112,21 @@ pub struct CandidateTold {
     /// Headers that the provider's requests carry.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<HeaderTold>,
+    /// What the target cannot be told as the client wrote it, because it speaks another format.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub losses: Vec<LossTold>,
+    /// The alias is strict, and the losses keep the target from being tried.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_refused: bool,
+}
+
+/// A field that a translation cannot carry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LossTold {
+    /// Its path in the request.
+    pub path: String,
+    /// `approximated`, `unsupported` or `unknown`.
+    pub reason: String,
 }
 
 /// A credential: with its share where it is tried, with a reason where it is not.

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use bifrostctl::table::explain::{Moment, Question, explain};
 use bytes::Bytes;
 use http::StatusCode;
 use serde_json::{Value, json};
@@ -287,4 +288,21 @@ async fn endpoints_that_cannot_be_translated_go_only_where_they_exist() {
     assert!(upstream.asked()[0].0.starts_with("post /v1/messages/count_tokens "));
     let seen = rig.call("POST", "/v1/messages/count_tokens", auth, Bytes::from_static(br#"{"model":"two/m","messages":[]}"#)).await;
     assert_eq!((seen.status, seen.json()["error"]["type"].as_str()), (StatusCode::BAD_REQUEST, Some("invalid_request_error")));
+}
+
+#[tokio::test]
+async fn explain_tells_the_losses_that_the_request_would_have() {
+    let upstream = Upstream::start(vec![answer(200, JSON, MESSAGE)]).await;
+    let rig = rig(&upstream.url, |plan| plan["models"]["fast"]["strict_translation"] = json!(true)).await;
+    let ask = chat(&json!({"seed": 7}));
+    let question = Question { key: Some("web".to_owned()), model: Some("fast".to_owned()), body: Some(ask.clone()), ..Question::default() };
+    let at = Moment { unix_ms: rig.gateway.clock.unix_ms(), now_ms: rig.gateway.clock.monotonic_ms(), roll: 1 };
+    let told = explain(&rig.gateway.live.load(), &question, at).unwrap();
+    let told: Vec<_> = told.candidates.iter().map(|it| (it.target.as_str(), it.is_refused, it.losses.len())).collect();
+    assert_eq!(told, [("one/m", true, 1), ("two/m", false, 0)]);
+    assert_eq!(rig.chat(ask.to_string()).await.headers["x-bifrost-target"], "two/m");
+    assert!(upstream.asked().is_empty());
+    let question = Question { endpoint: Some("messages".to_owned()), ..question };
+    let told = explain(&rig.gateway.live.load(), &question, at).unwrap();
+    assert!(told.candidates[0].losses.is_empty(), "one speaks the client's format");
 }

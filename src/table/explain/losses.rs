@@ -1,0 +1,23 @@
+//! What a translation of the request would lose at each candidate: the same codecs as on the data path, and nothing sent.
+
+use super::ask::Asked;
+use super::told::LossTold;
+use crate::table::Target;
+use crate::wire::codec::{self, Route};
+use crate::wire::ir::Reason;
+
+/// Returns what a target cannot be told as the client wrote it; nothing where it speaks the client's format, or there is no body to read.
+pub(super) fn losses(asked: &Asked<'_>, body: &[u8], target: &Target) -> Vec<LossTold> {
+    let provider = &target.provider;
+    let Some(format) = asked.format().filter(|format| asked.has_body() && *format != provider.format) else { return Vec::new() };
+    // What cannot be read is refused with its own words before it comes here.
+    let Ok(request) = format.codec().decode_request(body, &Route::default()) else { return Vec::new() };
+    let into = codec::Target { model: &target.model, max_output_tokens: None, quirks: &provider.quirks };
+    let encoded = provider.format.codec().encode_request(&request, &into);
+    encoded.losses.into_iter().map(|loss| LossTold { path: loss.path, reason: loss.reason.as_str().to_owned() }).collect()
+}
+
+/// Returns whether a strict alias refuses a loss: something is left out, not only told in other words.
+pub(super) fn is_refused(loss: &LossTold) -> bool {
+    loss.reason != Reason::Approximated.as_str()
+}
