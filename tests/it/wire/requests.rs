@@ -287,7 +287,8 @@ proptest! {
             if let Ok(request) = format.codec().decode_request(&body, &Route::default()) {
                 for into in Format::ALL {
                     let encoded = into.codec().encode_request(&request, &target(into));
-                    prop_assert!(serde_json::from_slice::<Value>(&encoded.body).is_ok());
+                    // Not a value: `1E99999` is JSON, and passes as it was written, but no double.
+                    prop_assert!(serde_json::from_slice::<serde::de::IgnoredAny>(&encoded.body).is_ok());
                 }
             }
         }
