@@ -42,7 +42,7 @@ pub(crate) struct Args {
     /// A file with the request's JSON; `-` reads standard input.
     #[arg(long, value_name = "PATH")]
     body: Option<PathBuf>,
-    /// What is called: chat, messages (Anthropic's), completions, embeddings, files, batches, uploads, other. Files and the like name no model and go to the
+    /// What is called: chat, responses, messages (Anthropic's), completions, embeddings, files, batches, uploads, other. Files and the like name no model and go to the
     /// provider of the header `x-bifrost-provider`, or to the only one that the key covers.
     #[arg(long, value_enum, default_value_t = Called::Chat, value_name = "ENDPOINT", hide_possible_values = true)]
     call: Called,
@@ -83,6 +83,7 @@ impl FromStr for Header {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Called {
     Chat,
+    Responses,
     Messages,
     Completions,
     Embeddings,
@@ -95,6 +96,7 @@ impl Called {
     const fn name(self) -> &'static str {
         match self {
             Self::Chat => "chat",
+            Self::Responses => "responses",
             Self::Messages => "messages",
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",

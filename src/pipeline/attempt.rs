@@ -60,11 +60,13 @@ impl Call<'_> {
         (self.roll >> 11) as f64 / (1_u64 << 53) as f64
     }
 
-    /// Returns the client's format, where a request for this target goes through the middle form: to another format, or to the same with
+    /// Returns the client's format and the target's, where a request goes through the middle form: to another format, or to the same with
     /// something of the alias's that is not in that format's words.
-    fn translated_from(&self, target: &Target) -> Option<Format> {
+    fn translation(&self, target: &Target) -> Option<(Format, Format)> {
         let sets = self.system.is_some() || self.alias.is_some_and(|alias| !alias.defaults.is_empty() || !alias.overrides.is_empty());
-        self.format.filter(|format| *format != target.provider.format || (sets && *format != Format::OpenaiChat))
+        let from = self.format?;
+        let into = target.provider.format_for(from);
+        (from != into || (sets && from != Format::OpenaiChat)).then_some((from, into))
     }
 }
 
@@ -118,8 +120,8 @@ pub(super) async fn once(
 ) -> Result<Answer, Box<Failure>> {
     let began = Instant::now();
     let provider = &target.provider;
-    let prepared = match call.translated_from(target) {
-        Some(from) => translate::prepare(call, alias, target, from)?,
+    let prepared = match call.translation(target) {
+        Some(formats) => translate::prepare(call, alias, target, formats)?,
         None => outbound::prepare(call, alias, target),
     };
     let path = provider
@@ -210,7 +212,7 @@ async fn refused(upstream: Upstream, lane: Lane, call: &Call<'_>) -> Failure {
     let header = |name: &str| upstream.headers.get(name).and_then(|value| value.to_str().ok());
     let retry_after_ms = retry_after_ms(header, &body, call.clock.unix_ms());
     let (kind, answer) = match lane {
-        Lane::Relay { format: Format::OpenaiChat, .. } => {
+        Lane::Relay { format: Format::OpenaiChat | Format::OpenaiResponses, .. } => {
             let kind = classify(status.as_u16(), &body);
             (kind, (status, response_headers(status, &upstream.headers), body))
         }

@@ -53,7 +53,7 @@ impl Route<'_> {
 
 /// Endpoints whose answers are judged, not only passed on.
 pub(super) const fn is_judged(endpoint: Endpoint) -> bool {
-    matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::Completions | Endpoint::Embeddings)
+    matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages | Endpoint::Completions | Endpoint::Embeddings)
 }
 
 /// The drop-in prefixes, with the format of the API behind them: an SDK changes its base URL and nothing else.
@@ -63,7 +63,9 @@ const PREFIXES: [(&str, Format); 2] = [("/openai", Format::OpenaiChat), ("/anthr
 pub(super) fn dialect(path: &str) -> Format {
     let prefix = PREFIXES.iter().find(|(prefix, _)| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')));
     match prefix {
+        Some((prefix, Format::OpenaiChat)) if path.strip_prefix(prefix) == Some("/v1/responses") => Format::OpenaiResponses,
         Some((_, format)) => *format,
+        None if path == "/v1/responses" => Format::OpenaiResponses,
         None if path == "/v1/messages" || path.starts_with("/v1/messages/") => Format::Anthropic,
         None => Format::OpenaiChat,
     }
@@ -96,7 +98,7 @@ pub(super) fn route(path: &str) -> Option<Route<'_>> {
         "/models" => (Endpoint::Models, Takes::Models),
         _ if below.starts_with("/models/") => (Endpoint::Models, Takes::Models),
         // What follows is OpenAI's alone.
-        _ if dialect != Format::OpenaiChat => return None,
+        _ if dialect == Format::Anthropic => return None,
         "/chat/completions" => (Endpoint::ChatCompletions, Takes::Post),
         "/completions" => (Endpoint::Completions, Takes::Post),
         "/embeddings" => (Endpoint::Embeddings, Takes::Post),
@@ -105,7 +107,7 @@ pub(super) fn route(path: &str) -> Option<Route<'_>> {
         _ if is_resource(below) => (Endpoint::Relay, Takes::Resource),
         _ => return None,
     };
-    let translates = matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Messages);
+    let translates = matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages);
     Some(Route { endpoint, below, translates, takes })
 }
 
@@ -135,7 +137,7 @@ pub(super) struct Asked {
 /// [`Kind::BadRequest`] naming the member.
 pub(super) fn asked(endpoint: Endpoint, payload: &Payload<'_>) -> Result<Asked, GatewayError> {
     let bad = |message: &str| Err(GatewayError::new(Kind::BadRequest, message));
-    let needs_model = is_judged(endpoint) || endpoint == Endpoint::Responses;
+    let needs_model = is_judged(endpoint);
     let (model, stream) = match payload {
         Payload::Json { object, .. } => {
             let stream = match object.get("stream") {

@@ -64,10 +64,13 @@ pub(super) fn system_message(
     facts: &LazyFacts<'_>,
 ) -> Result<Option<SystemMessage>, GatewayError> {
     let Some((alias, prompt)) = alias.and_then(|alias| Some((alias, alias.prompt.as_ref()?))) else { return Ok(None) };
-    if !matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Messages) {
-        return Ok(None);
-    }
-    if !payload.object().and_then(|object| object.get("messages")).is_some_and(|raw| raw.starts_with(b"[")) {
+    let holder = match endpoint {
+        Endpoint::ChatCompletions | Endpoint::Messages => "messages",
+        Endpoint::Responses => "input",
+        Endpoint::Completions | Endpoint::Embeddings | Endpoint::Models | Endpoint::Relay | Endpoint::Unknown => return Ok(None),
+    };
+    let is_text = endpoint == Endpoint::Responses && payload.object().is_some_and(|object| object.string(holder).is_some());
+    if !is_text && !payload.object().and_then(|object| object.get(holder)).is_some_and(|raw| raw.starts_with(b"[")) {
         return Err(no_messages());
     }
     match prompt.message(|| facts.get()) {
@@ -87,7 +90,7 @@ impl SystemMessage {
 
 /// Prepares a request for a target that speaks the client's format. JSON is copied once, a form not at all.
 pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target) -> Prepared {
-    let format = target.provider.format;
+    let format = call.format.map_or(target.provider.format, |format| target.provider.format_for(format));
     let prepared = |body: Pieces, hide_usage: bool| Prepared {
         body,
         path: call.path.0.to_owned(),

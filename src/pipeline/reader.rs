@@ -93,8 +93,8 @@ impl Reader {
         match self {
             Self::Watch(watch) => watch.next(),
             Self::Tap { tap, .. } => Some(match tap.next_event()? {
-                tap::Heard::Event(bytes) => Heard::Pass { bytes, has_content: tap.progress().has_content },
-                tap::Heard::End(bytes) => Heard::Done(bytes),
+                // What follows the end (OpenRouter's `[DONE]`) passes as well: the body's own end is the stream's.
+                tap::Heard::Event(bytes) | tap::Heard::End(bytes) => Heard::Pass { bytes, has_content: tap.progress().has_content },
                 tap::Heard::Failure(failure, bytes) => Heard::Failed(failure, bytes),
             }),
             Self::Translate(translate) => translate.heard.pop_front(),
@@ -111,7 +111,7 @@ impl Reader {
             }
             Self::Tap { tap, .. } => {
                 tap.end();
-                tap.is_finished().then(Bytes::new)
+                (tap.has_ended() || tap.is_finished()).then(Bytes::new)
             }
             Self::Translate(translate) => {
                 let mut out = Vec::new();
@@ -120,6 +120,15 @@ impl Reader {
                     Err(_) => None,
                 }
             }
+        }
+    }
+
+    /// Returns whether the stream's own end has passed, so that nothing that happens to the connection matters any more.
+    pub(super) fn has_ended(&self) -> bool {
+        match self {
+            Self::Watch(watch) => watch.watcher.done,
+            Self::Tap { tap, .. } => tap.has_ended(),
+            Self::Translate(translate) => translate.driver.has_ended(),
         }
     }
 

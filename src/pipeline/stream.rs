@@ -175,7 +175,9 @@ impl Stream {
                         self.fail(&error);
                     }
                 }
-                Poll::Ready(Some(Err(error))) if error.kind == Kind::UpstreamTruncated => self.close(Some(&error)),
+                Poll::Ready(Some(Err(error))) if error.kind == Kind::UpstreamTruncated || self.reader.has_ended() => {
+                    self.close(Some(&error))
+                }
                 Poll::Ready(Some(Err(error))) => self.fail(&error),
                 Poll::Ready(None) => self.close(None),
             }

@@ -18,6 +18,7 @@ use crate::wire::codec::{self, Reply, Route};
 use crate::wire::ir::{Loss, Message, Part, Reason, Request, Role};
 use crate::wire::json::Place;
 use crate::wire::openai_chat::Usage;
+use crate::wire::scan;
 use crate::wire::{Format, codec::Encoded};
 
 /// A client's request in the middle form, read when the first target needs it.
@@ -31,12 +32,16 @@ const LOSSES_SHOWN: usize = 20;
 /// # Errors
 /// [`Kind::BadRequest`] where the body cannot be read; [`Kind::LossyTranslation`] where the alias is strict and the target cannot express all
 /// of it.
-pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target, from: Format) -> Result<Prepared, GatewayError> {
+pub(super) fn prepare(
+    call: &Call<'_>,
+    alias: Option<&Alias>,
+    target: &Target,
+    (from, into): (Format, Format),
+) -> Result<Prepared, GatewayError> {
     let request = match call.middle.get_or_init(|| read(call, from)) {
         Ok(request) => request,
         Err(error) => return Err(error.clone()),
     };
-    let into = target.provider.format;
     let codec = into.codec();
     let codec_target = codec::Target { model: &target.model, max_output_tokens: None, quirks: &target.provider.quirks };
     let Encoded { body, losses, unwrap_tool } = codec.encode_request(request, &codec_target);
@@ -152,7 +157,12 @@ pub(super) fn whole(
 /// # Errors
 /// What its format makes of the body.
 pub(super) fn usage(body: &[u8], format: Format) -> Result<Option<Usage>, GatewayError> {
-    format.codec().decode_response(body).map(|response| response.usage.map(Usage::from)).map_err(|failure| unreadable(&failure))
+    match format.codec().decode_response(body) {
+        Ok(response) => Ok(response.usage.map(Usage::from)),
+        // An answer that our reader does not know (it is still running, or of tomorrow) is its client's to read, as long as it is JSON.
+        Err(failure) if failure.kind == Kind::UpstreamMalformed && scan::member(body, "").is_ok() => Ok(None),
+        Err(failure) => Err(unreadable(&failure)),
+    }
 }
 
 fn unreadable(failure: &codec::Failure) -> GatewayError {

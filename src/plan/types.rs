@@ -157,6 +157,9 @@ pub struct Quirks {
     pub stream_options: bool,
     /// Whether streams end with `[DONE]`.
     pub done_marker: bool,
+    /// Whether there is `/responses`.
+    #[serde(default)]
+    pub responses: bool,
     /// Whether messages may have the role `developer`.
     #[serde(default)]
     pub developer_role: bool,

@@ -13,6 +13,8 @@ pub struct Quirks {
     pub stream_options: Option<bool>,
     /// Whether streams end with `data: [DONE]`. Default: true.
     pub done_marker: Option<bool>,
+    /// Whether the server has `/responses` beside `/chat/completions`; otherwise such requests are translated. Default: false.
+    pub responses: Option<bool>,
     /// Whether messages may have the role `developer`; others send it as `system`. For translated requests. Default: false.
     pub developer_role: Option<bool>,
     /// The member of a message that carries thoughts back to the server. For translated requests. Default: none.

@@ -191,6 +191,14 @@ pub const ENDPOINTS: [&str; 8] =
     ["/chat/completions", "/completions", "/embeddings", "/responses", "/moderations", "/rerank", "/audio/speech", "/images/generations"];
 
 impl Provider {
+    /// Returns the format in which a request of this format is sent: its own, where the provider speaks that, too.
+    pub fn format_for(&self, client: Format) -> Format {
+        match client {
+            Format::OpenaiResponses if self.format == Format::OpenaiChat && self.spec.quirks.responses => client,
+            Format::OpenaiResponses | Format::OpenaiChat | Format::Anthropic => self.format,
+        }
+    }
+
     /// Returns the path of an endpoint at the client's origin, with its query.
     ///
     /// # Errors

@@ -52,6 +52,11 @@ impl Tap {
         self.seen.finished > 0
     }
 
+    /// Returns whether the stream's own end has come.
+    pub const fn has_ended(&self) -> bool {
+        self.seen.has_ended
+    }
+
     /// Takes a piece of the stream.
     ///
     /// # Errors
@@ -75,6 +80,10 @@ impl Tap {
     }
 
     fn judge(&mut self, frame: Bytes) -> Heard {
+        // What stands behind the end passes, and is nobody's to judge.
+        if self.seen.has_ended {
+            return Heard::Event(frame);
+        }
         let seen = &mut self.seen;
         let judged = match self.cutter.read(&frame) {
             Ok(read) => self.decoder.frame(&read, &mut |event| seen.take(&event)),

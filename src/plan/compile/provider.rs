@@ -125,6 +125,7 @@ fn quirks(spec: &spec::Quirks, preset: Option<&spec::Quirks>) -> plan::Quirks {
         max_tokens_field: spec.max_tokens_field.or_else(|| preset.and_then(|it| it.max_tokens_field)),
         stream_options: spec.stream_options.or_else(|| preset.and_then(|it| it.stream_options)).unwrap_or(true),
         done_marker: spec.done_marker.or_else(|| preset.and_then(|it| it.done_marker)).unwrap_or(true),
+        responses: spec.responses.or_else(|| preset.and_then(|it| it.responses)).unwrap_or(false),
         developer_role: spec.developer_role.or_else(|| preset.and_then(|it| it.developer_role)).unwrap_or(false),
         reasoning_field: spec.reasoning_field.or_else(|| preset.and_then(|it| it.reasoning_field)).unwrap_or_default(),
         cache_marks: spec.cache_marks.or_else(|| preset.and_then(|it| it.cache_marks)).unwrap_or_default(),

@@ -68,7 +68,7 @@ fn scheme_and_host(url: &str) -> (&str, &str) {
 }
 
 fn quirks(out: &mut Changes<'_>, place: &Place, base: &Quirks, new: &Quirks) {
-    let Quirks { max_tokens_field, stream_options, done_marker, developer_role, reasoning_field, cache_marks, top_k } = base;
+    let Quirks { max_tokens_field, stream_options, done_marker, responses, developer_role, reasoning_field, cache_marks, top_k } = base;
     out.field(place.member("max_tokens_field"), max_tokens_field, &new.max_tokens_field, || {
         Meaning::medium("a server that does not know the name ignores the output limit or refuses the request")
     });
@@ -84,6 +84,13 @@ fn quirks(out: &mut Changes<'_>, place: &Place, base: &Quirks, new: &Quirks) {
             "a stream that ends without `[DONE]` counts as cut"
         } else {
             "a stream need not end with `[DONE]`, so that a cut one is harder to tell"
+        })
+    });
+    out.field(place.member("responses"), responses, &new.responses, || {
+        Meaning::medium(if new.responses {
+            "requests for `/responses` pass as they are, which a server without it refuses"
+        } else {
+            "requests for `/responses` are translated, so that what only the server keeps is lost"
         })
     });
     let translated = || Meaning::medium("translated requests are written another way, which the server may refuse");

@@ -9,11 +9,15 @@ use crate::wire::ir::Reason;
 /// Returns what a target cannot be told as the client wrote it; nothing where it speaks the client's format, or there is no body to read.
 pub(super) fn losses(asked: &Asked<'_>, body: &[u8], target: &Target) -> Vec<LossTold> {
     let provider = &target.provider;
-    let Some(format) = asked.format().filter(|format| asked.has_body() && *format != provider.format) else { return Vec::new() };
+    let Some(format) = asked.format().filter(|_| asked.has_body()) else { return Vec::new() };
+    let target_format = provider.format_for(format);
+    if target_format == format {
+        return Vec::new();
+    }
     // What cannot be read is refused with its own words before it comes here.
     let Ok(request) = format.codec().decode_request(body, &Route::default()) else { return Vec::new() };
     let into = codec::Target { model: &target.model, max_output_tokens: None, quirks: &provider.quirks };
-    let encoded = provider.format.codec().encode_request(&request, &into);
+    let encoded = target_format.codec().encode_request(&request, &into);
     encoded.losses.into_iter().map(|loss| LossTold { path: loss.path, reason: loss.reason.as_str().to_owned() }).collect()
 }
 

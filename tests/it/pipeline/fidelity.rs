@@ -132,6 +132,7 @@ async fn rig(models: &BTreeSet<String>) -> Rig {
         alias["fallbacks"] = json!([]);
         plan["models"] = models.iter().map(|name| (name.clone(), alias.clone())).collect();
         plan["virtual_keys"]["web"]["models"] = json!(["*"]);
+        plan["providers"]["one"]["quirks"]["responses"] = json!(true);
         plan["providers"]["one"]["retries"]["max"] = json!(0);
         plan["providers"]["one"]["credentials"].as_object_mut().unwrap().remove("b");
     })

@@ -306,3 +306,73 @@ async fn explain_tells_the_losses_that_the_request_would_have() {
     let told = explain(&rig.gateway.live.load(), &question, at).unwrap();
     assert!(told.candidates[0].losses.is_empty(), "one speaks the client's format");
 }
+
+const RESPONSES: &str = include_str!("../../fixtures/recorded/openai/responses-music-composer-handoff-hierarchy-3.response.sse");
+
+/// Provider `two` has `/responses` beside its chat completions.
+async fn native(url: &str) -> Rig {
+    Rig::start_with(|plan| {
+        plan["providers"]["one"]["base_url"] = json!(url);
+        plan["providers"]["one"]["quirks"]["responses"] = json!(true);
+    })
+    .await
+}
+
+fn bearer() -> String {
+    format!("Bearer {KEY}")
+}
+
+#[tokio::test]
+async fn responses_pass_where_the_upstream_has_them() {
+    let odd = r#"{"id":"resp_1","object":"response","status":"in_progress","background":true,"output":"later"}"#;
+    let upstream = Upstream::start(vec![answer(200, SSE, RESPONSES), answer(200, JSON, odd)]).await;
+    let rig = native(&upstream.url).await;
+    let auth = bearer();
+    let auth: &[(&str, &str)] = &[("authorization", &auth)];
+    let ask = r#"{"stream":true,"model":"fast","input":"hi","store":true,"zz":1.10}"#;
+    let seen = rig.call("POST", "/v1/responses", auth, Bytes::from(ask)).await;
+    assert_eq!(seen.text(), RESPONSES);
+    assert!(upstream.asked()[0].0.starts_with("post /v1/responses "));
+    // What our reader does not know is its client's to read.
+    let seen =
+        rig.call("POST", "/openai/v1/responses", auth, Bytes::from_static(br#"{"model":"fast","input":"hi","background":true}"#)).await;
+    assert_eq!((seen.status, seen.text().as_str()), (StatusCode::OK, odd));
+}
+
+#[tokio::test]
+async fn responses_are_translated_where_the_upstream_has_only_chats() {
+    let rig = Rig::start().await;
+    let auth = bearer();
+    let auth: &[(&str, &str)] = &[("authorization", &auth)];
+    let ask = json!({"model": "fast", "instructions": "Be brief.", "input": "Hi", "previous_response_id": "resp_0"});
+    let seen = rig.call("POST", "/v1/responses", auth, Bytes::from(ask.to_string())).await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.text());
+    let told = seen.json();
+    assert_eq!(
+        (&told["object"], &told["status"], &told["output"][0]["type"]),
+        (&json!("response"), &json!("completed"), &json!("message"))
+    );
+    assert!(seen.headers["x-bifrost-loss"].to_str().unwrap().contains("previous_response_id"), "{:?}", seen.headers);
+    let sent = rig.mock.requests()[0].json();
+    assert_eq!((&sent["messages"][0]["content"], &sent["messages"][1]["content"]), (&json!("Be brief."), &json!("Hi")));
+    let streamed = json!({"model": "fast", "input": [{"role": "user", "content": "Hi"}], "stream": true});
+    let text = rig.call("POST", "/v1/responses", auth, Bytes::from(streamed.to_string())).await.text();
+    assert!(text.starts_with("event: response.created\n") && text.contains("response.output_text.delta"), "{text}");
+    assert!(text.trim_end().lines().rev().nth(1).is_some_and(|line| line == "event: response.completed"), "{text}");
+    let refused = rig.call("POST", "/v1/responses", auth, Bytes::from_static(br#"{"model":"nope","input":"x"}"#)).await;
+    assert_eq!((refused.status.as_u16(), refused.json()["error"]["code"].as_str()), (404, Some("model_not_found")));
+}
+
+#[tokio::test]
+async fn responses_reach_an_upstream_that_speaks_anthropic() {
+    let upstream = Upstream::start(vec![answer(200, JSON, MESSAGE), answer(200, SSE, STREAM)]).await;
+    let rig = rig(&upstream.url, |_| {}).await;
+    let auth = bearer();
+    let auth: &[(&str, &str)] = &[("authorization", &auth)];
+    let seen = rig.call("POST", "/v1/responses", auth, Bytes::from_static(br#"{"model":"fast","input":"Weather?"}"#)).await;
+    let told = seen.json();
+    let call = told["output"].as_array().unwrap().iter().find(|item| item["type"] == "function_call").unwrap();
+    assert_eq!((&call["name"], &call["call_id"], &told["usage"]["input_tokens"]), (&json!("weather"), &json!("toolu_1"), &json!(15)));
+    let seen = rig.call("POST", "/v1/responses", auth, Bytes::from_static(br#"{"model":"fast","input":"Hi","stream":true}"#)).await;
+    assert!(seen.text().contains("\"delta\":\"Hello\""), "{}", seen.text());
+}
