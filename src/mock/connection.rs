@@ -10,9 +10,10 @@ use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
 use super::deliver::{Delivery, Next};
+use super::dialect;
 use super::grammar::split_model;
 use super::http::{self, NoRequest, Request};
-use super::openai::{self, Ask};
+use super::openai::Ask;
 use super::record::{Ending, Exchange, Recorded, Records};
 use super::script::{Facts, Playing};
 use super::{Behaviour, FaultError, plan};
@@ -78,16 +79,23 @@ fn begin(shared: &Shared, request: &Request, (connection, peer): (u64, SocketAdd
 }
 
 fn decide(shared: &Shared, request: &Request, number: u64) -> plan::Plan {
-    let json: Option<Map<String, Value>> = serde_json::from_slice(&request.body).ok();
+    let (dialect, json) = match dialect::read(request) {
+        Some((dialect, json)) => (Some(dialect), json),
+        None => (None, serde_json::from_slice::<Map<String, Value>>(&request.body).ok()),
+    };
     let asked = json.as_ref().and_then(|json| json.get("model")).and_then(Value::as_str);
     let form = asked.is_none().then(|| form_model(&request.body)).flatten();
     let (model, suffix) = split_model(asked.or(form.as_deref()).unwrap_or_default());
     let now = SystemTime::now();
     let unix = || now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let behaviour = behaviour(shared, request, (number, model, suffix))
-        .unwrap_or_else(|error| Behaviour { body: Some(openai::bad_fault(&error.to_string())), ..Behaviour::status(400) });
+    let (behaviour, bad_fault) = match behaviour(shared, request, (number, model, suffix)) {
+        Ok(behaviour) => (behaviour, None),
+        Err(error) => (Behaviour::default(), Some(error.to_string())),
+    };
     let ask = Ask {
         request,
+        dialect: dialect.as_ref(),
+        bad_fault: bad_fault.as_deref(),
         json: json.as_ref(),
         model,
         behaviour: &behaviour,

@@ -1,4 +1,5 @@
-//! The deterministic upstream: an OpenAI-compatible server on loopback whose faults are scripted and whose requests are recorded.
+//! The deterministic upstream: a server on loopback whose faults are scripted and whose requests are recorded. It speaks OpenAI's API, and
+//! the other formats that the gateway translates: theirs are written from OpenAI's by the gateway's own codecs.
 //!
 //! It is what tests, `bifrostctl mock` and `base_url: "mock:"` talk to. It speaks HTTP/1.1 on raw TCP because its faults need single
 //! bytes. It is not a model, and not a server for anything but loopback: no TLS, no authentication, no limits on who may ask.
@@ -12,6 +13,7 @@
 mod behaviour;
 mod connection;
 mod deliver;
+mod dialect;
 mod grammar;
 mod http;
 mod openai;

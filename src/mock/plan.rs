@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
+use super::dialect::Dialect;
 use super::openai::{self, Ask, Body, Event, EventKind, Reply};
 use super::{At, Behaviour, Failure, Framing};
 
@@ -84,6 +85,12 @@ pub(super) fn plan(ask: &Ask<'_>, now: SystemTime) -> Plan {
 /// Picks what stands in place of the answer, or the answer.
 fn reply(ask: &Ask<'_>) -> Reply {
     let behaviour = ask.behaviour;
+    if let Some(why) = ask.bad_fault {
+        return match ask.dialect {
+            Some(dialect) => dialect.refuse(400, &openai::bad_fault(why), ask),
+            None => openai::refuse_fault(why),
+        };
+    }
     let text = |status: u16, content_type, body: Bytes| Reply { status, content_type, body: Body::Whole(body) };
     if behaviour.empty {
         return text(behaviour.status.unwrap_or(200), "application/json", Bytes::new());
@@ -95,7 +102,12 @@ fn reply(ask: &Ask<'_>) -> Reply {
         return text(behaviour.status.unwrap_or(200), "application/json", Bytes::from(body.clone()));
     }
     let failing = behaviour.error.filter(|_| behaviour.error_at.is_none()).or_else(|| behaviour.status.and_then(typical));
-    let mut reply = failing.map_or_else(|| openai::answer(ask), |failure| openai::failure(failure, ask.model));
+    let mut reply = match (ask.dialect, failing) {
+        (None, None) => openai::answer(ask),
+        (None, Some(failure)) => openai::failure(failure, ask.model),
+        (Some(dialect), None) => dialect.answer(ask),
+        (Some(dialect), Some(failure)) => dialect.failure(failure, ask),
+    };
     if let Some(status) = behaviour.status {
         reply.status = status;
     }
@@ -121,11 +133,14 @@ const fn typical(status: u16) -> Option<Failure> {
 /// Applies the faults that change a body.
 fn edit(mut reply: Reply, ask: &Ask<'_>) -> Reply {
     let behaviour = ask.behaviour;
-    let error = || openai::failure_json(behaviour.error.unwrap_or(Failure::ServerError), ask.model).to_string();
+    let failure = behaviour.error.unwrap_or(Failure::ServerError);
     match &mut reply.body {
         Body::Whole(bytes) => {
             if behaviour.error_at.is_some() {
-                *bytes = error().into();
+                *bytes = match ask.dialect.map(|dialect| dialect.failure(failure, ask).body) {
+                    Some(Body::Whole(bytes)) => bytes,
+                    Some(Body::Events(_)) | None => openai::failure_json(failure, ask.model).to_string().into(),
+                };
             }
             if behaviour.malformed_at.is_some() {
                 bytes.truncate(bytes.len() / 2);
@@ -141,8 +156,14 @@ fn edit(mut reply: Reply, ask: &Ask<'_>) -> Reply {
             if let Some(at) = behaviour.error_at {
                 let end = events.iter().position(|event| event.kind == EventKind::Done).unwrap_or(events.len());
                 events.truncate(at.min(end));
-                let name = if behaviour.error_named { "event: error\n" } else { "" };
-                events.push(Event { kind: EventKind::Error, bytes: format!("{name}data: {}\n\n", error()).into() });
+                let bytes = match ask.dialect {
+                    Some(dialect) => dialect.failure_event(failure, ask),
+                    None => {
+                        let name = if behaviour.error_named { "event: error\n" } else { "" };
+                        format!("{name}data: {}\n\n", openai::failure_json(failure, ask.model)).into()
+                    }
+                };
+                events.push(Event { kind: EventKind::Error, bytes });
             }
             let ping = Event { kind: EventKind::Quiet, bytes: Bytes::from_static(b": keep-alive\n\n") };
             events.splice(0..0, std::iter::repeat_n(ping, behaviour.pings));
@@ -200,21 +221,20 @@ fn breaks(behaviour: &Behaviour, pieces: &[Piece]) -> Option<Break> {
 
 fn head(ask: &Ask<'_>, reply: &Reply, (framing, now): (Framing, SystemTime)) -> Vec<u8> {
     let behaviour = ask.behaviour;
-    let mut headers: Vec<(&str, String)> = vec![
-        ("content-type", reply.content_type.to_owned()),
-        ("x-request-id", format!("req_mock_{}", ask.number)),
-        ("openai-organization", "org-mock".to_owned()),
-        ("openai-processing-ms", "1".to_owned()),
-        ("openai-version", "2020-10-01".to_owned()),
-    ];
+    let mut headers = vec![("content-type", reply.content_type.to_owned())];
+    match ask.dialect {
+        Some(dialect) => headers.extend(dialect.headers(ask)),
+        None => headers.extend(openai::headers(ask)),
+    }
     let mut add = |name, value: &Option<String>| headers.extend(value.iter().map(|value| (name, value.clone())));
     add("retry-after", &behaviour.retry_after);
     add("retry-after", &behaviour.retry_after_date.map(|span| httpdate::fmt_http_date(now + span.get())));
     add("retry-after-ms", &behaviour.retry_after_ms);
-    add("x-ratelimit-remaining-requests", &behaviour.reset_requests.as_ref().map(|_| "0".to_owned()));
-    add("x-ratelimit-reset-requests", &behaviour.reset_requests);
-    add("x-ratelimit-remaining-tokens", &behaviour.reset_tokens.as_ref().map(|_| "0".to_owned()));
-    add("x-ratelimit-reset-tokens", &behaviour.reset_tokens);
+    let names = ask.dialect.map_or(openai::LIMITS, Dialect::limits);
+    for ((remaining, reset), until) in names.into_iter().zip([&behaviour.reset_requests, &behaviour.reset_tokens]) {
+        add(remaining, &until.as_ref().map(|_| "0".to_owned()));
+        add(reset, until);
+    }
     headers.retain(|(name, _)| !behaviour.headers.keys().any(|own| own.eq_ignore_ascii_case(name)));
     headers.extend(behaviour.headers.iter().map(|(name, value)| (name.as_str(), value.clone())));
     match framing {

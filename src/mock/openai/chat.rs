@@ -93,10 +93,14 @@ fn echo(messages: &[Value], index: u64) -> String {
     if index == 0 { format!("mock: {said}") } else { format!("mock {index}: {said}") }
 }
 
-fn usage(messages: &[Value], choices: &[Choice]) -> Value {
+pub(super) fn prompt_tokens(messages: &[Value]) -> u64 {
     // Four tokens frame a message, three the answer: what OpenAI's cookbook counts.
     let of = |message: &Value| 4 + message.get("content").map_or(0, |content| text::tokens(&text::content(content)));
-    let prompt: u64 = messages.iter().map(of).sum::<u64>() + 3;
+    messages.iter().map(of).sum::<u64>() + 3
+}
+
+fn usage(messages: &[Value], choices: &[Choice]) -> Value {
+    let prompt = prompt_tokens(messages);
     let completion: u64 = choices.iter().map(|choice| choice.content.tokens()).sum();
     json!({
         "prompt_tokens": prompt,

@@ -49,10 +49,14 @@ pub(super) fn no_model(model: &str) -> Reply {
     error(404, &message, INVALID, (None, Some("model_not_found")))
 }
 
-/// A fault description that is not understood.
+/// What is said of a fault description that is not understood.
 pub(in crate::mock) fn bad_fault(why: &str) -> String {
-    let message = format!("the mock does not understand the faults asked for: {why}");
-    json!({"error": {"message": message, "type": INVALID, "param": "model", "code": "mock_fault"}}).to_string()
+    format!("the mock does not understand the faults asked for: {why}")
+}
+
+/// A fault description that is not understood.
+pub(in crate::mock) fn refuse_fault(why: &str) -> Reply {
+    error(400, &bad_fault(why), INVALID, (Some("model"), Some("mock_fault")))
 }
 
 /// A typical error; its status may be another.

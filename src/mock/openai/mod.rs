@@ -12,15 +12,34 @@ use bytes::Bytes;
 use serde_json::{Map, Value};
 
 use super::Behaviour;
+use super::dialect::Dialect;
 use super::http::Request;
 
-pub(super) use error::{bad_fault, failure, failure_json};
+pub(super) use error::{bad_fault, failure, failure_json, refuse_fault};
+
+/// The headers about limits of requests and of tokens: how many are left, and when they are full again.
+pub(super) const LIMITS: [(&str, &str); 2] =
+    [("x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"), ("x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens")];
+
+/// The headers that every answer has.
+pub(super) fn headers(ask: &Ask<'_>) -> [(&'static str, String); 4] {
+    [
+        ("x-request-id", format!("req_mock_{}", ask.number)),
+        ("openai-organization", "org-mock".to_owned()),
+        ("openai-processing-ms", "1".to_owned()),
+        ("openai-version", "2020-10-01".to_owned()),
+    ]
+}
 
 /// What an answer is made from.
 #[derive(Debug)]
 pub(super) struct Ask<'a> {
     pub(super) request: &'a Request,
-    /// The body, where it is a JSON object.
+    /// The format that is spoken, where it is not OpenAI's.
+    pub(super) dialect: Option<&'a Dialect>,
+    /// Why the faults asked for are not understood.
+    pub(super) bad_fault: Option<&'a str>,
+    /// The body, where it is a JSON object: OpenAI's, whatever is spoken.
     pub(super) json: Option<&'a Map<String, Value>>,
     /// The model's name without faults; empty where there is none.
     pub(super) model: &'a str,
@@ -103,9 +122,25 @@ impl Ask<'_> {
         self.get("n").as_u64().unwrap_or(1).clamp(1, 128)
     }
 
+    /// Makes an id; none where another format makes its own.
     fn id(&self, prefix: &str, length: usize) -> String {
-        format!("{prefix}{}", text::name(&[&self.seed.to_be_bytes(), &self.number.to_be_bytes()], length))
+        if self.dialect.is_some() { String::new() } else { format!("{prefix}{}", self.name(length)) }
     }
+
+    /// Makes a name that follows from the seed and the request's number.
+    pub(super) fn name(&self, length: usize) -> String {
+        text::name(&[&self.seed.to_be_bytes(), &self.number.to_be_bytes()], length)
+    }
+}
+
+/// Answers a chat.
+pub(super) fn chat(ask: &Ask<'_>) -> Reply {
+    chat::answer(ask).unwrap_or_else(|refusal| *refusal)
+}
+
+/// Counts the tokens of a chat's messages.
+pub(super) fn prompt_tokens(ask: &Ask<'_>) -> u64 {
+    chat::prompt_tokens(ask.get("messages").as_array().map_or(&[], Vec::as_slice))
 }
 
 /// Answers as a correct OpenAI-compatible server would. Any prefix before the operation's path is fine (`/v1`, `/openai/v1`).
@@ -116,7 +151,7 @@ pub(super) fn answer(ask: &Ask<'_>) -> Reply {
         "GET" if is_operation("/models") => other::models(ask),
         "GET" if path.contains("/models/") => other::model(ask, path),
         "POST" if ask.json.is_none() && !other::takes_multipart(ask) => error::not_json(),
-        "POST" if is_operation("/chat/completions") => chat::answer(ask).unwrap_or_else(|refusal| *refusal),
+        "POST" if is_operation("/chat/completions") => chat(ask),
         "POST" if is_operation("/completions") => completion::answer(ask).unwrap_or_else(|refusal| *refusal),
         "POST" if is_operation("/embeddings") => embedding::answer(ask).unwrap_or_else(|refusal| *refusal),
         "POST" => other::answer(ask),

@@ -1,6 +1,7 @@
 //! The mock upstream as a raw TCP client sees it: its answers, each of its faults byte by byte, and what it remembers.
 
 mod answers;
+mod dialects;
 mod faults;
 mod load;
 mod recording;

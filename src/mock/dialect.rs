@@ -1,0 +1,310 @@
+//! The other formats: a request of theirs is read as OpenAI's, and the answer to that is written in their words. Pure.
+//!
+//! A new format is a line in [`OPERATIONS`], and where it says something in words of its own, lines in [`WORDS`] and [`HEADERS`].
+//! Rule: an answer is translated before anything is broken, so that a fault breaks the bytes that the client would have seen.
+
+use bytes::Bytes;
+use serde_json::{Map, Value, json};
+
+use super::Failure;
+use super::http::Request;
+use super::openai::{self, Ask, Body, Event, EventKind, Reply};
+use crate::error::Kind;
+use crate::wire::codec::{self, DecodeStream, Route, Target};
+use crate::wire::driver::Driver;
+use crate::wire::frame::{Sse, read_frame};
+use crate::wire::ir;
+use crate::wire::quirks::Quirks;
+use crate::wire::{Format, failure};
+
+/// What a path asks for, by its method and its end; the more special first.
+const OPERATIONS: [(&str, &str, Format, Operation); 2] =
+    [("POST", "/messages/count_tokens", Format::Anthropic, Operation::Count), ("POST", "/messages", Format::Anthropic, Operation::Answer)];
+
+/// Members that a request for an answer must have, where the codec is more patient than the provider.
+const REQUIRED: [(Format, &str); 1] = [(Format::Anthropic, "max_tokens")];
+
+/// Errors that are told by their words and not by their status, as the provider words them.
+const WORDS: [(Format, Failure, u16, &str); 4] = [
+    (Format::Anthropic, Failure::ContextLength, 400, "prompt is too long: 9001 tokens > 8192 maximum"),
+    (Format::Anthropic, Failure::ContentFilter, 400, "Output blocked by content filtering policy"),
+    (Format::Anthropic, Failure::Billing, 400, "Your credit balance is too low to access the API."),
+    (Format::Anthropic, Failure::InsufficientQuota, 400, "Your credit balance is too low to access the API."),
+];
+
+/// Names of headers, where they are not OpenAI's.
+const HEADERS: [(Format, Headers); 1] = [(
+    Format::Anthropic,
+    Headers {
+        request_id: "request-id",
+        limits: [
+            ("anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"),
+            ("anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"),
+        ],
+    },
+)];
+
+/// Names of headers.
+#[derive(Debug, Clone, Copy)]
+struct Headers {
+    request_id: &'static str,
+    /// How many requests and tokens are left, and when they are full again.
+    limits: [(&'static str, &'static str); 2],
+}
+
+/// What is asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Operation {
+    /// An answer, whole or streamed.
+    Answer,
+    /// The tokens of a request.
+    Count,
+    /// The models.
+    Models,
+}
+
+/// A request in another format than OpenAI's.
+#[derive(Debug)]
+pub(super) struct Dialect {
+    pub(super) format: Format,
+    operation: Operation,
+    /// Why the request is none of its format.
+    refusal: Option<String>,
+}
+
+/// Finds the format of a request that is not OpenAI's, and reads the request as OpenAI's.
+pub(super) fn read(request: &Request) -> Option<(Dialect, Option<Map<String, Value>>)> {
+    let path = request.path();
+    let found = OPERATIONS.iter().find(|(method, end, ..)| request.method == *method && path.ends_with(end));
+    let Some((_, _, format, operation)) = found else {
+        let lists = request.method == "GET" && request.header("anthropic-version").is_some();
+        let is_list = path.ends_with("/models") || path.contains("/models/");
+        return (lists && is_list).then_some((Dialect { format: Format::Anthropic, operation: Operation::Models, refusal: None }, None));
+    };
+    let dialect = |refusal| Dialect { format: *format, operation: *operation, refusal };
+    let raw: Option<Map<String, Value>> = serde_json::from_slice(&request.body).ok();
+    match as_openai(request, *format) {
+        Ok(json) => {
+            let has = |member: &str| raw.as_ref().is_some_and(|raw| raw.contains_key(member));
+            let lacks = REQUIRED.iter().find(|(of, member)| of == format && *operation == Operation::Answer && !has(member));
+            Some((dialect(lacks.map(|(_, member)| format!("{member}: Field required"))), Some(json)))
+        }
+        Err(why) => Some((dialect(Some(why)), raw)),
+    }
+}
+
+fn as_openai(request: &Request, format: Format) -> Result<Map<String, Value>, String> {
+    let read = format.codec().decode_request(&request.body, &Route::default()).map_err(|error| error.to_string())?;
+    let target = Target { model: &read.model, max_output_tokens: None, quirks: &Quirks::OPENAI };
+    let encoded = Format::OpenaiChat.codec().encode_request(&read, &target);
+    serde_json::from_slice(&encoded.body).map_err(|error| error.to_string())
+}
+
+impl Dialect {
+    /// Answers in the format.
+    pub(super) fn answer(&self, ask: &Ask<'_>) -> Reply {
+        if let Some(why) = &self.refusal {
+            return self.refuse(400, why, ask);
+        }
+        let reply = match self.operation {
+            Operation::Count => return Reply::json(200, &json!({"input_tokens": openai::prompt_tokens(ask)})),
+            Operation::Models => openai::answer(ask),
+            Operation::Answer => openai::chat(ask),
+        };
+        match reply.body {
+            Body::Whole(body) if reply.status >= 400 => self.refuse(reply.status, &failure::message(&body), ask),
+            Body::Whole(body) if self.operation == Operation::Models => models(&body),
+            Body::Whole(body) => self.whole(&body, ask),
+            Body::Events(events) => Reply { body: Body::Events(self.stream(events, ask)), ..reply },
+        }
+    }
+
+    /// Answers with a typical error.
+    pub(super) fn failure(&self, failure: Failure, ask: &Ask<'_>) -> Reply {
+        let told = self.told(failure, ask.model);
+        self.told_whole(&told, ask)
+    }
+
+    /// Writes a typical error as the last event of a stream.
+    pub(super) fn failure_event(&self, failure: Failure, ask: &Ask<'_>) -> Bytes {
+        let mut out = Vec::new();
+        let id = request_id(ask);
+        let mut encoder = self.format.codec().stream_encoder(&reply(ask, &id));
+        encoder.failure(&self.told(failure, ask.model), &id, &mut out);
+        out.into()
+    }
+
+    /// Returns the headers that every answer has.
+    pub(super) fn headers(&self, ask: &Ask<'_>) -> Vec<(&'static str, String)> {
+        self.names().map_or_else(|| openai::headers(ask).into(), |names| vec![(names.request_id, format!("req_mock_{}", ask.number))])
+    }
+
+    /// Returns the names of the headers about limits of requests and of tokens.
+    pub(super) fn limits(&self) -> [(&'static str, &'static str); 2] {
+        self.names().map_or(openai::LIMITS, |names| names.limits)
+    }
+
+    fn names(&self) -> Option<Headers> {
+        HEADERS.iter().find(|(of, _)| *of == self.format).map(|(_, names)| *names)
+    }
+
+    fn told(&self, failure: Failure, model: &str) -> codec::Failure {
+        if let Some((_, _, status, words)) = WORDS.iter().find(|(of, named, ..)| *of == self.format && *named == failure) {
+            return codec::Failure::new(kind(*status), *words);
+        }
+        let reply = openai::failure(failure, model);
+        let message = openai::failure_json(failure, model);
+        codec::Failure::new(kind(reply.status), message.pointer("/error/message").and_then(Value::as_str).unwrap_or_default())
+    }
+
+    fn told_whole(&self, told: &codec::Failure, ask: &Ask<'_>) -> Reply {
+        let codec = self.format.codec();
+        let body = Body::Whole(codec.encode_error(told, &request_id(ask)).into());
+        Reply { status: codec.error_status(told.kind), content_type: "application/json", body }
+    }
+
+    /// Refuses a request.
+    pub(super) fn refuse(&self, status: u16, message: &str, ask: &Ask<'_>) -> Reply {
+        Reply { status, ..self.told_whole(&codec::Failure::new(kind(status), message), ask) }
+    }
+
+    fn whole(&self, body: &[u8], ask: &Ask<'_>) -> Reply {
+        let id = request_id(ask);
+        match Format::OpenaiChat.codec().decode_response(body) {
+            Ok(response) => {
+                let body = self.format.codec().encode_response(&response, &reply(ask, &id)).body;
+                Reply { status: 200, content_type: "application/json", body: Body::Whole(body.into()) }
+            }
+            Err(failure) => self.refuse(500, &failure.message, ask),
+        }
+    }
+
+    /// Writes a stream, event by event, so that each keeps its kind.
+    fn stream(&self, events: Vec<Event>, ask: &Ask<'_>) -> Vec<Event> {
+        let id = request_id(ask);
+        let mut driver = Driver::new(Format::OpenaiChat, self.format, &reply(ask, &id), None);
+        let mut judge = Judge {
+            cutter: Sse::default(),
+            decoder: self.format.codec().stream_decoder(),
+            has_finish: false,
+            no_finish: ask.behaviour.no_finish,
+        };
+        // What the request used is known before the answer, and formats that can say so at once do.
+        let early = events.iter().find(|event| event.kind == EventKind::Usage).and_then(early_usage);
+        let mut early = early.map(|bytes| Event { kind: EventKind::Quiet, bytes });
+        let mut written = Vec::new();
+        for event in events {
+            let before = if event.kind == EventKind::Quiet { None } else { early.take() };
+            for event in before.into_iter().chain([event]) {
+                let mut out = Vec::new();
+                if let Err(failure) = driver.push(event.bytes, &mut out) {
+                    driver.fail(&failure, &id, &mut out);
+                }
+                judge.frames(event.kind, out, &mut written);
+            }
+        }
+        written
+    }
+}
+
+/// Lists the models, or shows one, as Anthropic does.
+fn models(body: &[u8]) -> Reply {
+    let list: Value = serde_json::from_slice(body).unwrap_or_default();
+    let entry = |model: &Value| {
+        let id = &model["id"];
+        json!({"type": "model", "id": id, "display_name": id, "created_at": "2023-11-14T22:13:20Z"})
+    };
+    let Some(data) = list.get("data").and_then(Value::as_array) else { return Reply::json(200, &entry(&list)) };
+    let ids = |model: Option<&Value>| model.map_or(Value::Null, |model| model["id"].clone());
+    let (first, last) = (ids(data.first()), ids(data.last()));
+    let data: Vec<Value> = data.iter().map(entry).collect();
+    Reply::json(200, &json!({"data": data, "has_more": false, "first_id": first, "last_id": last}))
+}
+
+fn request_id(ask: &Ask<'_>) -> String {
+    ask.name(24)
+}
+
+fn reply<'r>(ask: &'r Ask<'_>, id: &'r str) -> codec::Reply<'r> {
+    codec::Reply { request_id: id, created: ask.created, model: ask.model, include_usage: !ask.behaviour.no_usage }
+}
+
+/// The kind whose word is the provider's for a status.
+const fn kind(status: u16) -> Kind {
+    match status {
+        401 => Kind::Unauthenticated,
+        403 => Kind::Forbidden,
+        404 => Kind::NotFound,
+        408 | 504 => Kind::UpstreamTimeout,
+        413 => Kind::TooLarge,
+        429 => Kind::RateLimited,
+        503 | 529 => Kind::UpstreamOverload,
+        400..=499 => Kind::BadRequest,
+        _ => Kind::Internal,
+    }
+}
+
+/// Makes the usage of an answer that has just begun out of the usage of the whole one.
+fn early_usage(event: &Event) -> Option<Bytes> {
+    let mut chunk: Value = serde_json::from_slice(event.bytes.strip_prefix(b"data: ")?).ok()?;
+    let usage = chunk.get_mut("usage")?;
+    let prompt = usage.get("prompt_tokens")?.as_u64()?;
+    *usage = json!({"prompt_tokens": prompt, "completion_tokens": 1, "total_tokens": prompt + 1});
+    Some(format!("data: {chunk}\n\n").into())
+}
+
+/// Says what faults must know of each event, by reading it as a client would.
+struct Judge {
+    cutter: Sse,
+    decoder: Box<dyn DecodeStream>,
+    has_finish: bool,
+    no_finish: bool,
+}
+
+/// What a client sees in one event.
+#[derive(Default)]
+struct Said {
+    start: bool,
+    content: bool,
+    usage: bool,
+    end: bool,
+}
+
+impl Judge {
+    /// Cuts what an event has become into events. `of` is the kind of the event that they come from.
+    fn frames(&mut self, of: EventKind, bytes: Vec<u8>, written: &mut Vec<Event>) {
+        // The cutter refuses events beyond any size that the mock writes.
+        let _ = self.cutter.push(bytes.into());
+        while let Some(bytes) = self.cutter.next_event() {
+            let mut said = Said::default();
+            let read = self.decoder.frame(&read_frame(&bytes), &mut |event| said.note(&event));
+            let kind = match of {
+                _ if read.is_err() => EventKind::Error,
+                // One event that is both: it is the finish if that is what is left out.
+                _ if said.end && self.no_finish && !self.has_finish => EventKind::Finish,
+                _ if said.end => EventKind::Done,
+                _ if said.content => EventKind::Content,
+                EventKind::Finish | EventKind::Usage | EventKind::Done if said.usage && !said.start => EventKind::Finish,
+                _ => EventKind::Quiet,
+            };
+            self.has_finish |= kind == EventKind::Finish;
+            written.push(Event { kind, bytes });
+        }
+    }
+}
+
+impl Said {
+    fn note(&mut self, event: &ir::Event<'_>) {
+        match event {
+            ir::Event::Start { .. } => self.start = true,
+            ir::Event::Usage(_) => self.usage = true,
+            ir::Event::End => self.end = true,
+            ir::Event::PartStart { .. } | ir::Event::Delta { .. } => self.content |= event.is_content(),
+            ir::Event::PartEnd { .. }
+            | ir::Event::Finish { .. }
+            | ir::Event::Logprobs { .. }
+            | ir::Event::ServiceTier(_)
+            | ir::Event::Ping => {}
+        }
+    }
+}

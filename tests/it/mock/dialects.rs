@@ -1,0 +1,188 @@
+//! The other formats: their shapes, their errors, and that faults break what their clients would see.
+
+use bifrostctl::mock::{Mock, Script};
+use serde_json::{Value, json};
+
+use super::support::{Seen, exchange, mock, post, request};
+
+const MESSAGES: &str = "/v1/messages";
+
+fn ask(model: &str, more: &Value) -> Value {
+    let mut body = json!({"model": model, "max_tokens": 50, "messages": [{"role": "user", "content": "say hello world"}]});
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body
+}
+
+fn tool() -> Value {
+    let schema = json!({"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]});
+    json!({"tools": [{"name": "weather", "input_schema": schema}]})
+}
+
+async fn stream(mock: &Mock, model: &str, more: &Value) -> Seen {
+    let mut body = ask(model, more);
+    body["stream"] = json!(true);
+    exchange(mock.addr(), &request(MESSAGES, &["Connection: close"], &body.to_string())).await
+}
+
+/// The names of a stream's events, each of which its data repeats.
+fn names(seen: &Seen) -> Vec<String> {
+    let named = |event: String| {
+        let (name, data) = event.strip_prefix("event: ").and_then(|event| event.split_once("\ndata: ")).unwrap();
+        let data: Value = serde_json::from_str(data).unwrap_or_else(|_| json!({"type": name}));
+        assert_eq!(data["type"], name);
+        name.to_owned()
+    };
+    seen.events().into_iter().map(named).collect()
+}
+
+fn data(seen: &Seen) -> Vec<Value> {
+    seen.text().lines().filter_map(|line| line.strip_prefix("data: ")).map(|data| serde_json::from_str(data).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn a_message_echoes_and_a_limit_is_honoured() {
+    let mock = mock().await;
+    let (status, body) = post(mock.addr(), MESSAGES, &ask("claude", &json!({}))).await;
+    assert_eq!(status, 200);
+    assert!(body["id"].as_str().unwrap().starts_with("msg_"), "{body}");
+    assert_eq!((&body["type"], &body["role"], &body["model"]), (&json!("message"), &json!("assistant"), &json!("claude")));
+    assert_eq!(body["content"], json!([{"type": "text", "text": "mock: say hello world"}]));
+    assert_eq!((&body["stop_reason"], &body["stop_sequence"]), (&json!("end_turn"), &Value::Null));
+    assert_eq!((&body["usage"]["input_tokens"], &body["usage"]["output_tokens"]), (&json!(10), &json!(4)));
+    let (_, again) = post(self::mock().await.addr(), MESSAGES, &ask("claude", &json!({}))).await;
+    assert_eq!(again, body, "the same request has the same answer");
+    let (_, body) = post(mock.addr(), MESSAGES, &ask("claude", &json!({"max_tokens": 2}))).await;
+    assert_eq!((&body["content"][0]["text"], &body["stop_reason"]), (&json!("mock: say"), &json!("max_tokens")));
+}
+
+#[tokio::test]
+async fn tools_are_called_and_their_results_echoed() {
+    let mock = mock().await;
+    let (_, body) = post(mock.addr(), MESSAGES, &ask("claude", &tool())).await;
+    let call = &body["content"][0];
+    assert_eq!((&call["type"], &call["name"], &call["input"]), (&json!("tool_use"), &json!("weather"), &json!({"city": "mock"})));
+    assert!(call["id"].as_str().unwrap().starts_with("toolu_"), "{body}");
+    assert_eq!(body["stop_reason"], "tool_use");
+    let mut next = ask("claude", &tool());
+    next["messages"] = json!([
+        {"role": "user", "content": "?"},
+        {"role": "assistant", "content": body["content"]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": call["id"], "content": "sunny"}]},
+    ]);
+    assert_eq!(post(mock.addr(), MESSAGES, &next).await.1["content"][0]["text"], "mock: sunny");
+    let seen = stream(&mock, "claude", &tool()).await;
+    let data = data(&seen);
+    let input: String = data.iter().filter_map(|event| event["delta"]["partial_json"].as_str()).collect();
+    assert_eq!(input, r#"{"city":"mock"}"#);
+    assert_eq!(data[1]["content_block"]["name"], "weather");
+    assert_eq!(data[data.len() - 2]["delta"]["stop_reason"], "tool_use");
+}
+
+#[tokio::test]
+async fn a_stream_has_the_events_of_the_format_and_tells_its_input_at_once() {
+    let mock = mock().await;
+    let seen = stream(&mock, "claude", &json!({})).await;
+    assert_eq!(seen.header("content-type").unwrap(), "text/event-stream; charset=utf-8");
+    assert_eq!(
+        names(&seen),
+        [
+            "message_start",
+            "content_block_start",
+            "content_block_delta",
+            "content_block_delta",
+            "content_block_delta",
+            "content_block_delta",
+            "content_block_stop",
+            "message_delta",
+            "message_stop"
+        ]
+    );
+    let data = data(&seen);
+    assert_eq!((&data[0]["message"]["usage"]["input_tokens"], &data[0]["message"]["usage"]["output_tokens"]), (&json!(10), &json!(1)));
+    assert_eq!(data[7]["usage"]["output_tokens"], 4);
+    assert!(seen.body().1);
+}
+
+#[tokio::test]
+async fn faults_break_what_clients_of_the_format_see() {
+    let mock = mock().await;
+    let has = |seen: &Seen, name: &str| names(seen).iter().any(|have| have == name);
+    let seen = stream(&mock, "claude@no_done", &json!({})).await;
+    assert!(has(&seen, "message_delta") && !has(&seen, "message_stop"));
+    let seen = stream(&mock, "claude@no_finish", &json!({})).await;
+    assert!(has(&seen, "message_stop") && !has(&seen, "message_delta"));
+    // Two events of the format, and no third.
+    let seen = stream(&mock, "claude@cut_at=event:2", &json!({})).await;
+    assert_eq!((names(&seen).as_slice(), seen.body().1), (&["message_start".to_owned(), "content_block_start".to_owned()][..], false));
+    let seen = stream(&mock, "claude@error_at=3;error=overloaded", &json!({})).await;
+    assert_eq!(names(&seen).last().unwrap(), "error");
+    assert_eq!(data(&seen).last().unwrap()["error"]["type"], "overloaded_error");
+    let seen = stream(&mock, "claude@malformed_at=2", &json!({})).await;
+    let broken = &seen.events()[2];
+    let data = broken.split_once("data: ").unwrap().1;
+    assert!(broken.starts_with("event: content_block_delta") && serde_json::from_str::<Value>(data).is_err(), "{broken}");
+    let seen = stream(&mock, "claude@chunks=300", &json!({"max_tokens": 1000})).await;
+    assert_eq!(seen.events().len(), 305);
+}
+
+#[tokio::test]
+async fn errors_are_told_in_the_formats_own_words() {
+    let mock = mock().await;
+    for (fault, status, kind, words) in [
+        ("status=401", 401, "authentication_error", "API key"),
+        ("error=permission", 403, "permission_error", ""),
+        ("error=model_not_found", 404, "not_found_error", "claude"),
+        ("error=rate_limit", 429, "rate_limit_error", ""),
+        ("error=overloaded", 529, "overloaded_error", ""),
+        ("status=503", 503, "overloaded_error", ""),
+        ("error=server_error", 500, "api_error", ""),
+        ("error=timeout", 504, "timeout_error", ""),
+        ("error=context_length", 400, "invalid_request_error", "prompt is too long"),
+        ("error=insufficient_quota", 400, "invalid_request_error", "credit balance"),
+        ("nonsense=1", 400, "invalid_request_error", "nonsense"),
+    ] {
+        let (seen, body) = post(mock.addr(), MESSAGES, &ask(&format!("claude@{fault}"), &json!({}))).await;
+        assert_eq!((seen, body["type"].as_str(), body["error"]["type"].as_str()), (status, Some("error"), Some(kind)), "{fault}: {body}");
+        assert!(body["error"]["message"].as_str().unwrap().contains(words), "{fault}: {body}");
+    }
+    let mut without = ask("claude", &json!({}));
+    without.as_object_mut().unwrap().remove("max_tokens");
+    for bad in [without, json!({"model": "claude", "max_tokens": 1}), json!("text")] {
+        let (status, body) = post(mock.addr(), MESSAGES, &bad).await;
+        assert_eq!((status, body["error"]["type"].as_str()), (400, Some("invalid_request_error")), "{bad}: {body}");
+    }
+    let limited = request(
+        MESSAGES,
+        &["Connection: close", "x-mock-fault: status=429;reset_tokens=2026-11-01T00:00:07Z"],
+        &ask("claude", &json!({})).to_string(),
+    );
+    let seen = exchange(mock.addr(), &limited).await;
+    assert_eq!(seen.header("anthropic-ratelimit-tokens-reset").unwrap(), "2026-11-01T00:00:07Z");
+    assert!(seen.header("request-id").is_some() && seen.header("openai-version").is_none());
+}
+
+#[tokio::test]
+async fn tokens_are_counted_and_models_listed() {
+    let mock = mock().await;
+    let count = json!({"model": "claude", "messages": [{"role": "user", "content": "say hello world"}]});
+    assert_eq!(post(mock.addr(), "/v1/messages/count_tokens", &count).await, (200, json!({"input_tokens": 10})));
+    let get = async |path: &str| {
+        let head = format!("GET {path} HTTP/1.1\r\nHost: mock\r\nanthropic-version: 2023-06-01\r\nConnection: close\r\n\r\n");
+        exchange(mock.addr(), head.as_bytes()).await
+    };
+    let list = get("/v1/models").await.json();
+    assert_eq!((&list["has_more"], &list["first_id"], &list["last_id"]), (&json!(false), &json!("mock-small"), &json!("mock-embedding")));
+    assert_eq!((&list["data"][0]["type"], &list["data"][0]["display_name"]), (&json!("model"), &json!("mock-small")));
+    assert_eq!(get("/v1/models/mock-large").await.json()["id"], "mock-large");
+    let gone = get("/v1/models/none").await;
+    assert_eq!((gone.status(), gone.json()["error"]["type"].as_str()), (404, Some("not_found_error")));
+}
+
+#[tokio::test]
+async fn scripts_tell_the_formats_apart_by_path() {
+    let script = Script::parse("rules: [{when: {path: '*/messages'}, then: [{error: rate_limit, retry_after: 3}]}]").unwrap();
+    let mock = super::support::scripted(script).await;
+    let seen = stream(&mock, "claude", &json!({})).await;
+    assert_eq!((seen.status(), seen.header("retry-after").as_deref()), (429, Some("3")));
+    assert_eq!(super::support::ask(mock.addr(), "gpt", false).await.status(), 200);
+}
