@@ -105,7 +105,7 @@ impl Exchange {
             rule: None,
             attempts: Vec::new(),
             open: None,
-            dialect: intake::dialect(head.uri.path()),
+            dialect: intake::dialect_of(head.uri.path(), &head.headers),
             loss: None,
             status: 500,
             error: None,

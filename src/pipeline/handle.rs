@@ -109,7 +109,7 @@ impl Gateway {
             return Err(refusal::wrong_method(methods));
         }
         if route.endpoint == Endpoint::Models {
-            return models::answer(table, exchange.key.as_deref(), route.below);
+            return models::answer(table, exchange.key.as_deref(), route.below, exchange.dialect);
         }
         let bytes = waiting.on(body.collect_capped(limits.body.get())).await.map_err(refusal::unread)?;
         exchange.bytes_in = bytes.len() as u64;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::Method;
+use http::{HeaderMap, Method};
 
 use super::payload::Payload;
 use crate::error::{GatewayError, Kind};
@@ -59,8 +59,14 @@ pub(super) const fn is_judged(endpoint: Endpoint) -> bool {
 /// The drop-in prefixes, with the format of the API behind them: an SDK changes its base URL and nothing else.
 const PREFIXES: [(&str, Format); 2] = [("/openai", Format::OpenaiChat), ("/anthropic", Format::Anthropic)];
 
-/// Returns the format in which a path's client expects its answers and errors.
-pub(super) fn dialect(path: &str) -> Format {
+/// Returns the format in which a client expects its answers and errors. Two APIs list their models at one path: Anthropic's clients send a
+/// version of the API with every request, and OpenAI's have none.
+pub(super) fn dialect_of(path: &str, headers: &HeaderMap) -> Format {
+    let is_shared = path == "/v1/models" || path.starts_with("/v1/models/");
+    if is_shared && headers.contains_key("anthropic-version") { Format::Anthropic } else { dialect(path) }
+}
+
+fn dialect(path: &str) -> Format {
     let prefix = PREFIXES.iter().find(|(prefix, _)| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')));
     match prefix {
         Some((prefix, Format::OpenaiChat)) if path.strip_prefix(prefix) == Some("/v1/responses") => Format::OpenaiResponses,

@@ -10,6 +10,7 @@ mod health;
 mod kept_out;
 mod lanes;
 mod log;
+mod models;
 mod passing;
 mod relay;
 mod rules;
