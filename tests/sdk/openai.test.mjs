@@ -1,4 +1,4 @@
-// The official OpenAI SDK for JavaScript through a gateway at SDK_URL, whose upstream is the built-in mock.
+// The official OpenAI SDK for JavaScript through a gateway at SDK_URL: one upstream speaks OpenAI (`fast`), one Anthropic (`claude`).
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import OpenAI from "openai";
@@ -22,44 +22,46 @@ const collect = async (stream) => {
   return chunks;
 };
 
-test("chat", async () => {
-  const answer = await chat({});
-  assert.equal(answer.object, "chat.completion");
-  assert.equal(answer.choices[0].finish_reason, "stop");
-  assert.ok(answer.choices[0].message.content);
-  assert.equal(answer.usage.total_tokens, answer.usage.prompt_tokens + answer.usage.completion_tokens);
-});
+for (const model of ["fast", "claude"]) {
+  test(`${model}: chat`, async () => {
+    const answer = await chat({ model });
+    assert.equal(answer.object, "chat.completion");
+    assert.equal(answer.choices[0].finish_reason, "stop");
+    assert.ok(answer.choices[0].message.content);
+    assert.equal(answer.usage.total_tokens, answer.usage.prompt_tokens + answer.usage.completion_tokens);
+  });
 
-test("a stream adds up to the whole answer", async () => {
-  const whole = (await chat({})).choices[0].message.content;
-  const chunks = await collect(chat({ stream: true }));
-  assert.equal(chunks.map((chunk) => chunk.choices[0].delta.content ?? "").join(""), whole);
-  assert.ok(chunks.every((chunk) => !chunk.usage), "usage that nobody asked for is hidden");
-});
+  test(`${model}: a stream adds up to the whole answer`, async () => {
+    const whole = (await chat({ model })).choices[0].message.content;
+    const chunks = await collect(chat({ model, stream: true }));
+    assert.equal(chunks.map((chunk) => chunk.choices[0].delta.content ?? "").join(""), whole);
+    assert.ok(chunks.every((chunk) => !chunk.usage), "usage that nobody asked for is hidden");
+  });
 
-test("usage in a stream comes when it was asked for", async () => {
-  const last = (await collect(chat({ stream: true, stream_options: { include_usage: true } }))).at(-1);
-  assert.deepEqual(last.choices, []);
-  assert.ok(last.usage.total_tokens > 0);
-});
+  test(`${model}: usage in a stream comes when it was asked for`, async () => {
+    const last = (await collect(chat({ model, stream: true, stream_options: { include_usage: true } }))).at(-1);
+    assert.deepEqual(last.choices, []);
+    assert.ok(last.usage.total_tokens > 0);
+  });
 
-test("the stream helper accumulates", async () => {
-  const runner = client().chat.completions.stream({ model: "fast", messages: HI });
-  assert.ok((await runner.finalChatCompletion()).choices[0].message.content);
-});
+  test(`${model}: the stream helper accumulates`, async () => {
+    const runner = client().chat.completions.stream({ model, messages: HI });
+    assert.ok((await runner.finalChatCompletion()).choices[0].message.content);
+  });
 
-test("tools", async () => {
-  const answer = await chat({ tools: [WEATHER], tool_choice: "required" });
-  assert.equal(answer.choices[0].message.tool_calls[0].function.name, "get_weather");
-  assert.equal(answer.choices[0].finish_reason, "tool_calls");
-});
+  test(`${model}: tools`, async () => {
+    const answer = await chat({ model, tools: [WEATHER], tool_choice: "required" });
+    assert.equal(answer.choices[0].message.tool_calls[0].function.name, "get_weather");
+    assert.equal(answer.choices[0].finish_reason, "tool_calls");
+  });
 
-test("streamed tools", async () => {
-  const chunks = await collect(chat({ tools: [WEATHER], tool_choice: "required", stream: true }));
-  const calls = chunks.flatMap((chunk) => chunk.choices[0].delta.tool_calls ?? []);
-  assert.deepEqual(calls.map((call) => call.function.name).filter(Boolean), ["get_weather"]);
-  JSON.parse(calls.map((call) => call.function.arguments ?? "").join(""));
-});
+  test(`${model}: streamed tools`, async () => {
+    const chunks = await collect(chat({ model, tools: [WEATHER], tool_choice: "required", stream: true }));
+    const calls = chunks.flatMap((chunk) => chunk.choices[0].delta.tool_calls ?? []);
+    assert.deepEqual(calls.map((call) => call.function.name).filter(Boolean), ["get_weather"]);
+    JSON.parse(calls.map((call) => call.function.arguments ?? "").join(""));
+  });
+}
 
 test("completions", async () => {
   const answer = await client().completions.create({ model: "fast", prompt: "Once upon" });
@@ -100,6 +102,8 @@ for (const [what, kind, body, options] of [
   ["our credential refused upstream", OpenAI.InternalServerError, { model: "locked" }],
   ["an upstream that is down", OpenAI.InternalServerError, { model: "down" }],
   ["a prompt that is too long", OpenAI.BadRequestError, { model: "too-long" }],
+  ["a rate limit upstream that speaks Anthropic", OpenAI.RateLimitError, { model: "claude-limited-openai" }],
+  ["a prompt that is too long for an upstream that speaks Anthropic", OpenAI.BadRequestError, { model: "claude-too-long-openai" }],
   ["a request that the upstream refuses", OpenAI.UnprocessableEntityError, { model: "refused" }],
 ]) {
   test(`${what} is its own exception`, async () => {
@@ -107,6 +111,8 @@ for (const [what, kind, body, options] of [
   });
 }
 
-test("a stream that is cut throws instead of ending", async () => {
-  await assert.rejects(collect(chat({ model: "cut", stream: true })), OpenAI.APIError);
-});
+for (const model of ["cut", "claude-cut-openai", "claude-erring-openai"]) {
+  test(`${model}: a stream that breaks throws instead of ending`, async () => {
+    await assert.rejects(collect(chat({ model, stream: true })), OpenAI.APIError);
+  });
+}

@@ -1,10 +1,11 @@
-"""The official OpenAI SDK for Python through a gateway at SDK_URL, whose upstream is the built-in mock."""
+"""The official OpenAI SDK for Python through a gateway at SDK_URL: one upstream speaks OpenAI (`fast`), one Anthropic (`claude`)."""
 
 import asyncio
 import os
 import unittest
 
 import openai
+import pydantic
 
 URL = os.environ["SDK_URL"] + "/v1"
 KEY = "sk-bf-sdk-test"
@@ -17,52 +18,62 @@ WEATHER = {
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
     },
 }
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+
+
+class Verdict(pydantic.BaseModel):
+    city: str
+    sunny: bool
 
 
 def client(**options):
     return openai.OpenAI(**{"base_url": URL, "api_key": KEY, "max_retries": 0, "timeout": 20, **options})
 
 
-class Answers(unittest.TestCase):
+class Chats:
+    """What every upstream must give."""
+
+    model = ""
+
     def test_chat(self):
-        answer = client().chat.completions.create(model="fast", messages=HI)
+        answer = client().chat.completions.create(model=self.model, messages=HI)
         self.assertEqual(answer.object, "chat.completion")
         self.assertEqual(answer.choices[0].finish_reason, "stop")
         self.assertTrue(answer.choices[0].message.content)
         self.assertEqual(answer.usage.total_tokens, answer.usage.prompt_tokens + answer.usage.completion_tokens)
 
     def test_a_stream_adds_up_to_the_whole_answer(self):
-        whole = client().chat.completions.create(model="fast", messages=HI).choices[0].message.content
-        chunks = list(client().chat.completions.create(model="fast", messages=HI, stream=True))
+        whole = client().chat.completions.create(model=self.model, messages=HI).choices[0].message.content
+        chunks = list(client().chat.completions.create(model=self.model, messages=HI, stream=True))
         self.assertEqual("".join(c.choices[0].delta.content or "" for c in chunks), whole)
         self.assertTrue(all(c.usage is None for c in chunks), "usage that nobody asked for is hidden")
         self.assertEqual(chunks[-1].choices[0].finish_reason, "stop")
 
     def test_usage_in_a_stream_comes_when_it_was_asked_for(self):
         stream = client().chat.completions.create(
-            model="fast", messages=HI, stream=True, stream_options={"include_usage": True}
+            model=self.model, messages=HI, stream=True, stream_options={"include_usage": True}
         )
         last = list(stream)[-1]
         self.assertEqual(last.choices, [])
         self.assertGreater(last.usage.total_tokens, 0)
 
     def test_the_stream_helper_accumulates(self):
-        with client().chat.completions.stream(model="fast", messages=HI) as stream:
+        with client().chat.completions.stream(model=self.model, messages=HI) as stream:
             stream.until_done()
             final = stream.get_final_completion()
         self.assertTrue(final.choices[0].message.content)
 
     def test_tools(self):
-        answer = client().chat.completions.create(model="fast", messages=HI, tools=[WEATHER], tool_choice="required")
+        answer = client().chat.completions.create(model=self.model, messages=HI, tools=[WEATHER], tool_choice="required")
         call = answer.choices[0].message.tool_calls[0]
         self.assertEqual(call.function.name, "get_weather")
         self.assertEqual(answer.choices[0].finish_reason, "tool_calls")
         again = HI + [answer.choices[0].message, {"role": "tool", "tool_call_id": call.id, "content": "sunny"}]
-        self.assertTrue(client().chat.completions.create(model="fast", messages=again, tools=[WEATHER]).choices)
+        self.assertTrue(client().chat.completions.create(model=self.model, messages=again, tools=[WEATHER]).choices)
 
     def test_streamed_tools(self):
         stream = client().chat.completions.create(
-            model="fast", messages=HI, tools=[WEATHER], tool_choice="required", stream=True
+            model=self.model, messages=HI, tools=[WEATHER], tool_choice="required", stream=True
         )
         arguments, names = "", []
         for chunk in stream:
@@ -71,6 +82,34 @@ class Answers(unittest.TestCase):
                 names += [call.function.name] if call.function.name else []
         self.assertEqual(names, ["get_weather"])
         self.assertTrue(arguments.startswith("{") and arguments.endswith("}"))
+
+    def test_an_image(self):
+        url = {"url": "data:image/png;base64," + PIXEL}
+        content = [{"type": "text", "text": "What is it?"}, {"type": "image_url", "image_url": url}]
+        answer = client().chat.completions.create(model=self.model, messages=[{"role": "user", "content": content}])
+        self.assertEqual(answer.choices[0].message.content, "mock: What is it?")
+
+    def test_structured_output(self):
+        answer = client().chat.completions.parse(model=self.model, messages=HI, response_format=Verdict)
+        self.assertEqual(answer.choices[0].message.parsed, Verdict(city="mock", sunny=True))
+
+    def test_a_system_prompt_and_settings(self):
+        answer = client().chat.completions.create(
+            model=self.model, messages=[{"role": "system", "content": "Be brief."}] + HI, max_tokens=2, temperature=0.5, stop=["END"]
+        )
+        self.assertEqual((answer.choices[0].message.content, answer.choices[0].finish_reason), ("mock: Say", "length"))
+
+    def test_async(self):
+        async def talk():
+            async with openai.AsyncOpenAI(base_url=URL, api_key=KEY, max_retries=0) as one:
+                stream = await one.chat.completions.create(model=self.model, messages=HI, stream=True)
+                return [chunk async for chunk in stream]
+
+        self.assertGreater(len(asyncio.run(talk())), 2)
+
+
+class Relayed(Chats, unittest.TestCase):
+    model = "fast"
 
     def test_completions(self):
         answer = client().completions.create(model="fast", prompt="Once upon")
@@ -98,13 +137,19 @@ class Answers(unittest.TestCase):
         self.assertTrue(raw.headers["x-bifrost-request-id"])
         self.assertGreater(int(raw.headers["x-bifrost-revision"]), 0)
 
-    def test_async(self):
-        async def talk():
-            async with openai.AsyncOpenAI(base_url=URL, api_key=KEY, max_retries=0) as one:
-                stream = await one.chat.completions.create(model="fast", messages=HI, stream=True)
-                return [chunk async for chunk in stream]
 
-        self.assertGreater(len(asyncio.run(talk())), 2)
+class Translated(Chats, unittest.TestCase):
+    model = "claude"
+
+    def test_an_alias_fails_over_to_an_upstream_that_speaks_anthropic(self):
+        self.assertEqual(client().chat.completions.create(model="steady-claude", messages=HI).choices[0].message.content, "mock: Say hello")
+        chunks = list(client().chat.completions.create(model="steady-claude", messages=HI, stream=True))
+        self.assertEqual("".join(c.choices[0].delta.content or "" for c in chunks), "mock: Say hello")
+
+    def test_embeddings_are_refused_with_the_reason(self):
+        with self.assertRaises(openai.BadRequestError) as caught:
+            client().embeddings.create(model=self.model, input="one")
+        self.assertIn("no such endpoint", str(caught.exception))
 
 
 class Errors(unittest.TestCase):
@@ -148,6 +193,22 @@ class Errors(unittest.TestCase):
             for _ in client().chat.completions.create(model="cut", messages=HI, stream=True):
                 seen += 1
         self.assertGreater(seen, 0)
+
+    def test_what_upstreams_say_that_speak_anthropic(self):
+        for fault, kind in [
+            ("limited", openai.RateLimitError),
+            ("locked", openai.InternalServerError),
+            ("down", openai.InternalServerError),
+            ("too-long", openai.BadRequestError),
+            ("refused", openai.UnprocessableEntityError),
+        ]:
+            with self.subTest(fault=fault):
+                self.refused(kind, f"claude-{fault}-openai")
+
+    def test_a_stream_of_an_upstream_that_speaks_anthropic_raises_when_it_breaks(self):
+        for fault in ["cut", "erring"]:
+            with self.subTest(fault=fault), self.assertRaises(openai.APIError):
+                list(client().chat.completions.create(model=f"claude-{fault}-openai", messages=HI, stream=True))
 
     def test_a_body_that_is_no_chat_request(self):
         with self.assertRaises(openai.BadRequestError):
