@@ -18,8 +18,14 @@ use crate::wire::quirks::Quirks;
 use crate::wire::{Format, failure};
 
 /// What a path asks for, by its method and its end; the more special first.
-const OPERATIONS: [(&str, &str, Format, Operation); 2] =
-    [("POST", "/messages/count_tokens", Format::Anthropic, Operation::Count), ("POST", "/messages", Format::Anthropic, Operation::Answer)];
+const OPERATIONS: [(&str, &str, Format, Operation); 3] = [
+    ("POST", "/messages/count_tokens", Format::Anthropic, Operation::Count),
+    ("POST", "/messages", Format::Anthropic, Operation::Answer),
+    ("POST", "/responses", Format::OpenaiResponses, Operation::Answer),
+];
+
+/// Formats whose errors are those of chats.
+const SAME_ERRORS: [Format; 1] = [Format::OpenaiResponses];
 
 /// Members that a request for an answer must have, where the codec is more patient than the provider.
 const REQUIRED: [(Format, &str); 1] = [(Format::Anthropic, "max_tokens")];
@@ -112,6 +118,7 @@ impl Dialect {
             Operation::Answer => openai::chat(ask),
         };
         match reply.body {
+            Body::Whole(_) if reply.status >= 400 && self.has_same_errors() => reply,
             Body::Whole(body) if reply.status >= 400 => self.refuse(reply.status, &failure::message(&body), ask),
             Body::Whole(body) if self.operation == Operation::Models => models(&body),
             Body::Whole(body) => self.whole(&body, ask),
@@ -121,8 +128,14 @@ impl Dialect {
 
     /// Answers with a typical error.
     pub(super) fn failure(&self, failure: Failure, ask: &Ask<'_>) -> Reply {
-        let told = self.told(failure, ask.model);
-        self.told_whole(&told, ask)
+        if self.has_same_errors() {
+            return openai::failure(failure, ask.model);
+        }
+        self.told_whole(&self.told(failure, ask.model), ask)
+    }
+
+    fn has_same_errors(&self) -> bool {
+        SAME_ERRORS.contains(&self.format)
     }
 
     /// Writes a typical error as the last event of a stream.

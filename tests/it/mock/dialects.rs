@@ -104,6 +104,28 @@ async fn a_stream_has_the_events_of_the_format_and_tells_its_input_at_once() {
 }
 
 #[tokio::test]
+async fn the_responses_api_is_spoken_with_the_errors_of_chats() {
+    let mock = mock().await;
+    let (status, body) = post(mock.addr(), "/v1/responses", &json!({"model": "gpt", "input": "say hello world"})).await;
+    assert_eq!((status, &body["object"], &body["status"]), (200, &json!("response"), &json!("completed")), "{body}");
+    assert_eq!(body["output"][0]["content"][0]["text"], "mock: say hello world");
+    assert_eq!((&body["usage"]["input_tokens"], &body["usage"]["output_tokens"]), (&json!(10), &json!(4)));
+    let streamed = async |model: &str| {
+        let body = json!({"model": model, "input": "say hello world", "stream": true}).to_string();
+        exchange(mock.addr(), &request("/v1/responses", &["Connection: close"], &body)).await
+    };
+    let all = names(&streamed("gpt").await);
+    assert_eq!((all[0].as_str(), all.last().unwrap().as_str()), ("response.created", "response.completed"));
+    assert_eq!(all.iter().filter(|name| *name == "response.output_text.delta").count(), 4);
+    // The last event is finish and terminator at once.
+    for fault in ["no_done", "no_finish"] {
+        assert_eq!(names(&streamed(&format!("gpt@{fault}")).await), all[..all.len() - 1], "{fault}");
+    }
+    let (status, body) = post(mock.addr(), "/v1/responses", &json!({"model": "gpt@error=rate_limit", "input": "x"})).await;
+    assert_eq!((status, &body["error"]["code"]), (429, &json!("rate_limit_exceeded")));
+}
+
+#[tokio::test]
 async fn faults_break_what_clients_of_the_format_see() {
     let mock = mock().await;
     let has = |seen: &Seen, name: &str| names(seen).iter().any(|have| have == name);
