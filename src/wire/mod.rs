@@ -39,6 +39,7 @@ pub mod openai_chat;
 pub mod openai_responses;
 pub mod quirks;
 pub mod scan;
+pub mod strict;
 pub mod tap;
 
 pub use format::Format;

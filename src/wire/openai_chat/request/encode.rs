@@ -10,6 +10,7 @@ use crate::wire::ir::{
 use crate::wire::json::{Extras, Given, Number, Writer};
 use crate::wire::openai_chat::models::{self, Reasons};
 use crate::wire::quirks::{CacheMarks, ReasoningField, TokenLimit};
+use crate::wire::strict::can_be_strict;
 
 pub(in crate::wire::openai_chat) fn encode(request: &Request<'_>, target: &Target<'_>) -> Encoded {
     let Request {
@@ -194,9 +195,10 @@ impl RequestWriter<'_, '_> {
                 writer.key("schema").json(schema);
                 match strict {
                     Some(strict) => writer.key("strict").bool(strict.value),
-                    // Anthropic always keeps to the schema; OpenAI only where it is told to.
-                    None if !self.is_same => writer.key("strict").bool(true),
-                    None => {}
+                    None if self.is_same => {}
+                    // The others always keep to the schema, and take some that OpenAI refuses as strict.
+                    None if can_be_strict(schema) => writer.key("strict").bool(true),
+                    None => self.losses.approximated(output.at),
                 }
                 writer.end_object();
             }

@@ -7,6 +7,7 @@ use crate::wire::codec::{Encoded, Target};
 use crate::wire::ir::{Losses, Output, Request, Tool, ToolChoice, ToolKind};
 use crate::wire::json::{Document, Extra, Given, Json, Text, Writer};
 use crate::wire::openai_responses::maker;
+use crate::wire::strict::can_be_strict;
 
 pub(in crate::wire::openai_responses) fn encode(request: &Request<'_>, target: &Target<'_>) -> Encoded {
     let Request {
@@ -203,7 +204,7 @@ impl RequestWriter<'_, '_> {
         self.writer.object("text");
         if let Some(output) = output {
             self.writer.object("format");
-            self.output(&output.value);
+            self.output(output);
             self.writer.end_object();
         }
         if let Some(verbosity) = verbosity {
@@ -213,9 +214,9 @@ impl RequestWriter<'_, '_> {
         self.writer.end_object();
     }
 
-    fn output(&mut self, output: &Output<'_>) {
+    fn output(&mut self, output: &Given<Output<'_>>) {
         let writer = &mut self.writer;
-        match output {
+        match &output.value {
             Output::Text => writer.key("type").text("text"),
             Output::JsonObject => writer.key("type").text("json_object"),
             Output::JsonSchema { name, description, schema, strict } => {
@@ -230,7 +231,9 @@ impl RequestWriter<'_, '_> {
                     (Some(strict), _) => writer.key("strict").bool(strict.value),
                     // Both of OpenAI's formats keep to the schema only where they are told to.
                     (None, Format::OpenaiResponses | Format::OpenaiChat) => {}
-                    (None, Format::Anthropic) => writer.key("strict").bool(true),
+                    // The others always do, and take schemas that OpenAI refuses as strict.
+                    (None, Format::Anthropic) if can_be_strict(schema) => writer.key("strict").bool(true),
+                    (None, Format::Anthropic) => self.losses.approximated(output.at),
                 }
             }
         }
