@@ -72,6 +72,8 @@ pub fn request_headers(
             match format {
                 Format::OpenaiChat | Format::OpenaiResponses => copy(client, &[OPENAI_BETA], &mut headers),
                 Format::Anthropic => copy(client, &[ANTHROPIC_BETA, ANTHROPIC_VERSION], &mut headers),
+                // It has no header of its own that changes an answer.
+                Format::Gemini => {}
             }
         }
         Travel::Translated(_) => {

@@ -168,6 +168,11 @@ pub trait Codec: Sync {
     /// Makes a writer of one stream.
     fn stream_encoder(&self, reply: &Reply<'_>) -> Box<dyn EncodeStream>;
 
+    /// Returns whether streams of the format end with a terminator; where they do not, one is whole when every answer says why it ended.
+    fn has_terminator(&self) -> bool {
+        true
+    }
+
     /// Reads an upstream's error: its class, and its own words. `status` is 200 where an error came in place of an answer.
     fn decode_error(&self, status: u16, body: &[u8]) -> Failure;
 

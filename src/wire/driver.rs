@@ -21,7 +21,7 @@ const MAX_HELD: usize = 16 << 20;
 /// How a stream ended well.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Ended {
-    /// With the terminator of its format.
+    /// With the terminator of its format, or with every answer finished where the format has none.
     Complete,
     /// With every answer finished, and no terminator.
     WithoutTerminator,
@@ -61,8 +61,13 @@ struct Run {
 impl Driver {
     /// Makes a driver. `unwrap_tool` is what the request's encoder said ([`super::codec::Encoded::unwrap_tool`]).
     pub fn new(from: Format, into: Format, reply: &Reply<'_>, unwrap_tool: Option<&'static str>) -> Self {
+        Self::with_encoder(from, into.codec().stream_encoder(reply), unwrap_tool)
+    }
+
+    /// Makes a driver that writes with an encoder of the caller's, where the client's format has more than one framing.
+    pub fn with_encoder(from: Format, encoder: Box<dyn EncodeStream>, unwrap_tool: Option<&'static str>) -> Self {
         let run = Run {
-            encoder: into.codec().stream_encoder(reply),
+            encoder,
             progress: Progress::default(),
             unwrap: unwrap_tool.map(|name| Unwrap { name, part: None, other_calls: false }),
             has_started: false,
@@ -135,7 +140,7 @@ impl Driver {
         }
         run.take(Event::End, out);
         run.check()?;
-        Ok(Ended::WithoutTerminator)
+        Ok(if self.from.codec().has_terminator() { Ended::WithoutTerminator } else { Ended::Complete })
     }
 
     /// Writes a failure as the last frame of the client's stream.

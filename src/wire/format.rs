@@ -1,7 +1,7 @@
 //! The formats, and the one place where a format's codec is looked up.
 
 use super::codec::Codec;
-use super::{anthropic, openai_chat, openai_responses};
+use super::{anthropic, gemini, openai_chat, openai_responses};
 
 /// A wire format. Adding one makes the compiler list the places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -12,11 +12,13 @@ pub enum Format {
     OpenaiResponses,
     /// Anthropic's messages.
     Anthropic,
+    /// Gemini's generateContent, on AI Studio and on Vertex.
+    Gemini,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 3] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic];
+    pub const ALL: [Self; 4] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic, Self::Gemini];
 
     /// Returns the format's stable name.
     pub const fn as_str(self) -> &'static str {
@@ -24,6 +26,7 @@ impl Format {
             Self::OpenaiChat => "openai_chat",
             Self::OpenaiResponses => "openai_responses",
             Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
         }
     }
 
@@ -33,6 +36,7 @@ impl Format {
             Self::OpenaiChat => &openai_chat::OpenaiChat,
             Self::OpenaiResponses => &openai_responses::OpenaiResponses,
             Self::Anthropic => &anthropic::Anthropic,
+            Self::Gemini => &gemini::Gemini,
         }
     }
 }

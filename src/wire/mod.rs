@@ -32,6 +32,7 @@ pub mod edit;
 pub mod failure;
 pub mod format;
 pub mod frame;
+pub mod gemini;
 pub mod ir;
 pub mod json;
 pub mod multipart;

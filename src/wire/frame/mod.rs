@@ -130,7 +130,7 @@ impl Cutter {
             Self::EventStream(stream) => (stream.rest(), false, true),
             Self::Ndjson(ndjson) => (ndjson.rest(), true, false),
         };
-        if may_be_body && bytes.trim_ascii_start().starts_with(b"{") {
+        if may_be_body && matches!(bytes.trim_ascii_start().first(), Some(b'{' | b'[')) {
             Rest::Body(bytes)
         } else if may_be_frame && !bytes.trim_ascii().is_empty() {
             Rest::Frame(bytes)

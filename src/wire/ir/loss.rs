@@ -1,5 +1,6 @@
 //! What a translation could not carry, told in the client's own spelling.
 
+use super::Part;
 use crate::wire::json::{self, Document, Extra, Fields, Given, Place};
 
 /// Most losses that are told one by one. Those beyond are told as one loss of the whole body, with the worst that happened to them.
@@ -75,6 +76,12 @@ impl Losses {
         for extra in extras.iter().filter(|extra| extra.value.as_str() != "null") {
             self.add(extra.at, Reason::Unknown);
         }
+    }
+
+    /// Notes what is lost with a part that is left out because it says nothing.
+    pub fn blank(&mut self, part: &Part<'_>) {
+        self.extras(&part.extras);
+        self.without(part.cache.as_ref());
     }
 
     /// Notes what nobody took of an object whose leftovers cannot be kept.

@@ -23,9 +23,14 @@ fn every_recorded_answer_says_the_same_in_every_format() {
         for into in Format::ALL {
             let answer = into.codec().encode_response(&response, &REPLY);
             let again = into.codec().decode_response(&answer.body).unwrap_or_else(|bad| panic!("{} → {into:?}: {bad:?}", recording.name));
-            let (expected, mut told) = (as_heard_in(said.clone(), into), as_heard_in(of_response(&again), into));
+            let (mut expected, mut told) = (as_heard_in(said.clone(), into), as_heard_in(of_response(&again), into));
             if expected.usage.is_none() {
                 told.usage = None;
+            }
+            if recording.format == Format::Gemini {
+                // Calls without ids get some in formats that need them.
+                expected.choices.values_mut().flat_map(|choice| &mut choice.calls).for_each(|call| call.0.clear());
+                told.choices.values_mut().flat_map(|choice| &mut choice.calls).for_each(|call| call.0.clear());
             }
             assert_eq!(told, expected, "{} → {into:?}", recording.name);
             if into == recording.format {
@@ -74,7 +79,7 @@ fn every_error_of_ours_has_an_envelope_in_every_format() {
             let failure = bifrostctl::wire::codec::Failure::new(kind, "no");
             let body: Value = serde_json::from_slice(&format.codec().encode_error(&failure, "r1")).unwrap();
             assert_eq!(body["error"]["message"], "no", "{format:?} {kind:?}");
-            assert!(body["error"]["type"].is_string());
+            assert!(body["error"]["type"].is_string() || body["error"]["status"].is_string());
             assert!((400..600).contains(&format.codec().error_status(kind)));
         }
     }

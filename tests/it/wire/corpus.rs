@@ -60,6 +60,7 @@ pub(super) fn target(format: Format) -> Target<'static> {
     let model = match format {
         Format::OpenaiChat | Format::OpenaiResponses => "gpt-4.1",
         Format::Anthropic => "claude-sonnet-4-5",
+        Format::Gemini => "gemini-3-flash-preview",
     };
     Target { model, max_output_tokens: None, quirks: &Quirks::OPENAI }
 }

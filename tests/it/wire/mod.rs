@@ -3,6 +3,7 @@
 mod answers;
 mod corpus;
 mod fragments;
+mod gemini;
 mod grammar;
 mod requests;
 mod rules;

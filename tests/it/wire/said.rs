@@ -63,7 +63,11 @@ pub(super) fn hear(format: Format, pieces: &[&[u8]]) -> Heard {
     if failure.is_none() {
         decoder.body_end(&mut |event| take(event));
     }
-    let has_ended = events.last().is_some_and(|event| event == "End");
+    let has_ended = if format.codec().has_terminator() {
+        events.last().is_some_and(|event| event == "End")
+    } else {
+        !listener.said.choices.is_empty() && listener.said.choices.values().all(|choice| choice.finish.is_some())
+    };
     Heard { events, said: listener.said, has_ended, failure }
 }
 
@@ -146,12 +150,19 @@ pub(super) fn of_response(response: &Response<'_>) -> Said {
 }
 
 /// Brings what was said to what `into` can say, and nothing finer: the coarser reasons, the counts that it has, one answer where it has no
-/// more, and for Anthropic refusals as text.
+/// more, for Anthropic and Gemini refusals as text, and for Gemini what is written to a cache as any other input.
 pub(super) fn as_heard_in(mut said: Said, into: Format) -> Said {
     if matches!(into, Format::Anthropic | Format::OpenaiResponses) {
         said.choices.retain(|number, _| *number == 0);
     }
     for choice in said.choices.values_mut() {
+        if into == Format::Gemini {
+            choice.text.push_str(&std::mem::take(&mut choice.refusal));
+            // Free text, or what the model broke, stands in an object there.
+            for (_, _, input) in choice.calls.iter_mut().filter(|(_, _, input)| !bifrostctl::wire::json::is_object(input)) {
+                *input = serde_json::json!({ "input": input }).to_string();
+            }
+        }
         if into == Format::Anthropic && !choice.refusal.is_empty() {
             choice.text.push_str(&std::mem::take(&mut choice.refusal));
             choice.finish = choice.finish.map(|reason| if reason == FinishReason::Stop { FinishReason::Refusal } else { reason });
@@ -164,9 +175,9 @@ pub(super) fn as_heard_in(mut said: Said, into: Format) -> Said {
         });
     }
     said.usage = said.usage.map(|usage| Usage {
-        input: usage.input,
+        input: usage.input + if into == Format::Gemini { usage.cache_write() } else { 0 },
         cache_read: usage.cache_read,
-        cache_write: usage.cache_write(),
+        cache_write: if into == Format::Gemini { 0 } else { usage.cache_write() },
         output: usage.output,
         reasoning: usage.reasoning,
         ..Usage::default()

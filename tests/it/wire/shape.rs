@@ -13,6 +13,7 @@ pub(super) fn check(format: Format, stream: &[u8]) {
         Format::OpenaiChat => openai_chat(text),
         Format::OpenaiResponses => openai_responses(text),
         Format::Anthropic => anthropic(text),
+        Format::Gemini => gemini(text),
     }
 }
 
@@ -226,4 +227,34 @@ fn openai_responses(text: &str) {
     }
     assert_eq!(order[..2], ["response.created", "response.in_progress"]);
     assert!(order.len() == 3 && heads.len() == 1, "{order:?} {heads:?}");
+}
+
+fn gemini(text: &str) {
+    assert!(!text.contains("\n:") && !text.starts_with(':'), "a comment, which Google's client takes for an answer");
+    let frames = frames(text);
+    let mut heads = BTreeSet::new();
+    let mut finished = BTreeSet::new();
+    for (number, (name, data)) in frames.iter().enumerate() {
+        assert_eq!(*name, None, "{data}");
+        let chunk: Value = serde_json::from_str(data).unwrap_or_else(|error| panic!("{error}: {data}"));
+        heads.insert(["responseId", "modelVersion"].map(|member| chunk[member].to_string()));
+        for candidate in chunk["candidates"].as_array().unwrap() {
+            let index = candidate["index"].as_u64().unwrap();
+            assert!(!finished.contains(&index), "something behind the finish: {data}");
+            if candidate["finishReason"].is_string() {
+                assert_eq!(number + 1, frames.len(), "the finish stands in the last chunk");
+                finished.insert(index);
+            }
+            for part in candidate["content"]["parts"].as_array().into_iter().flatten() {
+                let call = &part["functionCall"];
+                assert!(part["text"].is_string() || call["args"].is_object() && call["name"].is_string(), "{data}");
+                if let Some(signature) = part["thoughtSignature"].as_str() {
+                    let is_base64 = |byte: u8| byte.is_ascii_alphanumeric() || b"-_=+/".contains(&byte);
+                    assert!(signature.bytes().all(is_base64), "bytes are base64: {data}");
+                }
+            }
+        }
+    }
+    assert_eq!(heads.len(), 1, "every chunk has the same head");
+    assert!(!finished.is_empty());
 }

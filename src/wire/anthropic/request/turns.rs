@@ -64,6 +64,7 @@ pub(super) fn conversation<'r, 'a>(messages: &'r [Message<'a>], rules: Rules, lo
             Role::Assistant => Speaker::Assistant,
         };
         // A text of nothing is refused, and says nothing.
+        parts.iter().filter(|part| is_blank(part)).for_each(|part| losses.blank(part));
         let said = parts.iter().filter(|part| !is_blank(part));
         let mut said = said.peekable();
         if said.peek().is_none() && extras.is_empty() {
@@ -78,6 +79,7 @@ pub(super) fn conversation<'r, 'a>(messages: &'r [Message<'a>], rules: Rules, lo
             _ => conversation.turns.push(Turn { speaker, parts: said.collect(), extras: Some(extras), at: *at }),
         }
     }
+    conversation.system.iter().filter(|part| is_blank(part)).for_each(|part| losses.blank(part));
     conversation.system.retain(|part| !is_blank(part));
     for turn in &mut conversation.turns {
         turn.parts.sort_by_key(|part| !matches!(part.content, Content::ToolResult(_)));

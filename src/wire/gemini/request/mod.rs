@@ -1,0 +1,18 @@
+//! Requests, both ways.
+
+mod calls;
+mod decode;
+mod decode_config;
+mod decode_parts;
+mod encode;
+mod encode_parts;
+mod settings;
+mod signatures;
+mod tools;
+mod turns;
+
+pub(super) use decode::decode;
+pub(super) use decode_parts::part;
+pub(super) use encode::encode;
+pub(super) use encode_parts::PartWriter;
+pub(super) use signatures::place as place_signatures;
