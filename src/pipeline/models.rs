@@ -28,6 +28,11 @@ fn entry(name: &str, dialect: Format) -> Value {
         }
         // The epoch is what the provider itself says of a model whose age is not known.
         Format::Anthropic => json!({"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}),
+        Format::Gemini => json!({
+            "name": format!("models/{name}"),
+            "displayName": name,
+            "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
+        }),
     }
 }
 
@@ -36,5 +41,6 @@ fn list(names: &[&str], dialect: Format) -> Value {
     match dialect {
         Format::OpenaiChat | Format::OpenaiResponses => json!({"object": "list", "data": data}),
         Format::Anthropic => json!({"data": data, "has_more": false, "first_id": names.first(), "last_id": names.last()}),
+        Format::Gemini => json!({"models": data}),
     }
 }
