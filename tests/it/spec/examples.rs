@@ -15,6 +15,7 @@ const SPECS: &[&[&str]] = &[
     &["gateway.yaml"],
     &["examples/minimal.yaml"],
     &["examples/failover.yaml"],
+    &["examples/formats.yaml"],
     &["examples/credentials.yaml"],
     &["examples/rules.yaml"],
     &["examples/vllm.yaml"],
