@@ -61,6 +61,25 @@ for (const model of ["fast", "claude"]) {
     assert.deepEqual(calls.map((call) => call.function.name).filter(Boolean), ["get_weather"]);
     JSON.parse(calls.map((call) => call.function.arguments ?? "").join(""));
   });
+
+  test(`${model}: responses`, async () => {
+    const answer = await client().responses.create({ model, input: "Say hello" });
+    assert.deepEqual([answer.status, answer.output_text], ["completed", "mock: Say hello"]);
+    const events = await collect(client().responses.create({ model, input: "Say hello", stream: true }));
+    const deltas = events.filter((event) => event.type === "response.output_text.delta");
+    assert.equal(deltas.map((event) => event.delta).join(""), "mock: Say hello");
+    const final = await client().responses.stream({ model, input: "Say hello" }).finalResponse();
+    assert.equal(final.output_text, "mock: Say hello");
+  });
+
+  test(`${model}: tools of responses`, async () => {
+    const tools = [{ type: "function", strict: false, ...WEATHER.function }];
+    const call = (await client().responses.create({ model, input: "Say hello", tools })).output.at(-1);
+    assert.deepEqual([call.type, call.name, JSON.parse(call.arguments)], ["function_call", "get_weather", { city: "mock" }]);
+    const result = { type: "function_call_output", call_id: call.call_id, output: "sunny" };
+    const input = [{ role: "user", content: "Say hello" }, call, result];
+    assert.equal((await client().responses.create({ model, input, tools })).output_text, "mock: sunny");
+  });
 }
 
 test("completions", async () => {

@@ -99,6 +99,39 @@ class Chats:
         )
         self.assertEqual((answer.choices[0].message.content, answer.choices[0].finish_reason), ("mock: Say", "length"))
 
+    def respond(self, **more):
+        return client().responses.create(**{"model": self.model, "input": "Say hello", **more})
+
+    def test_a_response(self):
+        answer = self.respond(instructions="Be brief.")
+        self.assertEqual((answer.object, answer.status, answer.output_text), ("response", "completed", "mock: Say hello"))
+        self.assertEqual(answer.usage.total_tokens, answer.usage.input_tokens + answer.usage.output_tokens)
+        self.assertEqual(self.respond(max_output_tokens=2).incomplete_details.reason, "max_output_tokens")
+
+    def test_a_streamed_response(self):
+        with client().responses.stream(model=self.model, input="Say hello") as stream:
+            text = "".join(event.delta for event in stream if event.type == "response.output_text.delta")
+            final = stream.get_final_response()
+        self.assertEqual((text, final.output_text, final.status), ("mock: Say hello", "mock: Say hello", "completed"))
+        kinds = [event.type for event in self.respond(stream=True)]
+        self.assertEqual((kinds[0], kinds[-1]), ("response.created", "response.completed"))
+
+    def test_tools_of_responses(self):
+        tool = {"type": "function", "strict": False, **WEATHER["function"]}
+        call = self.respond(tools=[tool], tool_choice="required").output[-1]
+        self.assertEqual((call.type, call.name, call.arguments), ("function_call", "get_weather", '{"city":"mock"}'))
+        result = {"type": "function_call_output", "call_id": call.call_id, "output": "sunny"}
+        told = self.respond(input=HI + [call.to_dict(), result], tools=[tool])
+        self.assertEqual(told.output_text, "mock: sunny")
+        with client().responses.stream(model=self.model, input="Say hello", tools=[tool]) as stream:
+            pieces = [event.delta for event in stream if event.type == "response.function_call_arguments.delta"]
+            final = stream.get_final_response().output[-1]
+        self.assertEqual(("".join(pieces), final.arguments), ('{"city":"mock"}', '{"city":"mock"}'))
+
+    def test_structured_responses(self):
+        answer = client().responses.parse(model=self.model, input="Say hello", text_format=Verdict)
+        self.assertEqual(answer.output_parsed, Verdict(city="mock", sunny=True))
+
     def test_async(self):
         async def talk():
             async with openai.AsyncOpenAI(base_url=URL, api_key=KEY, max_retries=0) as one:
@@ -209,6 +242,14 @@ class Errors(unittest.TestCase):
         for fault in ["cut", "erring"]:
             with self.subTest(fault=fault), self.assertRaises(openai.APIError):
                 list(client().chat.completions.create(model=f"claude-{fault}-openai", messages=HI, stream=True))
+            with self.subTest(fault=fault, api="responses"):
+                kinds = []
+                try:
+                    for event in client().responses.create(model=f"claude-{fault}-openai", input="Say hello", stream=True):
+                        kinds.append(event.type)
+                except openai.APIError:
+                    kinds.append("raised")
+                self.assertIn(kinds[-1], ["raised", "response.failed", "error"])
 
     def test_a_body_that_is_no_chat_request(self):
         with self.assertRaises(openai.BadRequestError):
