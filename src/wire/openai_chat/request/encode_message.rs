@@ -4,7 +4,7 @@ use super::encode::{cache_mark, extras_of};
 use crate::wire::ir::{Content, Losses, Media, Message, Part, Role, ToolCall, ToolResult};
 use crate::wire::json::{Given, Text, Writer};
 use crate::wire::openai_chat::thoughts;
-use crate::wire::quirks::{CacheMarks, Quirks};
+use crate::wire::quirks::{CacheMarks, Quirks, ReasoningField};
 
 /// Where messages are written to, and what may be written.
 pub(super) struct MessageWriter<'o, 'w> {
@@ -24,6 +24,13 @@ pub(super) fn messages(messages: &[Message<'_>], mut out: MessageWriter<'_, '_>)
             out.pictures_of_tools(&mut pending);
         }
         match role {
+            // A turn of nothing is refused.
+            Role::Assistant if out.is_silent(parts) => {
+                parts.iter().for_each(|part| out.losses.unsupported(part.at));
+                out.losses.without(name.as_ref());
+                out.losses.extras(extras);
+                continue;
+            }
             Role::Tool => {
                 out.losses.without(name.as_ref());
                 for part in parts {
@@ -69,10 +76,12 @@ impl MessageWriter<'_, '_> {
     fn carried(&mut self, parts: &[&Part<'_>]) {
         if let [only] = parts
             && let Content::Text { text, citations } = &only.content
-            && citations.is_empty()
-            && only.extras.is_empty()
+            && (only.extras.is_empty() || !self.is_same)
             && self.cannot_mark(only)
         {
+            // Many servers take nothing but a string from the model's side.
+            citations.iter().for_each(|citation| self.losses.unsupported(citation.at));
+            self.losses.extras(&only.extras);
             cache_mark(self.writer, self.losses, CacheMarks::None, only.cache.as_ref());
             return self.writer.key("content").text(text);
         }
@@ -88,6 +97,23 @@ impl MessageWriter<'_, '_> {
             self.writer.end_object();
         }
         self.writer.end_array();
+    }
+
+    /// Returns whether nothing of the model's turn will be written.
+    fn is_silent(&self, parts: &[Part<'_>]) -> bool {
+        let is_lost = |part: &Part<'_>| match part.content {
+            Content::Opaque { .. } => !self.is_same,
+            Content::Thinking { .. } | Content::RedactedThinking { .. } => self.quirks.reasoning_field == ReasoningField::None,
+            Content::ToolResult(_) => true,
+            Content::Text { .. }
+            | Content::Refusal { .. }
+            | Content::Image { .. }
+            | Content::Audio { .. }
+            | Content::Video { .. }
+            | Content::Document { .. }
+            | Content::ToolCall(_) => false,
+        };
+        !parts.is_empty() && parts.iter().all(is_lost)
     }
 
     /// Returns whether the format has such parts at all.
