@@ -239,7 +239,7 @@ fn request_id(ask: &Ask<'_>) -> String {
 }
 
 fn reply<'r>(ask: &'r Ask<'_>, id: &'r str) -> codec::Reply<'r> {
-    codec::Reply { request_id: id, created: ask.created, model: ask.model, include_usage: !ask.behaviour.no_usage }
+    codec::Reply { request_id: id, created: ask.created, model: ask.model, include_usage: !ask.behaviour.no_usage, asked: "" }
 }
 
 /// The kind whose word is the provider's for a status.

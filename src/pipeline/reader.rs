@@ -157,7 +157,7 @@ impl Reader {
         match self {
             Self::Watch(_) => out = openai_chat::error_event(error.kind, &error.public, request_id),
             Self::Tap { format, .. } => {
-                let reply = Reply { request_id, created: 0, model: "", include_usage: false };
+                let reply = Reply { request_id, ..Reply::default() };
                 format.codec().stream_encoder(&reply).failure(&failure, request_id, &mut out);
             }
             Self::Translate(translate) => translate.driver.fail(&failure, request_id, &mut out),

@@ -60,7 +60,7 @@ pub struct Answer {
 }
 
 /// For whom an answer is encoded.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Reply<'r> {
     /// Our id of the request; stands in where the upstream gave the answer none.
     pub request_id: &'r str,
@@ -70,6 +70,8 @@ pub struct Reply<'r> {
     pub model: &'r str,
     /// Whether a stream tells its usage, in formats where the client chooses.
     pub include_usage: bool,
+    /// The client's own request, whose settings some formats repeat in every answer; empty where it is not known.
+    pub asked: &'r str,
 }
 
 /// An upstream's failure, or our own, told inside a stream or as a whole answer.

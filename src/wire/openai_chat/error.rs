@@ -74,7 +74,8 @@ pub const fn client_code(kind: Kind) -> &'static str {
     }
 }
 
-const fn error_type(kind: Kind) -> &'static str {
+/// Returns the error type that stands for a kind.
+pub const fn error_type(kind: Kind) -> &'static str {
     match kind {
         Kind::BadRequest
         | Kind::Unauthenticated

@@ -11,7 +11,7 @@ mod stream;
 mod thoughts;
 
 pub use codec::OpenaiChat;
-pub use error::{Attempted, Envelope, classify, classify_event, client_code, error_event};
+pub use error::{Attempted, Envelope, classify, classify_event, client_code, error_event, error_type};
 pub use response::answer_usage;
 pub use stream::{Event, Watcher};
 

@@ -66,4 +66,4 @@ pub(super) fn target(format: Format) -> Target<'static> {
 }
 
 /// A client that wants everything it can have.
-pub(super) const REPLY: Reply<'static> = Reply { request_id: "r1", created: 1_700_000_000, model: "alias", include_usage: true };
+pub(super) const REPLY: Reply<'static> = Reply { request_id: "r1", created: 1_700_000_000, model: "alias", include_usage: true, asked: "" };

@@ -6,6 +6,8 @@ mod fragments;
 mod gemini;
 mod grammar;
 mod requests;
+mod responses;
+mod responses_streams;
 mod rules;
 mod said;
 mod shape;

@@ -205,6 +205,10 @@ fn losses_of_the_fullest_requests_are_these() {
         (Format::OpenaiChat, Format::Gemini),
         (Format::Gemini, Format::Anthropic),
         (Format::Gemini, Format::OpenaiChat),
+        (Format::OpenaiResponses, Format::OpenaiChat),
+        (Format::OpenaiResponses, Format::Anthropic),
+        (Format::OpenaiChat, Format::OpenaiResponses),
+        (Format::Anthropic, Format::OpenaiResponses),
     ];
     for (from, into) in pairs {
         let encoded = translate(&fullest_request(from), from, &target(into), into);

@@ -32,7 +32,7 @@ fn streams() -> Vec<Recording> {
 }
 
 /// Runs a stream through the driver, in pieces.
-fn drive(from: Format, into: Format, pieces: &[&[u8]]) -> (Vec<u8>, Result<Ended, Failure>, Progress) {
+pub(super) fn drive(from: Format, into: Format, pieces: &[&[u8]]) -> (Vec<u8>, Result<Ended, Failure>, Progress) {
     let mut driver = Driver::new(from, into, &REPLY, None);
     let mut out = Vec::new();
     for piece in pieces {

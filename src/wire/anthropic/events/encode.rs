@@ -71,7 +71,7 @@ impl Encoder {
     }
 
     fn reply(&self) -> Reply<'_> {
-        Reply { request_id: &self.request_id, created: 0, model: &self.model, include_usage: true }
+        Reply { request_id: &self.request_id, model: &self.model, ..Reply::default() }
     }
 
     fn message_start(&mut self, out: &mut Vec<u8>) {

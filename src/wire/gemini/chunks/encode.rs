@@ -368,7 +368,7 @@ mod tests {
 
     #[test]
     fn an_array_is_one_json_value() {
-        let reply = Reply { request_id: "r1", created: 0, model: "m", include_usage: true };
+        let reply = Reply { request_id: "r1", model: "m", include_usage: true, ..Reply::default() };
         let mut encoder = Encoder::new(&reply, Framing::Array);
         let mut out = Vec::new();
         for event in [

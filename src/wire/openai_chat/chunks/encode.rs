@@ -57,7 +57,7 @@ impl Encoder {
     }
 
     fn start(&mut self, id: &Text<'_>, model: &Text<'_>, created: Option<u64>) {
-        let reply = Reply { request_id: &self.request_id, created: self.created, model: &self.model, include_usage: self.includes_usage };
+        let reply = Reply { request_id: &self.request_id, created: self.created, model: &self.model, ..Reply::default() };
         let mut prefix = b"data: ".to_vec();
         let mut writer = Writer::one_line(&mut prefix);
         writer.begin_object();
@@ -126,7 +126,7 @@ impl Encoder {
         let thought = state.thoughts.saturating_sub(1);
         match (start, kind) {
             (PartStart::ToolCall { id, name, .. }, Part::Call { number, is_custom }) => {
-                let reply = Reply { request_id: &self.request_id, created: 0, model: "", include_usage: false };
+                let reply = Reply { request_id: &self.request_id, ..Reply::default() };
                 let id = reply.call_id(id, "call_", usize::try_from(number).unwrap_or_default());
                 self.delta(out, choice, |writer| fragment(writer, number, is_custom, Some((&*id, &**name)), ""));
             }

@@ -26,6 +26,7 @@ pub(in crate::wire::openai_responses) fn encode(response: &Response<'_>, reply: 
     for part in others.iter().flat_map(|choice| &choice.parts) {
         losses.unsupported(part.at);
     }
+    let echo = super::echo(if is_same { "" } else { reply.asked });
     let envelope = Envelope {
         id: &reply.id(id, "resp_"),
         created: created.unwrap_or(reply.created),
@@ -33,8 +34,8 @@ pub(in crate::wire::openai_responses) fn encode(response: &Response<'_>, reply: 
         finish: Some(first.map_or(crate::wire::ir::FinishReason::Stop, |choice| choice.finish.reason)),
         failure: None,
         usage: usage.as_ref(),
-        service_tier: service_tier.as_deref(),
-        kept: if is_same { extras } else { &[] },
+        service_tier: service_tier.as_deref().filter(|tier| is_same || super::is_tier(tier)),
+        kept: if is_same { extras } else { &echo },
     };
     let mut writer = Writer::new(&mut body);
     writer.begin_object();

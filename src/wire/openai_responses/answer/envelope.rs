@@ -4,7 +4,7 @@ use super::usage;
 use crate::error::Kind;
 use crate::wire::codec::Failure;
 use crate::wire::ir::{FinishReason, Usage};
-use crate::wire::json::{Extra, Writer};
+use crate::wire::json::{Document, Extra, Place, Text, Writer};
 use crate::wire::openai_responses::error;
 
 /// What an answer says about itself. Strict clients need every member of the object, so those that only a provider's own memory could fill
@@ -96,6 +96,42 @@ impl Envelope<'_> {
         writer.key("message").text(&failure.message);
         writer.end_object();
     }
+}
+
+/// What an answer repeats of the request. What only a provider with a memory could honour is not among it.
+const REPEATED: [&str; 17] = [
+    "instructions",
+    "max_output_tokens",
+    "max_tool_calls",
+    "metadata",
+    "parallel_tool_calls",
+    "prompt_cache_key",
+    "prompt_cache_retention",
+    "reasoning",
+    "safety_identifier",
+    "temperature",
+    "text",
+    "tool_choice",
+    "tools",
+    "top_logprobs",
+    "top_p",
+    "truncation",
+    "user",
+];
+
+/// Returns whether official clients know the word for a service tier.
+pub(in crate::wire::openai_responses) fn is_tier(word: &str) -> bool {
+    ["auto", "default", "flex", "scale", "priority", "fast", "ultrafast"].contains(&word)
+}
+
+/// Takes what an answer repeats out of a request of this format.
+pub(in crate::wire::openai_responses) fn echo(asked: &str) -> Vec<Extra<'static>> {
+    let Ok(document) = Document::parse(asked.as_bytes()) else { return Vec::new() };
+    let member = |name: &&'static str| {
+        let value = document.root().get(name)?.json().into_owned();
+        Some(Extra { name: Text::Borrowed(name), value, at: Place::NOWHERE })
+    };
+    REPEATED.iter().filter_map(member).collect()
 }
 
 /// Returns whether an upstream's failure is told in the words of its answer.

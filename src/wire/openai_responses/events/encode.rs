@@ -8,7 +8,8 @@ use super::opening::{Message, Part, Thoughts};
 use crate::wire::Format;
 use crate::wire::codec::{EncodeStream, Failure, Reply};
 use crate::wire::ir::{Delta, Event, Finish, FinishReason, Media, PartStart, Signature, ToolCall, Usage};
-use crate::wire::json::{Document, Json, Node, Text, Writer};
+use crate::wire::json::{Document, Extra, Json, Node, Text, Writer};
+use crate::wire::openai_chat::error_type;
 use crate::wire::openai_responses::answer::{self, Envelope, Head};
 use crate::wire::openai_responses::{error, maker};
 
@@ -23,6 +24,8 @@ pub(in crate::wire::openai_responses) struct Encoder {
     has_started: bool,
     /// Items that were opened.
     items: u64,
+    /// What the answer repeats of the request.
+    echo: Vec<Extra<'static>>,
     calls: usize,
     parts: BTreeMap<u32, Part>,
     pub(super) messages: Vec<Message>,
@@ -44,6 +47,7 @@ impl Encoder {
             log: Log::default(),
             has_started: false,
             items: 0,
+            echo: answer::echo(reply.asked),
             calls: 0,
             parts: BTreeMap::new(),
             messages: Vec::new(),
@@ -69,8 +73,8 @@ impl Encoder {
             finish,
             failure,
             usage: self.usage.as_ref().filter(|_| has_ended),
-            service_tier: self.service_tier.as_deref(),
-            kept: &[],
+            service_tier: self.service_tier.as_deref().filter(|tier| answer::is_tier(tier)),
+            kept: &self.echo,
         };
         let whole = &self.whole;
         self.log.event(out, name, |writer| {
@@ -146,7 +150,7 @@ impl Encoder {
     }
 
     fn open_call(&mut self, id: &Text<'_>, name: &Text<'_>, is_custom: bool, out: &mut Vec<u8>) -> Part {
-        let reply = Reply { request_id: &self.request_id, created: 0, model: "", include_usage: true };
+        let reply = Reply { request_id: &self.request_id, ..Reply::default() };
         let call_id = reply.call_id(id, "call_", self.calls).into_owned();
         self.calls += 1;
         let index = self.open_item(out);
@@ -346,7 +350,7 @@ impl EncodeStream for Encoder {
     fn event(&mut self, event: &Event<'_>, out: &mut Vec<u8>) {
         match event {
             Event::Start { id, model, created } => {
-                let reply = Reply { request_id: &self.request_id, created: self.created, model: &self.model, include_usage: true };
+                let reply = Reply { request_id: &self.request_id, model: &self.model, ..Reply::default() };
                 let (id, model) = (reply.id(id, "resp_").into_owned(), reply.model_of(model).to_owned());
                 self.created = created.unwrap_or(self.created);
                 (self.id, self.model) = (id, model);
@@ -375,7 +379,7 @@ impl EncodeStream for Encoder {
             writer.key("message").text(&failure.message);
             writer.key("param").null();
             writer.object("error");
-            writer.key("type").text(code);
+            writer.key("type").text(error_type(failure.kind));
             writer.key("code").text(code);
             writer.key("message").text(&failure.message);
             writer.key("param").null();

@@ -11,10 +11,12 @@ impl ItemWriter<'_, '_> {
     pub(super) fn content(&mut self, parts: &[&Part<'_>], is_output: bool) {
         if let [only] = parts
             && let Content::Text { text, citations } = &only.content
-            && citations.is_empty()
-            && only.extras.is_empty()
+            && (only.extras.is_empty() || !self.is_same)
+            && (citations.is_empty() || !is_output)
             && !(self.marks() && only.cache.is_some())
         {
+            self.citations(citations, text, is_output);
+            self.losses.extras(&only.extras);
             self.cache_mark(only.cache.as_ref(), false);
             return self.writer.text(text);
         }
@@ -34,6 +36,7 @@ impl ItemWriter<'_, '_> {
         carried
     }
 
+    /// Returns whether a message can hold the part.
     fn carries(&self, part: &Part<'_>) -> bool {
         match &part.content {
             Content::Text { .. } | Content::Refusal { .. } => true,
