@@ -11,5 +11,7 @@ mod request;
 mod schema;
 mod signature;
 
+pub(in crate::wire) use signature::read as read_signature;
+
 pub use codec::Gemini;
 pub use error::retry_delay;

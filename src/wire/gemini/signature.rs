@@ -20,7 +20,7 @@ const READER: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// Reads a signature; `None` where it says that there is none.
-pub(super) fn read(value: Text<'_>) -> Option<Signature<'_>> {
+pub(in crate::wire) fn read(value: Text<'_>) -> Option<Signature<'_>> {
     if value.is_empty() || value == SKIP_VALIDATION {
         return None;
     }

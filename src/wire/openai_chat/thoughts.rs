@@ -1,8 +1,11 @@
 //! Thoughts in messages, in all the spellings of the field: `reasoning_content`, `reasoning`, `reasoning_details`, `thinking_blocks`, and
 //! Mistral's parts.
 
+use std::collections::BTreeSet;
+
+use crate::wire::gemini;
 use crate::wire::ir::{Content, Losses, Maker, Part, Reason, Signature};
-use crate::wire::json::{Fault, Fields, Node, Text, Writer};
+use crate::wire::json::{Fault, Fields, Node, Place, Text, Writer};
 use crate::wire::quirks::ReasoningField;
 
 /// Takes the thoughts of a message or an answer. Where they stand typed *and* plain, the typed ones count, for they have the signatures.
@@ -85,6 +88,38 @@ pub(super) fn mistral<'a>(fields: &mut Fields<'_, 'a>, losses: &mut Losses) -> R
     }
     fields.take("closed")?;
     Ok(Content::Thinking { text: whole, signature: None })
+}
+
+/// Reads what Gemini signed of a call, where Google's endpoint for this format has it: `extra_content.google.thought_signature`.
+pub(super) fn of_call<'a>(call: Node<'_, 'a>) -> Option<Signature<'a>> {
+    let google = call.get("extra_content").and_then(|extra| extra.get("google"))?;
+    google.get("thought_signature").and_then(Node::text).and_then(gemini::read_signature)
+}
+
+/// Puts what was signed of a call in front of it, unless the thoughts of the message have told it already. The member stays with the call's
+/// extras, so nothing of it is lost to a server of this format.
+pub(super) fn sign<'a>(call: Node<'_, 'a>, parts: &mut Vec<Part<'a>>, known: &mut BTreeSet<String>) {
+    if let Some(data) = of_call(call).filter(|data| known.insert(data.value.clone().into_owned())) {
+        parts.push(Part::new(Content::RedactedThinking { data }, Place::NOWHERE));
+    }
+}
+
+/// Returns the signatures that stand for themselves.
+pub(super) fn signatures(parts: &[Part<'_>]) -> BTreeSet<String> {
+    let value = |part: &Part<'_>| match &part.content {
+        Content::RedactedThinking { data } => Some(data.value.clone().into_owned()),
+        _ => None,
+    };
+    parts.iter().filter_map(value).collect()
+}
+
+/// Writes `extra_content`.
+pub(super) fn write_of_call(writer: &mut Writer<'_>, signature: &str) {
+    writer.object("extra_content");
+    writer.object("google");
+    writer.key("thought_signature").text(signature);
+    writer.end_object();
+    writer.end_object();
 }
 
 /// Writes the thoughts of a message in the server's spelling; without one, they are lost.

@@ -373,6 +373,24 @@ fn a_signature_in_a_stream_keeps_its_part() {
 }
 
 #[test]
+fn the_signature_of_a_call_stands_where_googles_endpoint_for_openai_has_it() {
+    let stream = chunks(&[json!({"text": "a"}), json!({"functionCall": {"id": "x", "name": "f", "args": {}}, "thoughtSignature": "c2ln"})]);
+    let (out, _) = drive(&stream, OpenaiChat);
+    assert!(String::from_utf8(out).unwrap().contains(r#""extra_content":{"google":{"thought_signature":"c2ln"}}"#));
+    let call = json!({"id": "x", "type": "function", "function": {"name": "f", "arguments": "{}"},
+        "extra_content": {"google": {"thought_signature": "c2ln"}}});
+    let messages = json!([{"role": "user", "content": "go"}, {"role": "assistant", "content": "a", "tool_calls": [call]}]);
+    let (body, losses) = from_messages(messages.clone(), "gemini-3-flash-preview");
+    assert_eq!((&body["contents"][1]["parts"][1]["thoughtSignature"], losses), (&json!("c2ln"), Vec::new()));
+    let chat = json!({"model": "m", "messages": messages});
+    let (same, losses) = sent(OpenaiChat, &chat, OpenaiChat, "gemini-3-flash-preview");
+    assert_eq!((&same["messages"][1], losses.len()), (&messages[1], 0));
+    let (claude, losses) = sent(OpenaiChat, &chat, Anthropic, "claude-sonnet-4-5");
+    assert!(!claude.to_string().contains("c2ln"));
+    assert_eq!(losses, ["unknown messages[1].tool_calls[0].extra_content"]);
+}
+
+#[test]
 fn pages_that_an_answer_rests_on_are_annotations() {
     let grounding = json!({"groundingChunks": [{"web": {"uri": "https://a", "title": "A"}}],
         "groundingSupports": [{"segment": {"startIndex": 3, "endIndex": 6, "text": "bcd"}, "groundingChunkIndices": [0]}]});

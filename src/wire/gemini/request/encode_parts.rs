@@ -72,7 +72,13 @@ impl PartWriter<'_> {
         if let Some(signature) = signature {
             self.writer.key("thoughtSignature").text(signature);
         }
-        self.extras(extras);
+        if self.is_same {
+            self.extras(extras);
+        } else {
+            // Where the signature of a call stands in OpenAI's format.
+            let is_told = |extra: &&Extra<'_>| signature.is_some() && extra.name == "extra_content";
+            extras.iter().filter(|extra| !is_told(extra)).for_each(|extra| self.losses.extras(std::slice::from_ref(extra)));
+        }
         self.writer.end_object();
         true
     }

@@ -73,7 +73,9 @@ fn parts<'a>(message: &mut Fields<'_, 'a>) -> Fallible<Vec<Part<'a>>> {
         let media = Media::from_url(url.ok_or_else(|| node.fault("an image with a `url`"))?);
         parts.push(Part::new(Content::Image { media, detail: None }, node.place()));
     }
+    let mut known = thoughts::signatures(&parts);
     for node in message.array("tool_calls")? {
+        thoughts::sign(node, &mut parts, &mut known);
         parts.push(request::tool_call(node, &mut losses)?);
     }
     parts.extend(request::function_call(message, &mut losses)?);

@@ -3,7 +3,7 @@
 use super::{finish_word, write_usage};
 use crate::wire::Format;
 use crate::wire::codec::{Answer, Reply};
-use crate::wire::ir::{Choice, Citation, Content, Finish, FinishReason, Losses, Part, Response};
+use crate::wire::ir::{Choice, Citation, Content, Finish, FinishReason, Losses, Maker, Part, Response};
 use crate::wire::json::{Extras, Text, Writer};
 use crate::wire::openai_chat::{request, thoughts};
 
@@ -139,19 +139,37 @@ impl AnswerWriter<'_, '_> {
     }
 
     fn tool_calls(&mut self, parts: &[Part<'_>]) {
-        let calls = parts.iter().filter_map(|part| if let Content::ToolCall(call) = &part.content { Some((part, call)) } else { None });
-        for (index, (part, call)) in calls.clone().enumerate() {
-            if index == 0 {
+        let mut written = 0;
+        let mut signature = None;
+        for part in parts {
+            let Content::ToolCall(call) = &part.content else {
+                signature = google_signature(part);
+                continue;
+            };
+            if written == 0 {
                 self.writer.array("tool_calls");
             }
-            let id = self.reply.call_id(&call.id, "call_", index);
+            let id = self.reply.call_id(&call.id, "call_", written);
             request::open_call(&mut self.writer, &id, call);
+            let has_own = self.is_same && part.extras.iter().any(|extra| extra.name == "extra_content");
+            if let Some(signature) = signature.take().filter(|_| !has_own) {
+                thoughts::write_of_call(&mut self.writer, signature);
+            }
             self.extras(&part.extras);
             self.writer.end_object();
+            written += 1;
         }
-        if calls.count() > 0 {
+        if written > 0 {
             self.writer.end_array();
         }
+    }
+}
+
+/// Returns what Gemini signed of the part behind this one.
+fn google_signature<'p>(part: &'p Part<'_>) -> Option<&'p str> {
+    match &part.content {
+        Content::RedactedThinking { data } if data.maker == Maker::Gemini => Some(&data.value),
+        _ => None,
     }
 }
 

@@ -1,10 +1,12 @@
 //! One answer of a stream: which parts of it are open.
 
+use std::collections::BTreeSet;
+
 use super::call::Call;
 use crate::wire::codec::{Failure, Sink};
 use crate::wire::ir::{Delta, Event, Finish, FinishReason, PartStart, Signature};
 use crate::wire::json::{Kind, Node, Text};
-use crate::wire::openai_chat::{answer, request};
+use crate::wire::openai_chat::{answer, request, thoughts};
 
 /// Calls that one answer may make: every fragment is looked up among them.
 const MAX_CALLS: usize = 1_024;
@@ -25,6 +27,8 @@ pub(super) struct Choice {
     calls: Vec<Call>,
     pub(super) finish: Option<Finish<'static>>,
     is_refused: bool,
+    /// Signatures that stand for themselves and have been told.
+    signed: BTreeSet<String>,
 }
 
 impl Choice {
@@ -96,6 +100,9 @@ impl Choice {
 
     /// Adds a part that comes whole.
     pub(super) fn whole(&mut self, start: PartStart<'_>, sink: &mut Sink<'_>) {
+        if let PartStart::RedactedThinking(data) = &start {
+            self.signed.insert(data.value.clone().into_owned());
+        }
         self.make_way(sink);
         let part = self.begin(start, sink);
         self.end(part, sink);
@@ -138,6 +145,10 @@ impl Choice {
             call.name.push_str(&name);
             if call.id.is_empty() {
                 call.id.push_str(&id);
+            }
+            // It stands in front of its call, whose other fragments may still be open.
+            if let Some(data) = thoughts::of_call(node).filter(|data| !self.signed.contains(&*data.value)) {
+                self.whole(PartStart::RedactedThinking(data), sink);
             }
         }
         self.input(at, &input, sink);

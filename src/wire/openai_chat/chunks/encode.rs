@@ -8,6 +8,7 @@ use crate::wire::ir::{Delta, Event, Finish, FinishReason, Maker, PartStart, Usag
 use crate::wire::json::{Text, Writer};
 use crate::wire::openai_chat::answer::{annotation, finish_word, image, write_usage};
 use crate::wire::openai_chat::error::error_event;
+use crate::wire::openai_chat::thoughts;
 
 /// What becomes of a part's deltas.
 #[derive(Debug, Clone, Copy)]
@@ -26,6 +27,8 @@ struct Choice {
     thoughts: u64,
     /// Characters of text so far, which citations count in.
     characters: u64,
+    /// What Gemini signed of the part that opens next.
+    signature: Option<String>,
 }
 
 /// Writes chunks.
@@ -123,12 +126,19 @@ impl Encoder {
             PartStart::Image(_) | PartStart::Opaque { .. } => Part::Hidden,
         };
         state.parts.insert(part, kind);
+        let signature = state.signature.take();
+        if let PartStart::RedactedThinking(data) = start
+            && data.maker == Maker::Gemini
+        {
+            state.signature = Some(data.value.clone().into_owned());
+        }
         let thought = state.thoughts.saturating_sub(1);
         match (start, kind) {
             (PartStart::ToolCall { id, name, .. }, Part::Call { number, is_custom }) => {
                 let reply = Reply { request_id: &self.request_id, ..Reply::default() };
                 let id = reply.call_id(id, "call_", usize::try_from(number).unwrap_or_default());
-                self.delta(out, choice, |writer| fragment(writer, number, is_custom, Some((&*id, &**name)), ""));
+                let head = Head { id: &id, name, signature: signature.as_deref() };
+                self.delta(out, choice, |writer| fragment(writer, number, is_custom, Some(head), ""));
             }
             (PartStart::RedactedThinking(data), _) => {
                 self.delta(out, choice, |writer| detail(writer, "reasoning.encrypted", ("data", &data.value), data.maker, thought));
@@ -247,22 +257,34 @@ impl EncodeStream for Encoder {
     }
 }
 
+/// How a call begins.
+#[derive(Debug, Clone, Copy)]
+struct Head<'h> {
+    id: &'h str,
+    name: &'h str,
+    /// What Gemini signed of it.
+    signature: Option<&'h str>,
+}
+
 /// Writes `tool_calls` with one fragment: the head of a call, or more of its input.
-fn fragment(writer: &mut Writer<'_>, number: u64, is_custom: bool, head: Option<(&str, &str)>, input: &str) {
+fn fragment(writer: &mut Writer<'_>, number: u64, is_custom: bool, head: Option<Head<'_>>, input: &str) {
     let (kind, member) = if is_custom { ("custom", "input") } else { ("function", "arguments") };
     writer.array("tool_calls");
     writer.begin_object();
     writer.key("index").count(number);
-    if let Some((id, _)) = head {
-        writer.key("id").text(id);
+    if let Some(head) = head {
+        writer.key("id").text(head.id);
         writer.key("type").text(kind);
     }
     writer.object(kind);
-    if let Some((_, name)) = head {
-        writer.key("name").text(name);
+    if let Some(head) = head {
+        writer.key("name").text(head.name);
     }
     writer.key(member).text(input);
     writer.end_object();
+    if let Some(signature) = head.and_then(|head| head.signature) {
+        thoughts::write_of_call(writer, signature);
+    }
     writer.end_object();
     writer.end_array();
 }

@@ -126,7 +126,9 @@ fn assistant<'a>(fields: &mut Fields<'_, 'a>, losses: &mut Losses) -> Fallible<V
     if let Some(refusal) = fields.text("refusal")? {
         parts.push(Part::new(Content::Refusal { text: refusal.value }, refusal.at));
     }
+    let mut known = thoughts::signatures(&parts);
     for node in fields.array("tool_calls")? {
+        thoughts::sign(node, &mut parts, &mut known);
         parts.push(tool_call(node, losses)?);
     }
     parts.extend(function_call(fields, losses)?);
