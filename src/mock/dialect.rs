@@ -7,22 +7,29 @@ use bytes::Bytes;
 use serde_json::{Map, Value, json};
 
 use super::Failure;
+use super::grammar::unescape;
 use super::http::Request;
 use super::openai::{self, Ask, Body, Event, EventKind, Reply};
 use crate::error::Kind;
 use crate::wire::codec::{self, DecodeStream, Route, Target};
 use crate::wire::driver::Driver;
-use crate::wire::frame::{Sse, read_frame};
+use crate::wire::frame::Cutter;
 use crate::wire::ir;
 use crate::wire::quirks::Quirks;
 use crate::wire::{Format, failure};
 
-/// What a path asks for, by its method and its end; the more special first.
-const OPERATIONS: [(&str, &str, Format, Operation); 3] = [
+/// What a path asks for, by its method and its end; the more special first. Where the end is a verb, the model stands before it.
+const OPERATIONS: [(&str, &str, Format, Operation); 6] = [
     ("POST", "/messages/count_tokens", Format::Anthropic, Operation::Count),
     ("POST", "/messages", Format::Anthropic, Operation::Answer),
     ("POST", "/responses", Format::OpenaiResponses, Operation::Answer),
+    ("POST", ":generateContent", Format::Gemini, Operation::Answer),
+    ("POST", ":streamGenerateContent", Format::Gemini, Operation::Stream),
+    ("POST", ":countTokens", Format::Gemini, Operation::Count),
 ];
+
+/// Who asks for the models, by a header that only clients of the format send.
+const LISTS: [(&str, Format); 2] = [("anthropic-version", Format::Anthropic), ("x-goog-api-key", Format::Gemini)];
 
 /// Formats whose errors are those of chats.
 const SAME_ERRORS: [Format; 1] = [Format::OpenaiResponses];
@@ -31,11 +38,14 @@ const SAME_ERRORS: [Format; 1] = [Format::OpenaiResponses];
 const REQUIRED: [(Format, &str); 1] = [(Format::Anthropic, "max_tokens")];
 
 /// Errors that are told by their words and not by their status, as the provider words them.
-const WORDS: [(Format, Failure, u16, &str); 4] = [
+const WORDS: [(Format, Failure, u16, &str); 7] = [
     (Format::Anthropic, Failure::ContextLength, 400, "prompt is too long: 9001 tokens > 8192 maximum"),
     (Format::Anthropic, Failure::ContentFilter, 400, "Output blocked by content filtering policy"),
     (Format::Anthropic, Failure::Billing, 400, "Your credit balance is too low to access the API."),
     (Format::Anthropic, Failure::InsufficientQuota, 400, "Your credit balance is too low to access the API."),
+    (Format::Gemini, Failure::ContextLength, 400, "The input token count (9001) exceeds the maximum number of tokens allowed (8192)."),
+    (Format::Gemini, Failure::InvalidKey, 400, "API key not valid. Please pass a valid API key."),
+    (Format::Gemini, Failure::InsufficientQuota, 429, "Your prepayment credits are depleted."),
 ];
 
 /// Names of headers, where they are not OpenAI's.
@@ -61,8 +71,10 @@ struct Headers {
 /// What is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Operation {
-    /// An answer, whole or streamed.
+    /// An answer, whole or, where the body says so, streamed.
     Answer,
+    /// A stream, because the path says so.
+    Stream,
     /// The tokens of a request.
     Count,
     /// The models.
@@ -82,14 +94,17 @@ pub(super) struct Dialect {
 pub(super) fn read(request: &Request) -> Option<(Dialect, Option<Map<String, Value>>)> {
     let path = request.path();
     let found = OPERATIONS.iter().find(|(method, end, ..)| request.method == *method && path.ends_with(end));
-    let Some((_, _, format, operation)) = found else {
-        let lists = request.method == "GET" && request.header("anthropic-version").is_some();
-        let is_list = path.ends_with("/models") || path.contains("/models/");
-        return (lists && is_list).then_some((Dialect { format: Format::Anthropic, operation: Operation::Models, refusal: None }, None));
+    let Some((_, end, format, operation)) = found else {
+        let is_list = request.method == "GET" && (path.ends_with("/models") || path.contains("/models/"));
+        let (_, format) = LISTS.iter().find(|(header, _)| is_list && request.header(header).is_some())?;
+        return Some((Dialect { format: *format, operation: Operation::Models, refusal: None }, None));
     };
+    let verb = end.starts_with(':').then(|| path.strip_suffix(end)).flatten();
+    let model = verb.and_then(|path| path.rsplit('/').next()).map(unescape);
+    let route = Route { model: model.as_deref(), is_stream: verb.map(|_| *operation == Operation::Stream) };
     let dialect = |refusal| Dialect { format: *format, operation: *operation, refusal };
     let raw: Option<Map<String, Value>> = serde_json::from_slice(&request.body).ok();
-    match as_openai(request, *format) {
+    match as_openai(request, *format, &route) {
         Ok(json) => {
             let has = |member: &str| raw.as_ref().is_some_and(|raw| raw.contains_key(member));
             let lacks = REQUIRED.iter().find(|(of, member)| of == format && *operation == Operation::Answer && !has(member));
@@ -99,8 +114,8 @@ pub(super) fn read(request: &Request) -> Option<(Dialect, Option<Map<String, Val
     }
 }
 
-fn as_openai(request: &Request, format: Format) -> Result<Map<String, Value>, String> {
-    let read = format.codec().decode_request(&request.body, &Route::default()).map_err(|error| error.to_string())?;
+fn as_openai(request: &Request, format: Format, route: &Route<'_>) -> Result<Map<String, Value>, String> {
+    let read = format.codec().decode_request(&request.body, route).map_err(|error| error.to_string())?;
     let target = Target { model: &read.model, max_output_tokens: None, quirks: &Quirks::OPENAI };
     let encoded = Format::OpenaiChat.codec().encode_request(&read, &target);
     serde_json::from_slice(&encoded.body).map_err(|error| error.to_string())
@@ -113,14 +128,17 @@ impl Dialect {
             return self.refuse(400, why, ask);
         }
         let reply = match self.operation {
-            Operation::Count => return Reply::json(200, &json!({"input_tokens": openai::prompt_tokens(ask)})),
+            Operation::Count => {
+                let member = if self.format == Format::Gemini { "totalTokens" } else { "input_tokens" };
+                return Reply::json(200, &json!({member: openai::prompt_tokens(ask)}));
+            }
             Operation::Models => openai::answer(ask),
-            Operation::Answer => openai::chat(ask),
+            Operation::Answer | Operation::Stream => openai::chat(ask),
         };
         match reply.body {
             Body::Whole(_) if reply.status >= 400 && self.has_same_errors() => reply,
             Body::Whole(body) if reply.status >= 400 => self.refuse(reply.status, &failure::message(&body), ask),
-            Body::Whole(body) if self.operation == Operation::Models => models(&body),
+            Body::Whole(body) if self.operation == Operation::Models => models(&body, self.format),
             Body::Whole(body) => self.whole(&body, ask),
             Body::Events(events) => Reply { body: Body::Events(self.stream(events, ask)), ..reply },
         }
@@ -197,7 +215,7 @@ impl Dialect {
         let id = request_id(ask);
         let mut driver = Driver::new(Format::OpenaiChat, self.format, &reply(ask, &id), None);
         let mut judge = Judge {
-            cutter: Sse::default(),
+            cutter: Cutter::new(self.format.codec().framing()),
             decoder: self.format.codec().stream_decoder(),
             has_finish: false,
             no_finish: ask.behaviour.no_finish,
@@ -220,18 +238,29 @@ impl Dialect {
     }
 }
 
-/// Lists the models, or shows one, as Anthropic does.
-fn models(body: &[u8]) -> Reply {
+/// Lists the models, or shows one, in the format's words.
+fn models(body: &[u8], format: Format) -> Reply {
     let list: Value = serde_json::from_slice(body).unwrap_or_default();
+    let is_gemini = format == Format::Gemini;
     let entry = |model: &Value| {
-        let id = &model["id"];
-        json!({"type": "model", "id": id, "display_name": id, "created_at": "2023-11-14T22:13:20Z"})
+        let id = model.get("id").and_then(Value::as_str).unwrap_or_default();
+        if is_gemini {
+            json!({"name": format!("models/{id}"), "displayName": id, "supportedGenerationMethods": ["generateContent", "countTokens"]})
+        } else {
+            json!({"type": "model", "id": id, "display_name": id, "created_at": "2023-11-14T22:13:20Z"})
+        }
     };
     let Some(data) = list.get("data").and_then(Value::as_array) else { return Reply::json(200, &entry(&list)) };
-    let ids = |model: Option<&Value>| model.map_or(Value::Null, |model| model["id"].clone());
-    let (first, last) = (ids(data.first()), ids(data.last()));
-    let data: Vec<Value> = data.iter().map(entry).collect();
-    Reply::json(200, &json!({"data": data, "has_more": false, "first_id": first, "last_id": last}))
+    let told: Vec<Value> = data.iter().map(entry).collect();
+    let id = |model: Option<&Value>| model.and_then(|model| model.get("id")).cloned();
+    Reply::json(
+        200,
+        &if is_gemini {
+            json!({"models": told})
+        } else {
+            json!({"data": told, "has_more": false, "first_id": id(data.first()), "last_id": id(data.last())})
+        },
+    )
 }
 
 fn request_id(ask: &Ask<'_>) -> String {
@@ -268,7 +297,7 @@ fn early_usage(event: &Event) -> Option<Bytes> {
 
 /// Says what faults must know of each event, by reading it as a client would.
 struct Judge {
-    cutter: Sse,
+    cutter: Cutter,
     decoder: Box<dyn DecodeStream>,
     has_finish: bool,
     no_finish: bool,
@@ -288,9 +317,14 @@ impl Judge {
     fn frames(&mut self, of: EventKind, bytes: Vec<u8>, written: &mut Vec<Event>) {
         // The cutter refuses events beyond any size that the mock writes.
         let _ = self.cutter.push(bytes.into());
-        while let Some(bytes) = self.cutter.next_event() {
+        while let Ok(Some(bytes)) = self.cutter.next_frame() {
             let mut said = Said::default();
-            let read = self.decoder.frame(&read_frame(&bytes), &mut |event| said.note(&event));
+            let decoder = &mut self.decoder;
+            let read = self
+                .cutter
+                .read(&bytes)
+                .map_err(codec::Failure::from)
+                .and_then(|frame| decoder.frame(&frame, &mut |event| said.note(&event)));
             let kind = match of {
                 _ if read.is_err() => EventKind::Error,
                 // One event that is both: it is the finish if that is what is left out.

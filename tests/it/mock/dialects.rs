@@ -126,6 +126,43 @@ async fn the_responses_api_is_spoken_with_the_errors_of_chats() {
 }
 
 #[tokio::test]
+async fn gemini_is_spoken_with_the_model_in_the_path() {
+    let mock = mock().await;
+    let ask = json!({"contents": [{"role": "user", "parts": [{"text": "say hello world"}]}]});
+    let (status, body) = post(mock.addr(), "/v1beta/models/gemini-2.5-flash:generateContent", &ask).await;
+    assert_eq!((status, &body["modelVersion"]), (200, &json!("gemini-2.5-flash")), "{body}");
+    let answer = &body["candidates"][0];
+    assert_eq!((&answer["content"]["parts"][0]["text"], &answer["finishReason"]), (&json!("mock: say hello world"), &json!("STOP")));
+    assert_eq!((&body["usageMetadata"]["promptTokenCount"], &body["usageMetadata"]["candidatesTokenCount"]), (&json!(10), &json!(4)));
+    let streamed = async |model: &str| {
+        let path = format!("/v1beta/models/{model}:streamGenerateContent?alt=sse");
+        exchange(mock.addr(), &request(&path, &["Connection: close"], &ask.to_string())).await.chunks()
+    };
+    let chunks = streamed("gemini-2.5-flash").await;
+    let text: String = chunks.iter().filter_map(|chunk| chunk["candidates"][0]["content"]["parts"][0]["text"].as_str()).collect();
+    assert_eq!((text.as_str(), &chunks.last().unwrap()["candidates"][0]["finishReason"]), ("mock: say hello world", &json!("STOP")));
+    // The format has no terminator; its finish comes with the last chunk.
+    assert_eq!(streamed("gemini@no_done").await.len(), chunks.len());
+    let unfinished = streamed("gemini%40no_finish").await;
+    assert!(unfinished.iter().all(|chunk| chunk["candidates"][0].get("finishReason").is_none()) && unfinished.len() > 2);
+    let failed = streamed("gemini@error_at=2;error=overloaded").await;
+    assert_eq!((failed.len(), &failed[2]["error"]["status"]), (3, &json!("UNAVAILABLE")));
+    for (fault, status, word) in [
+        ("error=rate_limit", 429, "RESOURCE_EXHAUSTED"),
+        ("error=context_length", 400, "INVALID_ARGUMENT"),
+        ("error=model_not_found", 404, "NOT_FOUND"),
+        ("status=500", 500, "INTERNAL"),
+    ] {
+        let (seen, body) = post(mock.addr(), &format!("/v1beta/models/gemini@{fault}:generateContent"), &ask).await;
+        assert_eq!((seen, &body["error"]["status"]), (status, &json!(word)), "{fault}: {body}");
+    }
+    let (_, body) = post(mock.addr(), "/v1beta/models/gemini:countTokens", &ask).await;
+    assert_eq!(body, json!({"totalTokens": 10}));
+    let head = "GET /v1beta/models HTTP/1.1\r\nHost: mock\r\nx-goog-api-key: k\r\nConnection: close\r\n\r\n";
+    assert_eq!(exchange(mock.addr(), head.as_bytes()).await.json()["models"][0]["name"], "models/mock-small");
+}
+
+#[tokio::test]
 async fn faults_break_what_clients_of_the_format_see() {
     let mock = mock().await;
     let has = |seen: &Seen, name: &str| names(seen).iter().any(|have| have == name);
