@@ -42,7 +42,7 @@ pub(crate) struct Args {
     /// A file with the request's JSON; `-` reads standard input.
     #[arg(long, value_name = "PATH")]
     body: Option<PathBuf>,
-    /// What is called: chat, responses, messages (Anthropic's), completions, embeddings, files, batches, uploads, other. Files and the like name no model and go to the
+    /// What is called: chat, responses, messages (Anthropic's), generate_content (Gemini's), completions, embeddings, files, batches, uploads, other. Files and the like name no model and go to the
     /// provider of the header `x-bifrost-provider`, or to the only one that the key covers.
     #[arg(long, value_enum, default_value_t = Called::Chat, value_name = "ENDPOINT", hide_possible_values = true)]
     call: Called,
@@ -85,6 +85,8 @@ enum Called {
     Chat,
     Responses,
     Messages,
+    #[value(name = "generate_content")]
+    GenerateContent,
     Completions,
     Embeddings,
     /// Names no model, unless it is given one.
@@ -98,6 +100,7 @@ impl Called {
             Self::Chat => "chat",
             Self::Responses => "responses",
             Self::Messages => "messages",
+            Self::GenerateContent => "generate_content",
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
             Self::Other => "other",

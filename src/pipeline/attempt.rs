@@ -8,7 +8,7 @@ use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
 use super::facts::LazyFacts;
-use super::intake::is_judged;
+use super::intake::{Framing, is_judged};
 use super::outbound::{self, Lane, SystemMessage};
 use super::passing::Passing;
 use super::payload::Payload;
@@ -21,6 +21,7 @@ use crate::error::{GatewayError, Kind};
 use crate::provider::{Outbound, Upstream, Waits, response_headers, retry_after_ms};
 use crate::table::{Alias, Credential, Target};
 use crate::telemetry::Endpoint;
+use crate::wire::gemini::Gemini;
 use crate::wire::ir::Loss;
 use crate::wire::openai_chat::{Usage, answer_usage, classify};
 use crate::wire::{Format, codec};
@@ -44,6 +45,8 @@ pub(super) struct Call<'a> {
     pub(super) system: Option<SystemMessage>,
     pub(super) stream: bool,
     pub(super) roll: u64,
+    /// The model as the client named it.
+    pub(super) model: Option<&'a str>,
     pub(super) waiting: &'a Waiting<'a>,
     /// The client's format, where the request is one that can be translated.
     pub(super) format: Option<Format>,
@@ -51,6 +54,10 @@ pub(super) struct Call<'a> {
     pub(super) middle: Middle<'a>,
     pub(super) alias: Option<&'a Alias>,
     pub(super) request_id: &'a str,
+    /// What is done with the model, where the path says it.
+    pub(super) method_of_path: Option<&'a str>,
+    /// How the client's stream is framed.
+    pub(super) framing: Framing,
 }
 
 impl Call<'_> {
@@ -66,7 +73,8 @@ impl Call<'_> {
         let sets = self.system.is_some() || self.alias.is_some_and(|alias| !alias.defaults.is_empty() || !alias.overrides.is_empty());
         let from = self.format?;
         let into = target.provider.format_for(from);
-        (from != into || (sets && from != Format::OpenaiChat)).then_some((from, into))
+        let reframed = self.framing == Framing::Array;
+        (from != into || reframed || (sets && from != Format::OpenaiChat)).then_some((from, into))
     }
 }
 
@@ -160,7 +168,11 @@ async fn open((upstream, in_time): (Upstream, Instant), target: &Target, lane: L
         }
         Lane::Translate { from, into, unwrap_tool, include_usage } => {
             let reply = translate::reply(call, target, include_usage);
-            (Reader::translate(from, into, &reply, unwrap_tool), translate::stream_headers())
+            let encoder = match call.framing {
+                Framing::Events => into.codec().stream_encoder(&reply),
+                Framing::Array => Gemini::array_encoder(&reply),
+            };
+            (Reader::translate(from, encoder, unwrap_tool), translate::stream_headers(call.framing))
         }
     };
     let mut stream = Stream::new(upstream.body, reader);

@@ -29,7 +29,7 @@ impl<'a> LazyFacts<'a> {
 /// Returns the kind of request as conditions and templates call it.
 pub(super) const fn kind(endpoint: Endpoint) -> expr::Endpoint {
     match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::Responses => expr::Endpoint::Chat,
+        Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::Responses | Endpoint::GenerateContent => expr::Endpoint::Chat,
         Endpoint::Completions => expr::Endpoint::Completions,
         Endpoint::Embeddings => expr::Endpoint::Embeddings,
         Endpoint::Models | Endpoint::Relay | Endpoint::Unknown => expr::Endpoint::Other,

@@ -115,13 +115,12 @@ impl Gateway {
         exchange.bytes_in = bytes.len() as u64;
         let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let payload = Payload::read(text("content-type").unwrap_or_default(), &bytes, route.is_resource())?;
-        let asked = intake::asked(route.endpoint, &payload)?;
+        let asked = intake::asked(&route, &payload)?;
         (exchange.model, exchange.stream) = (asked.model, asked.stream);
         // Only what names no model may name its provider.
         let provider = if exchange.model.is_none() { text("x-bifrost-provider").map(str::to_owned) } else { None };
         let headers = Arc::new(head.headers);
-        let key = exchange.key.clone();
-        let model = exchange.model.clone();
+        let (key, model, id) = (exchange.key.clone(), exchange.model.clone(), exchange.id);
         let facts = LazyFacts::new(table::Request {
             key: key.as_ref().map_or(&table.anonymous, |key| &key.facts),
             model: model.as_deref().unwrap_or_default(),
@@ -134,7 +133,6 @@ impl Gateway {
         });
         let speaks = if route.translates { None } else { Some(exchange.dialect) };
         let Chosen { decision, roll } = self.choose(table, &facts, (provider.as_deref(), speaks), exchange)?;
-        let id = exchange.id;
         let call = Call {
             clock: &*self.clock,
             method: &head.method,
@@ -146,11 +144,14 @@ impl Gateway {
             facts: &facts,
             stream: asked.stream,
             roll,
+            model: model.as_deref(),
             waiting,
             format: route.translates.then_some(exchange.dialect),
             middle: Middle::new(),
             alias: decision.alias.as_deref(),
             request_id: id.as_str(),
+            method_of_path: route.named.map(|named| named.method),
+            framing: intake::framing(&route, head.uri.query()),
         };
         let answer = chain::run(&decision, &call, exchange).await?;
         Ok(self.reply(answer, table, exchange))

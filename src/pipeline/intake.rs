@@ -17,7 +17,23 @@ pub(super) struct Route<'p> {
     pub(super) below: &'p str,
     /// Whether the request can be translated for providers that speak another format.
     pub(super) translates: bool,
+    /// What the path says of the request, in Gemini's API.
+    pub(super) named: Option<Named<'p>>,
     takes: Takes,
+}
+
+/// A path that names a model and what is done with it: `models/MODEL:METHOD`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Named<'p> {
+    pub(super) model: &'p str,
+    pub(super) method: &'p str,
+}
+
+impl Named<'_> {
+    /// Returns whether the answer is a stream.
+    pub(super) fn is_stream(&self) -> bool {
+        self.method == "streamGenerateContent"
+    }
 }
 
 /// Which requests a path takes.
@@ -53,11 +69,19 @@ impl Route<'_> {
 
 /// Endpoints whose answers are judged, not only passed on.
 pub(super) const fn is_judged(endpoint: Endpoint) -> bool {
-    matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages | Endpoint::Completions | Endpoint::Embeddings)
+    matches!(
+        endpoint,
+        Endpoint::ChatCompletions
+            | Endpoint::Responses
+            | Endpoint::Messages
+            | Endpoint::GenerateContent
+            | Endpoint::Completions
+            | Endpoint::Embeddings
+    )
 }
 
 /// The drop-in prefixes, with the format of the API behind them: an SDK changes its base URL and nothing else.
-const PREFIXES: [(&str, Format); 2] = [("/openai", Format::OpenaiChat), ("/anthropic", Format::Anthropic)];
+const PREFIXES: [(&str, Format); 3] = [("/openai", Format::OpenaiChat), ("/anthropic", Format::Anthropic), ("/genai", Format::Gemini)];
 
 /// Returns the format in which a client expects its answers and errors. Two APIs list their models at one path: Anthropic's clients send a
 /// version of the API with every request, and OpenAI's have none.
@@ -71,6 +95,7 @@ fn dialect(path: &str) -> Format {
     match prefix {
         Some((prefix, Format::OpenaiChat)) if path.strip_prefix(prefix) == Some("/v1/responses") => Format::OpenaiResponses,
         Some((_, format)) => *format,
+        None if path.starts_with("/v1beta/") => Format::Gemini,
         None if path == "/v1/responses" => Format::OpenaiResponses,
         None if path == "/v1/messages" || path.starts_with("/v1/messages/") => Format::Anthropic,
         None => Format::OpenaiChat,
@@ -95,6 +120,9 @@ const RESOURCES: [&str; 4] = ["files", "uploads", "batches", "responses"];
 /// Finds where a path leads; none where it leads nowhere.
 pub(super) fn route(path: &str) -> Option<Route<'_>> {
     let dialect = dialect(path);
+    if dialect == Format::Gemini {
+        return gemini(path);
+    }
     let inside = |prefix: &str| path.strip_prefix(prefix).filter(|rest| rest.starts_with("/v1/"));
     let path = PREFIXES.iter().find_map(|(prefix, _)| inside(prefix)).unwrap_or(path);
     let below = path.strip_prefix("/v1").filter(|below| below.starts_with('/'))?;
@@ -114,7 +142,25 @@ pub(super) fn route(path: &str) -> Option<Route<'_>> {
         _ => return None,
     };
     let translates = matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages);
-    Some(Route { endpoint, below, translates, takes })
+    Some(Route { endpoint, below, translates, named: None, takes })
+}
+
+/// Finds where a path of Gemini's API leads, under any of its versions.
+fn gemini(path: &str) -> Option<Route<'_>> {
+    let path = path.strip_prefix("/genai").unwrap_or(path);
+    let versions = ["/v1beta", "/v1alpha", "/v1"];
+    let below = versions.iter().find_map(|version| path.strip_prefix(version).filter(|rest| rest.starts_with('/')))?;
+    let listed = Route { endpoint: Endpoint::Models, below, translates: false, named: None, takes: Takes::Models };
+    if below == "/models" {
+        return Some(listed);
+    }
+    let Some((model, method)) = below.strip_prefix("/models/")?.rsplit_once(':') else { return Some(listed) };
+    let (endpoint, translates) = match method {
+        "generateContent" | "streamGenerateContent" => (Endpoint::GenerateContent, true),
+        "countTokens" | "embedContent" | "batchEmbedContents" => (Endpoint::Relay, false),
+        _ => return None,
+    };
+    (!model.is_empty()).then_some(Route { endpoint, translates, named: Some(Named { model, method }), takes: Takes::Post, ..listed })
 }
 
 /// Ids of OpenAI's resources are plain words; anything else could climb out of the resource, or mean something else to the provider.
@@ -126,6 +172,24 @@ fn is_resource(below: &str) -> bool {
     };
     let mut segments = below.split('/').skip(1);
     segments.next().is_some_and(|first| RESOURCES.contains(&first)) && segments.all(is_id)
+}
+
+/// How a client's stream is framed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Framing {
+    /// Events.
+    Events,
+    /// One JSON array, written element by element: Gemini's, where the client does not ask for events.
+    Array,
+}
+
+/// Returns the framing that a client expects of its stream.
+pub(super) fn framing(route: &Route<'_>, query: Option<&str>) -> Framing {
+    let asks_for_events = query.is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
+    match route.named {
+        Some(named) if named.is_stream() && !asks_for_events => Framing::Array,
+        Some(_) | None => Framing::Events,
+    }
 }
 
 /// What the gateway reads of a body.
@@ -141,7 +205,14 @@ pub(super) struct Asked {
 ///
 /// # Errors
 /// [`Kind::BadRequest`] naming the member.
-pub(super) fn asked(endpoint: Endpoint, payload: &Payload<'_>) -> Result<Asked, GatewayError> {
+pub(super) fn asked(route: &Route<'_>, payload: &Payload<'_>) -> Result<Asked, GatewayError> {
+    let endpoint = route.endpoint;
+    if let Some(named) = &route.named {
+        return match percent_encoding::percent_decode_str(named.model).decode_utf8() {
+            Ok(model) => Ok(Asked { model: Some(Arc::from(model.as_ref())), stream: named.is_stream() }),
+            Err(_) => Err(GatewayError::new(Kind::BadRequest, "The model in the path is not valid UTF-8.")),
+        };
+    }
     let bad = |message: &str| Err(GatewayError::new(Kind::BadRequest, message));
     let needs_model = is_judged(endpoint);
     let (model, stream) = match payload {
@@ -210,7 +281,8 @@ mod tests {
 
     fn read(endpoint: Endpoint, body: &'static str) -> Result<Asked, GatewayError> {
         let bytes = Bytes::from_static(body.as_bytes());
-        asked(endpoint, &Payload::read("application/json", &bytes, true)?)
+        let path = if endpoint == Endpoint::Relay { "/v1/moderations" } else { "/v1/chat/completions" };
+        asked(&route(path).unwrap(), &Payload::read("application/json", &bytes, true)?)
     }
 
     #[test]

@@ -12,9 +12,9 @@ use crate::provider::{Pieces, Travel, request_headers};
 use crate::table::refusal::{no_messages, template_failed};
 use crate::table::{Alias, Credential, Provider, Target};
 use crate::telemetry::Endpoint;
-use crate::wire::Format;
 use crate::wire::edit::{Edits, Object};
 use crate::wire::ir::Loss;
+use crate::wire::{Format, codec};
 
 /// What goes to a target.
 pub(super) struct Prepared {
@@ -67,6 +67,7 @@ pub(super) fn system_message(
     let holder = match endpoint {
         Endpoint::ChatCompletions | Endpoint::Messages => "messages",
         Endpoint::Responses => "input",
+        Endpoint::GenerateContent => "contents",
         Endpoint::Completions | Endpoint::Embeddings | Endpoint::Models | Endpoint::Relay | Endpoint::Unknown => return Ok(None),
     };
     let is_text = endpoint == Endpoint::Responses && payload.object().is_some_and(|object| object.string(holder).is_some());
@@ -99,6 +100,13 @@ pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target) -
         losses: Vec::new(),
     };
     let plain = |body: Pieces| prepared(body, false);
+    if let (Some(method), Payload::Json { whole, .. }) = (call.method_of_path, call.payload) {
+        let to = codec::Target { model: &target.model, max_output_tokens: None, quirks: &target.provider.quirks };
+        let path = format.codec().path(&to, call.stream);
+        let resource = path.rsplit_once(':').map_or(path.as_ref(), |(resource, _)| resource);
+        let query = call.stream.then(|| "alt=sse".to_owned());
+        return Prepared { path: format!("{resource}:{method}"), query, ..plain(whole.clone().into()) };
+    }
     match call.payload {
         Payload::Json { object, .. } if object.has("model") && format != Format::OpenaiChat => {
             let mut edits = object.edit();

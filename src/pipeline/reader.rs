@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::error::{GatewayError, Kind};
-use crate::wire::codec::{Failure, Reply};
+use crate::wire::codec::{EncodeStream, Failure, Reply};
 use crate::wire::driver::{Driver, Ended};
 use crate::wire::frame::{self, Sse};
 use crate::wire::openai_chat::{self, Event, Usage, Watcher};
@@ -66,8 +66,9 @@ impl Reader {
     }
 
     /// Translates a stream.
-    pub(super) fn translate(from: Format, into: Format, reply: &Reply<'_>, unwrap_tool: Option<&'static str>) -> Self {
-        Self::Translate(Box::new(Translate { driver: Driver::new(from, into, reply, unwrap_tool), heard: VecDeque::new() }))
+    pub(super) fn translate(from: Format, encoder: Box<dyn EncodeStream>, unwrap_tool: Option<&'static str>) -> Self {
+        let driver = Driver::with_encoder(from, encoder, unwrap_tool);
+        Self::Translate(Box::new(Translate { driver, heard: VecDeque::new() }))
     }
 
     /// Takes a piece of the upstream's body.

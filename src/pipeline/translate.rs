@@ -8,6 +8,7 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderValue, StatusCode};
 
 use super::attempt::{Answer, AnswerBody, Call};
+use super::intake::Framing;
 use super::outbound::{self, Lane, Prepared};
 use super::payload::Payload;
 use crate::error::{GatewayError, Kind};
@@ -69,7 +70,11 @@ fn read<'a>(call: &Call<'a>, from: Format) -> Result<Request<'a>, GatewayError> 
     let Payload::Json { whole, .. } = call.payload else {
         return Err(GatewayError::new(Kind::BadRequest, "The request must be a JSON object."));
     };
-    let decode = |body: &'a [u8], format: Format| format.codec().decode_request(body, &Route::default());
+    let route = match call.method_of_path {
+        Some(_) => Route { model: call.model, is_stream: Some(call.stream) },
+        None => Route::default(),
+    };
+    let decode = |body: &'a [u8], format: Format| format.codec().decode_request(body, &route);
     let mut request = decode(whole, from).map_err(|error| bad_body(&error))?;
     if let Some(alias) = call.alias {
         let unread = |error: codec::BadBody| {
@@ -187,6 +192,9 @@ pub(super) fn json_headers() -> HeaderMap {
 }
 
 /// The headers of a translated stream.
-pub(super) fn stream_headers() -> HeaderMap {
-    HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))])
+pub(super) fn stream_headers(framing: Framing) -> HeaderMap {
+    match framing {
+        Framing::Events => HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))]),
+        Framing::Array => json_headers(),
+    }
 }

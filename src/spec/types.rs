@@ -202,6 +202,9 @@ pub enum Api {
     /// Anthropic's messages.
     #[serde(rename = "anthropic")]
     Anthropic,
+    /// Gemini's generateContent, as Google AI Studio serves it.
+    #[serde(rename = "gemini")]
+    Gemini,
 }
 
 /// How a credential travels.

@@ -8,6 +8,7 @@ pub(super) const fn format(api: Api) -> Format {
     match api {
         Api::OpenaiChat => Format::OpenaiChat,
         Api::Anthropic => Format::Anthropic,
+        Api::Gemini => Format::Gemini,
     }
 }
 

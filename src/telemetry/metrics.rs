@@ -42,6 +42,8 @@ pub enum Endpoint {
     Responses,
     /// `/v1/messages`.
     Messages,
+    /// `/v1beta/models/MODEL:generateContent` and its stream.
+    GenerateContent,
     /// `/v1/models`.
     Models,
     /// Any other path that is relayed as it is.
@@ -52,12 +54,13 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
         Self::Responses,
         Self::Messages,
+        Self::GenerateContent,
         Self::Models,
         Self::Relay,
         Self::Unknown,
@@ -71,6 +74,7 @@ impl Endpoint {
             Self::Embeddings => "embeddings",
             Self::Responses => "responses",
             Self::Messages => "messages",
+            Self::GenerateContent => "generate_content",
             Self::Models => "models",
             Self::Relay => "relay",
             Self::Unknown => "unknown",

@@ -30,7 +30,12 @@ const CARRIERS: [&str; 4] = ["authorization", "x-api-key", "x-goog-api-key", "ap
 impl<'q> Asked<'q> {
     pub(super) fn read(table: &RoutingTable, question: &'q Question) -> Result<Self, Unanswerable> {
         let wanted = question.endpoint.as_deref().unwrap_or("chat");
-        let chats = [("chat", Format::OpenaiChat), ("responses", Format::OpenaiResponses), ("messages", Format::Anthropic)];
+        let chats = [
+            ("chat", Format::OpenaiChat),
+            ("responses", Format::OpenaiResponses),
+            ("messages", Format::Anthropic),
+            ("generate_content", Format::Gemini),
+        ];
         let format = chats.iter().find(|(name, _)| *name == wanted).map(|(_, format)| *format);
         let endpoint = match format {
             Some(_) => Endpoint::Chat,

@@ -376,3 +376,69 @@ async fn responses_reach_an_upstream_that_speaks_anthropic() {
     let seen = rig.call("POST", "/v1/responses", auth, Bytes::from_static(br#"{"model":"fast","input":"Hi","stream":true}"#)).await;
     assert!(seen.text().contains("\"delta\":\"Hello\""), "{}", seen.text());
 }
+
+const GENERATED: &str = r#"{"candidates":[{"content":{"parts":[{"text":"Bonjour"}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":4,"candidatesTokenCount":2,"totalTokenCount":6},"modelVersion":"gemini-x","responseId":"r1"}"#;
+
+/// Provider `one` speaks Gemini at `url`.
+async fn gemini(url: &str) -> Rig {
+    Rig::start_with(|plan| {
+        let one = &mut plan["providers"]["one"];
+        one["api"] = json!("gemini");
+        one["base_url"] = json!(url);
+        one["auth"] = json!({"header": "x-goog-api-key"});
+    })
+    .await
+}
+
+const GOOG: &[(&str, &str)] = &[("x-goog-api-key", KEY)];
+
+#[tokio::test]
+async fn gemini_serves_a_chat_and_its_own_clients() {
+    let event = format!("data: {GENERATED}\r\n\r\n");
+    let upstream = Upstream::start(vec![
+        answer(200, JSON, GENERATED),
+        answer(200, JSON, GENERATED),
+        answer(200, SSE, &event),
+        answer(200, SSE, &event),
+    ])
+    .await;
+    let rig = gemini(&upstream.url).await;
+    let told = rig.chat(chat(&json!({"max_tokens": 9})).to_string()).await.json();
+    assert_eq!((&told["choices"][0]["message"]["content"], &told["usage"]["total_tokens"]), (&json!("Bonjour"), &json!(6)));
+    let (head, body) = &upstream.asked()[0];
+    assert!(head.starts_with("post /v1/models/m:generatecontent http/1.1") && head.contains("x-goog-api-key: secret-"), "{head}");
+    assert_eq!(body["generationConfig"]["maxOutputTokens"], 9);
+
+    let ask = r#"{"contents":[{"role":"user","parts":[{"text":"Hi"}]}],"zz":1.10}"#;
+    let seen = rig.call("POST", "/v1beta/models/fast:generateContent", GOOG, Bytes::from(ask)).await;
+    assert_eq!(seen.text(), GENERATED);
+    let seen = rig.call("POST", "/genai/v1beta/models/fast:streamGenerateContent?alt=sse", GOOG, Bytes::from(ask)).await;
+    assert_eq!(seen.text(), event);
+    assert!(upstream.asked()[2].0.starts_with("post /v1/models/m:streamgeneratecontent?alt=sse "), "{}", upstream.asked()[2].0);
+    // Without events, a stream is one array.
+    let seen = rig.call("POST", "/v1beta/models/fast:streamGenerateContent", GOOG, Bytes::from(ask)).await;
+    let told = seen.json();
+    assert_eq!(told[0]["candidates"][0]["content"]["parts"][0]["text"], "Bonjour");
+}
+
+#[tokio::test]
+async fn a_client_of_geminis_is_served_by_an_upstream_that_speaks_openai() {
+    let rig = Rig::start().await;
+    let ask = Bytes::from_static(
+        br#"{"systemInstruction":{"parts":[{"text":"Be brief."}]},"contents":[{"role":"user","parts":[{"text":"Hi"}]}]}"#,
+    );
+    let seen = rig.call("POST", "/v1beta/models/fast:generateContent", GOOG, ask.clone()).await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.text());
+    assert!(seen.json()["candidates"][0]["content"]["parts"][0]["text"].is_string(), "{}", seen.text());
+    assert_eq!(seen.json()["candidates"][0]["finishReason"], "STOP");
+    assert_eq!(rig.mock.requests()[0].json()["messages"][1]["content"], "Hi");
+    let text = rig.call("POST", "/v1beta/models/fast:streamGenerateContent?alt=sse", GOOG, ask.clone()).await.text();
+    assert!(text.starts_with("data: {") && text.contains("\"finishReason\":\"STOP\"") && text.contains("usageMetadata"), "{text}");
+    // A provider's model, and a refusal in Google's envelope.
+    assert_eq!(rig.call("POST", "/v1beta/models/two%2Fm:generateContent", GOOG, ask.clone()).await.status, StatusCode::OK);
+    assert_eq!(rig.call("POST", "/v1beta/models/two/m:generateContent", GOOG, ask.clone()).await.status, StatusCode::OK);
+    let seen = rig.call("POST", "/v1beta/models/nope:generateContent", GOOG, ask.clone()).await;
+    assert_eq!((&seen.json()["error"]["code"], &seen.json()["error"]["status"]), (&json!(404), &json!("NOT_FOUND")));
+    let seen = rig.call("POST", "/v1beta/models/fast:countTokens", GOOG, ask).await;
+    assert_eq!((seen.status, &seen.json()["error"]["status"]), (StatusCode::BAD_REQUEST, &json!("INVALID_ARGUMENT")));
+}
