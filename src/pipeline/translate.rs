@@ -31,8 +31,8 @@ const LOSSES_SHOWN: usize = 20;
 /// Writes the request for a target of another format.
 ///
 /// # Errors
-/// [`Kind::BadRequest`] where the body cannot be read; [`Kind::LossyTranslation`] where the alias is strict and the target cannot express all
-/// of it.
+/// [`Kind::BadRequest`] where the body cannot be read; [`Kind::LossyTranslation`] where the request leans on what only another provider keeps,
+/// or the alias is strict and the target cannot express all of it.
 pub(super) fn prepare(
     call: &Call<'_>,
     alias: Option<&Alias>,
@@ -46,6 +46,11 @@ pub(super) fn prepare(
     let codec = into.codec();
     let codec_target = codec::Target { model: &target.model, max_output_tokens: None, quirks: &target.provider.quirks };
     let Encoded { body, losses, unwrap_tool } = codec.encode_request(request, &codec_target);
+    // What is left of such a request means something else, and an answer to that would look like a good one.
+    let stored: Vec<Loss> = losses.iter().filter(|loss| loss.reason == Reason::Stored).cloned().collect();
+    if !stored.is_empty() {
+        return Err(forgetful(&stored, target));
+    }
     // What is told in other words is not left out.
     let left_out: Vec<Loss> = losses.iter().filter(|loss| loss.reason != Reason::Approximated).cloned().collect();
     if alias.is_some_and(|alias| alias.spec.strict_translation) && !left_out.is_empty() {
@@ -105,6 +110,16 @@ fn lossy(losses: &[Loss], target: &Target) -> GatewayError {
         "The alias allows no lossy translation, and `{}` cannot express: {}.",
         target.provider.format.as_str(),
         shown(losses, ", ")
+    );
+    GatewayError::new(Kind::LossyTranslation, text).detail(format_args!("target {}", target.id()))
+}
+
+fn forgetful(stored: &[Loss], target: &Target) -> GatewayError {
+    let paths: Vec<String> = stored.iter().take(LOSSES_SHOWN).map(|loss| format!("`{}`", loss.path)).collect();
+    let text = format!(
+        "`{}` keeps nothing of earlier requests, and this one leans on it: {}. Send the whole conversation.",
+        target.provider.format.as_str(),
+        paths.join(", ")
     );
     GatewayError::new(Kind::LossyTranslation, text).detail(format_args!("target {}", target.id()))
 }

@@ -21,7 +21,8 @@ pub(super) fn losses(asked: &Asked<'_>, body: &[u8], target: &Target) -> Vec<Los
     encoded.losses.into_iter().map(|loss| LossTold { path: loss.path, reason: loss.reason.as_str().to_owned() }).collect()
 }
 
-/// Returns whether a strict alias refuses a loss: something is left out, not only told in other words.
-pub(super) fn is_refused(loss: &LossTold) -> bool {
-    loss.reason != Reason::Approximated.as_str()
+/// Returns whether a loss is refused: by a strict alias, what is left out, not only told in other words; by every one, what only the client's
+/// own provider keeps.
+pub(super) fn is_refused(loss: &LossTold, is_strict: bool) -> bool {
+    loss.reason == Reason::Stored.as_str() || (is_strict && loss.reason != Reason::Approximated.as_str())
 }

@@ -222,7 +222,7 @@ fn candidates(
             credentials: share::credentials(candidate),
             left_out: share::left_out(&candidate.target, &candidate.credentials, now_ms),
             headers: provider.headers.iter().map(header).collect(),
-            is_refused: is_strict && losses.iter().any(losses::is_refused),
+            is_refused: losses.iter().any(|loss| losses::is_refused(loss, is_strict)),
             losses,
         }
     })

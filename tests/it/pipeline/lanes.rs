@@ -344,7 +344,7 @@ async fn responses_are_translated_where_the_upstream_has_only_chats() {
     let rig = Rig::start().await;
     let auth = bearer();
     let auth: &[(&str, &str)] = &[("authorization", &auth)];
-    let ask = json!({"model": "fast", "instructions": "Be brief.", "input": "Hi", "previous_response_id": "resp_0"});
+    let ask = json!({"model": "fast", "instructions": "Be brief.", "input": "Hi", "truncation": "auto"});
     let seen = rig.call("POST", "/v1/responses", auth, Bytes::from(ask.to_string())).await;
     assert_eq!(seen.status, StatusCode::OK, "{}", seen.text());
     let told = seen.json();
@@ -352,7 +352,7 @@ async fn responses_are_translated_where_the_upstream_has_only_chats() {
         (&told["object"], &told["status"], &told["output"][0]["type"]),
         (&json!("response"), &json!("completed"), &json!("message"))
     );
-    assert!(seen.headers["x-bifrost-loss"].to_str().unwrap().contains("previous_response_id"), "{:?}", seen.headers);
+    assert!(seen.headers["x-bifrost-loss"].to_str().unwrap().contains("truncation=unknown"), "{:?}", seen.headers);
     let sent = rig.mock.requests()[0].json();
     assert_eq!((&sent["messages"][0]["content"], &sent["messages"][1]["content"]), (&json!("Be brief."), &json!("Hi")));
     let streamed = json!({"model": "fast", "input": [{"role": "user", "content": "Hi"}], "stream": true});
@@ -361,6 +361,27 @@ async fn responses_are_translated_where_the_upstream_has_only_chats() {
     assert!(text.trim_end().lines().rev().nth(1).is_some_and(|line| line == "event: response.completed"), "{text}");
     let refused = rig.call("POST", "/v1/responses", auth, Bytes::from_static(br#"{"model":"nope","input":"x"}"#)).await;
     assert_eq!((refused.status.as_u16(), refused.json()["error"]["code"].as_str()), (404, Some("model_not_found")));
+}
+
+#[tokio::test]
+async fn responses_that_lean_on_a_memory_go_only_to_whom_has_it() {
+    let rig = Rig::start().await;
+    let auth = bearer();
+    let auth: &[(&str, &str)] = &[("authorization", &auth)];
+    let ask = Bytes::from_static(br#"{"model":"fast","input":[{"type":"item_reference","id":"msg_1"}],"previous_response_id":"resp_0"}"#);
+    let seen = rig.call("POST", "/v1/responses", auth, ask.clone()).await;
+    assert_eq!((seen.status, seen.json()["error"]["code"].as_str()), (StatusCode::BAD_REQUEST, Some("lossy_translation")));
+    let message = seen.json()["error"]["message"].as_str().unwrap().to_owned();
+    assert!(message.contains("`input[0]`, `previous_response_id`. Send the whole conversation."), "{message}");
+    assert!(rig.mock.requests().is_empty());
+    // The second target of the chain has it.
+    let upstream = Upstream::start(vec![answer(200, SSE, RESPONSES)]).await;
+    let rig = Rig::start_with(|plan| {
+        plan["providers"]["two"]["base_url"] = json!(upstream.url);
+        plan["providers"]["two"]["quirks"]["responses"] = json!(true);
+    })
+    .await;
+    assert_eq!(rig.call("POST", "/v1/responses", auth, ask).await.headers["x-bifrost-target"], "two/m");
 }
 
 #[tokio::test]
