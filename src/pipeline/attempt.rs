@@ -23,6 +23,7 @@ use crate::table::{Alias, Credential, Target};
 use crate::telemetry::Endpoint;
 use crate::wire::gemini::Gemini;
 use crate::wire::ir::Loss;
+use crate::wire::ir::Signature;
 use crate::wire::openai_chat::{Usage, answer_usage, classify};
 use crate::wire::{Format, codec};
 
@@ -68,13 +69,18 @@ impl Call<'_> {
     }
 
     /// Returns the client's format and the target's, where a request goes through the middle form: to another format, or to the same with
-    /// something of the alias's that is not in that format's words.
+    /// something of the alias's that is not in that format's words, or with thoughts that another target of the chain has signed.
     fn translation(&self, target: &Target) -> Option<(Format, Format)> {
         let sets = self.system.is_some() || self.alias.is_some_and(|alias| !alias.defaults.is_empty() || !alias.overrides.is_empty());
         let from = self.format?;
         let into = target.provider.format_for(from);
+<<<<<<< Updated upstream
         let reframed = self.framing == Framing::Array;
         (from != into || reframed || (sets && from != Format::OpenaiChat)).then_some((from, into))
+=======
+        let is_foreign = || matches!(self.payload, Payload::Json { whole, .. } if Signature::may_be_tagged_in(whole));
+        (from != into || (from != Format::OpenaiChat && (sets || is_foreign()))).then_some((from, into))
+>>>>>>> Stashed changes
     }
 }
 

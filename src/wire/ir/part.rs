@@ -253,6 +253,12 @@ impl<'a> Signature<'a> {
         }
     }
 
+    /// Returns whether a body may hold a signature that was spelt for another format than its maker's: bare, or in base64 where a format's
+    /// signatures are bytes. Whoever relays such a body sends its maker's secret to somebody who refuses the request for it.
+    pub fn may_be_tagged_in(body: &[u8]) -> bool {
+        [&b"\"bifrost."[..], b"\"Ymlmcm9zdC"].iter().any(|tag| memchr::memmem::find(body, tag).is_some())
+    }
+
     /// Spells the signature for a field of `home`'s format: bare where `home` made it, otherwise tagged, so that it comes back to its maker
     /// and to nobody else.
     pub fn spell(&self, home: Maker) -> Text<'_> {
@@ -317,6 +323,7 @@ mod tests {
             for home in Maker::ALL {
                 let signature = Signature { value: "a.b=".into(), maker };
                 let spelt = signature.spell(home).into_owned();
+                assert_eq!(Signature::may_be_tagged_in(format!("{{\"signature\":\"{spelt}\"}}").as_bytes()), maker != home);
                 assert_eq!(Signature::read(spelt.into(), home), signature, "{maker:?} in {home:?}");
             }
         }

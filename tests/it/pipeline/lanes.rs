@@ -364,6 +364,22 @@ async fn responses_are_translated_where_the_upstream_has_only_chats() {
 }
 
 #[tokio::test]
+async fn thoughts_that_another_target_signed_do_not_reach_this_one() {
+    let upstream = Upstream::start(vec![answer(200, SSE, RESPONSES)]).await;
+    let rig = native(&upstream.url).await;
+    let auth = bearer();
+    let auth: &[(&str, &str)] = &[("authorization", &auth)];
+    let own = json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "sealed"});
+    let foreign = json!({"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "bifrost.anthropic-claude-v1.sealed"});
+    let ask = json!({"model": "fast", "stream": true, "input": [own, foreign, {"role": "user", "content": "Hi"}]});
+    let seen = rig.call("POST", "/v1/responses", auth, Bytes::from(ask.to_string())).await;
+    assert_eq!(seen.status, StatusCode::OK);
+    assert!(seen.text().contains("response.completed"), "{}", seen.text());
+    let asked = &upstream.asked()[0].1["input"];
+    assert_eq!((&asked[0], asked.as_array().unwrap().len()), (&own, 2), "{asked}");
+}
+
+#[tokio::test]
 async fn responses_that_lean_on_a_memory_go_only_to_whom_has_it() {
     let rig = Rig::start().await;
     let auth = bearer();
