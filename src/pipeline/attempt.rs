@@ -74,13 +74,9 @@ impl Call<'_> {
         let sets = self.system.is_some() || self.alias.is_some_and(|alias| !alias.defaults.is_empty() || !alias.overrides.is_empty());
         let from = self.format?;
         let into = target.provider.format_for(from);
-<<<<<<< Updated upstream
         let reframed = self.framing == Framing::Array;
-        (from != into || reframed || (sets && from != Format::OpenaiChat)).then_some((from, into))
-=======
         let is_foreign = || matches!(self.payload, Payload::Json { whole, .. } if Signature::may_be_tagged_in(whole));
-        (from != into || (from != Format::OpenaiChat && (sets || is_foreign()))).then_some((from, into))
->>>>>>> Stashed changes
+        (from != into || reframed || (from != Format::OpenaiChat && (sets || is_foreign()))).then_some((from, into))
     }
 }
 
