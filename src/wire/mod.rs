@@ -29,6 +29,7 @@ pub mod anthropic;
 pub mod codec;
 pub mod driver;
 pub mod edit;
+pub mod embedding;
 pub mod failure;
 pub mod format;
 pub mod frame;

@@ -66,7 +66,7 @@ impl Codec for Gemini {
 }
 
 /// Returns a model's path: `models/NAME`, or `tunedModels/NAME`. What could end the path's segment is escaped.
-fn resource(model: &str) -> String {
+pub(in crate::wire) fn resource(model: &str) -> String {
     let (collection, name) = match model.split_once('/') {
         Some((collection @ ("models" | "tunedModels"), name)) => (collection, name),
         _ => ("models", model),

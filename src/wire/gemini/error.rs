@@ -6,7 +6,7 @@ use crate::wire::failure;
 use crate::wire::json::{Document, Node, Writer};
 
 /// Reads an error, whole or a stream's; `status` is 200 where it came inside a stream. Its word says more than the status.
-pub(super) fn read(status: u16, body: &[u8]) -> Failure {
+pub(in crate::wire) fn read(status: u16, body: &[u8]) -> Failure {
     let document = Document::parse(body).ok();
     let root = document.as_ref().map(Document::root);
     // Where the whole stream is one array, so is an error in its place.

@@ -9,7 +9,7 @@ type Fallible<T> = Result<T, Fault>;
 
 /// The members of one object that have not been taken yet; each is asked for by its name in camel case.
 #[derive(Debug)]
-pub(super) struct Members<'d, 'a> {
+pub(in crate::wire) struct Members<'d, 'a> {
     fields: Fields<'d, 'a>,
     /// Some member is spelt with an underscore.
     has_snake: bool,
@@ -17,14 +17,14 @@ pub(super) struct Members<'d, 'a> {
 
 impl<'d, 'a> Members<'d, 'a> {
     /// Opens an object.
-    pub(super) fn open(node: Node<'d, 'a>) -> Fallible<Self> {
+    pub(in crate::wire) fn open(node: Node<'d, 'a>) -> Fallible<Self> {
         let fields = Fields::open(node)?;
         let has_snake = node.members().any(|(key, _)| key.raw().contains('_'));
         Ok(Self { fields, has_snake })
     }
 
     /// Returns the object itself.
-    pub(super) const fn node(&self) -> Node<'d, 'a> {
+    pub(in crate::wire) const fn node(&self) -> Node<'d, 'a> {
         self.fields.node()
     }
 
@@ -43,57 +43,57 @@ impl<'d, 'a> Members<'d, 'a> {
     }
 
     /// Takes a member, whatever it is.
-    pub(super) fn take(&mut self, name: &str) -> Fallible<Option<Node<'d, 'a>>> {
+    pub(in crate::wire) fn take(&mut self, name: &str) -> Fallible<Option<Node<'d, 'a>>> {
         self.fields.take(&self.spelling(name)?)
     }
 
     /// Takes a string.
-    pub(super) fn text(&mut self, name: &str) -> Fallible<Option<Given<Text<'a>>>> {
+    pub(in crate::wire) fn text(&mut self, name: &str) -> Fallible<Option<Given<Text<'a>>>> {
         self.fields.text(&self.spelling(name)?)
     }
 
     /// Takes a string that must be there.
-    pub(super) fn need_text(&mut self, name: &str) -> Fallible<Text<'a>> {
+    pub(in crate::wire) fn need_text(&mut self, name: &str) -> Fallible<Text<'a>> {
         self.fields.need_text(&self.spelling(name)?)
     }
 
     /// Takes a boolean.
-    pub(super) fn bool(&mut self, name: &str) -> Fallible<Option<Given<bool>>> {
+    pub(in crate::wire) fn bool(&mut self, name: &str) -> Fallible<Option<Given<bool>>> {
         self.fields.bool(&self.spelling(name)?)
     }
 
     /// Takes a number in its own spelling.
-    pub(super) fn number(&mut self, name: &str) -> Fallible<Option<Given<Number<'a>>>> {
+    pub(in crate::wire) fn number(&mut self, name: &str) -> Fallible<Option<Given<Number<'a>>>> {
         self.fields.number(&self.spelling(name)?)
     }
 
     /// Takes a whole number that is not negative.
-    pub(super) fn count(&mut self, name: &str) -> Fallible<Option<Given<u64>>> {
+    pub(in crate::wire) fn count(&mut self, name: &str) -> Fallible<Option<Given<u64>>> {
         self.fields.count(&self.spelling(name)?)
     }
 
     /// Takes any value, unread.
-    pub(super) fn json(&mut self, name: &str) -> Fallible<Option<Given<Json<'a>>>> {
+    pub(in crate::wire) fn json(&mut self, name: &str) -> Fallible<Option<Given<Json<'a>>>> {
         self.fields.json(&self.spelling(name)?)
     }
 
     /// Takes an object to be read member by member.
-    pub(super) fn object(&mut self, name: &str) -> Fallible<Option<Self>> {
+    pub(in crate::wire) fn object(&mut self, name: &str) -> Fallible<Option<Self>> {
         self.take(name)?.map(Self::open).transpose()
     }
 
     /// Takes an array; empty where it is absent.
-    pub(super) fn array(&mut self, name: &str) -> Fallible<impl Iterator<Item = Node<'d, 'a>> + use<'d, 'a>> {
+    pub(in crate::wire) fn array(&mut self, name: &str) -> Fallible<impl Iterator<Item = Node<'d, 'a>> + use<'d, 'a>> {
         self.fields.array(&self.spelling(name)?)
     }
 
     /// Returns what nobody took.
-    pub(super) fn extras(&self) -> Extras<'a> {
+    pub(in crate::wire) fn extras(&self) -> Extras<'a> {
         self.fields.extras()
     }
 
     /// Returns what nobody took, for extras of an object further out: each name begins with the path from there, `generationConfig.`.
-    pub(super) fn extras_under(&self, path: &str) -> impl Iterator<Item = Extra<'a>> {
+    pub(in crate::wire) fn extras_under(&self, path: &str) -> impl Iterator<Item = Extra<'a>> {
         self.fields.rest().map(move |(name, value)| Extra {
             name: Text::Owned(format!("{path}{name}")),
             value: value.json(),
@@ -102,7 +102,7 @@ impl<'d, 'a> Members<'d, 'a> {
     }
 
     /// Returns the members that nobody took.
-    pub(super) const fn fields(&self) -> &Fields<'d, 'a> {
+    pub(in crate::wire) const fn fields(&self) -> &Fields<'d, 'a> {
         &self.fields
     }
 }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod corpus;
+mod embeddings;
 mod fragments;
 mod gemini;
 mod grammar;

@@ -32,6 +32,9 @@ pub(in crate::wire::gemini) fn decode(body: &[u8]) -> Result<Response<'_>, Failu
     let mut extras = members.extras();
     // Told to every format in its own words; a client of this one gets them as they are.
     let told = [("createTime", time), ("usageMetadata", counts)];
+    // Numbers in place of words are for the client that asked Vertex for them.
+    let has_words = |node: &Node<'_, '_>| !node.members().any(|(_, value)| value.elements().any(has_number_for_a_word));
+    let told = told.map(|(name, node)| (name, node.filter(has_words)));
     extras.extend(told.into_iter().filter_map(|(name, node)| node.map(|node| kept(name, node.json()))));
     Ok(Response {
         format: Format::Gemini,
@@ -44,6 +47,10 @@ pub(in crate::wire::gemini) fn decode(body: &[u8]) -> Result<Response<'_>, Failu
         service_tier: counts.and_then(read_tier),
         extras,
     })
+}
+
+fn has_number_for_a_word(entry: Node<'_, '_>) -> bool {
+    entry.get("modality").is_some_and(|modality| modality.number().is_some())
 }
 
 fn bad(fault: Fault) -> Failure {

@@ -12,8 +12,13 @@ type Fallible<T> = Result<T, Fault>;
 
 pub(in crate::wire::gemini) fn decode<'a>(body: &'a [u8], route: &Route<'a>) -> Result<Request<'a>, BadBody> {
     let document = Document::parse(body)?;
-    let mut members = Members::open(document.root())?;
-    let mut request = Request::new(Format::Gemini, document.text());
+    Ok(decode_node(document.root(), document.text(), route)?)
+}
+
+/// Reads a request that stands in a body.
+pub(in crate::wire::gemini) fn decode_node<'a>(node: Node<'_, 'a>, source: &'a str, route: &Route<'a>) -> Fallible<Request<'a>> {
+    let mut members = Members::open(node)?;
+    let mut request = Request::new(Format::Gemini, source);
     let model = members.text("model")?.map(|model| model.value);
     request.model = bare_model(route.model.map(Text::Borrowed).or(model).unwrap_or_default());
     request.is_stream = route.is_stream.unwrap_or_default();
@@ -31,7 +36,7 @@ pub(in crate::wire::gemini) fn decode<'a>(body: &'a [u8], route: &Route<'a>) -> 
 }
 
 /// Takes `models/` off a model's name.
-fn bare_model(model: Text<'_>) -> Text<'_> {
+pub(in crate::wire) fn bare_model(model: Text<'_>) -> Text<'_> {
     match (model.strip_prefix("models/"), &model) {
         (Some(_), Text::Borrowed(text)) => Text::Borrowed(text.trim_start_matches("models/")),
         (Some(bare), Text::Owned(_)) => Text::Owned(bare.to_owned()),

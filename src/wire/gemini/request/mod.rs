@@ -11,7 +11,8 @@ mod signatures;
 mod tools;
 mod turns;
 
-pub(super) use decode::decode;
+pub(in crate::wire) use decode::bare_model;
+pub(super) use decode::{decode, decode_node};
 pub(super) use decode_parts::part;
 pub(super) use encode::encode;
 pub(super) use encode_parts::PartWriter;
