@@ -174,7 +174,7 @@ async fn open((upstream, in_time): (Upstream, Instant), target: &Target, lane: L
                 Framing::Events => into.codec().stream_encoder(&reply),
                 Framing::Array => Gemini::array_encoder(&reply),
             };
-            (Reader::translate(from, encoder, unwrap_tool), translate::stream_headers(call.framing))
+            (Reader::translate(from, encoder, unwrap_tool), translate::stream_headers(into, call.framing))
         }
     };
     let mut stream = Stream::new(upstream.body, reader);

@@ -18,7 +18,9 @@ pub(super) fn error(refusal: &Refusal, attempts: &[Attempted], dialect: Format, 
         Format::OpenaiChat | Format::OpenaiResponses => {
             Envelope::new(error.kind, &error.public, None, Some(request_id)).attempts(attempts).to_bytes()
         }
-        Format::Anthropic | Format::Gemini => codec.encode_error(&Failure::new(error.kind, error.public.clone()), request_id),
+        Format::Anthropic | Format::Gemini | Format::Bedrock => {
+            codec.encode_error(&Failure::new(error.kind, error.public.clone()), request_id)
+        }
     };
     let status = refusal.status.unwrap_or_else(|| codec.error_status(error.kind));
     let mut response = json(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body);

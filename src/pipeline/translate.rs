@@ -207,9 +207,9 @@ pub(super) fn json_headers() -> HeaderMap {
 }
 
 /// The headers of a translated stream.
-pub(super) fn stream_headers(framing: Framing) -> HeaderMap {
+pub(super) fn stream_headers(into: Format, framing: Framing) -> HeaderMap {
     match framing {
-        Framing::Events => HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("text/event-stream"))]),
+        Framing::Events => HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(into.codec().framing().content_type()))]),
         Framing::Array => json_headers(),
     }
 }

@@ -42,7 +42,7 @@ pub enum Travel {
 ///
 /// Left out on purpose: `openai-organization` (names our account), `x-ratelimit-*` (our credential's limits, not the client's),
 /// `set-cookie`, `server`, and `content-length`, which the server sets from the body it sends.
-const RESPONSE: [HeaderName; 8] = [
+const RESPONSE: [HeaderName; 10] = [
     CONTENT_TYPE,
     http::header::CONTENT_ENCODING,
     http::header::CONTENT_DISPOSITION,
@@ -51,6 +51,8 @@ const RESPONSE: [HeaderName; 8] = [
     HeaderName::from_static("request-id"),
     HeaderName::from_static("openai-processing-ms"),
     HeaderName::from_static("openai-version"),
+    HeaderName::from_static("x-amzn-requestid"),
+    HeaderName::from_static("x-amzn-errortype"),
 ];
 
 /// Delays, which come back only with an error: some providers send `retry-after` with 200 as well (wire notes on Anthropic, HF).
@@ -72,8 +74,8 @@ pub fn request_headers(
             match format {
                 Format::OpenaiChat | Format::OpenaiResponses => copy(client, &[OPENAI_BETA], &mut headers),
                 Format::Anthropic => copy(client, &[ANTHROPIC_BETA, ANTHROPIC_VERSION], &mut headers),
-                // It has no header of its own that changes an answer.
-                Format::Gemini => {}
+                // They have no header of their own that changes an answer.
+                Format::Gemini | Format::Bedrock => {}
             }
         }
         Travel::Translated(_) => {

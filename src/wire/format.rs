@@ -1,7 +1,7 @@
 //! The formats, and the one place where a format's codec is looked up.
 
 use super::codec::Codec;
-use super::{anthropic, gemini, openai_chat, openai_responses};
+use super::{anthropic, bedrock, gemini, openai_chat, openai_responses};
 
 /// A wire format. Adding one makes the compiler list the places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -14,11 +14,13 @@ pub enum Format {
     Anthropic,
     /// Gemini's generateContent, on AI Studio and on Vertex.
     Gemini,
+    /// AWS Bedrock's Converse.
+    Bedrock,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 4] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic, Self::Gemini];
+    pub const ALL: [Self; 5] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic, Self::Gemini, Self::Bedrock];
 
     /// Returns the format's stable name.
     pub const fn as_str(self) -> &'static str {
@@ -27,6 +29,7 @@ impl Format {
             Self::OpenaiResponses => "openai_responses",
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
+            Self::Bedrock => "bedrock",
         }
     }
 
@@ -37,6 +40,7 @@ impl Format {
             Self::OpenaiResponses => &openai_responses::OpenaiResponses,
             Self::Anthropic => &anthropic::Anthropic,
             Self::Gemini => &gemini::Gemini,
+            Self::Bedrock => &bedrock::Bedrock,
         }
     }
 }

@@ -26,6 +26,7 @@
 //! 7. **Framing** other than SSE is a variant of [`frame::Framing`] and a cutter in [`frame`], and the codec's [`codec::Codec::framing`] names it.
 
 pub mod anthropic;
+pub mod bedrock;
 pub mod codec;
 pub mod driver;
 pub mod edit;
@@ -41,7 +42,9 @@ pub mod openai_chat;
 pub mod openai_responses;
 pub mod quirks;
 pub mod scan;
+mod sequence;
 pub mod strict;
 pub mod tap;
+mod turns;
 
 pub use format::Format;

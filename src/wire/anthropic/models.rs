@@ -3,27 +3,27 @@
 /// What a model accepts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(clippy::struct_excessive_bools, reason = "a row of a table")]
-pub(super) struct Capabilities {
+pub(in crate::wire) struct Capabilities {
     /// `thinking: {type: adaptive}`.
-    pub(super) adaptive: bool,
+    pub(in crate::wire) adaptive: bool,
     /// `thinking: {type: enabled, budget_tokens}`.
-    pub(super) budget: bool,
+    pub(in crate::wire) budget: bool,
     /// `temperature`, `top_p`, `top_k`.
-    pub(super) sampling: bool,
+    pub(in crate::wire) sampling: bool,
     /// `temperature` and `top_p` together.
-    pub(super) both_temperature_and_top_p: bool,
+    pub(in crate::wire) both_temperature_and_top_p: bool,
     /// `output_config.effort`.
-    pub(super) effort: bool,
+    pub(in crate::wire) effort: bool,
     /// The effort `xhigh`.
-    pub(super) xhigh: bool,
+    pub(in crate::wire) xhigh: bool,
     /// A `tool_choice` that forces a call.
-    pub(super) forced_tools: bool,
+    pub(in crate::wire) forced_tools: bool,
     /// `output_config.format` and strict tools.
-    pub(super) schema: bool,
+    pub(in crate::wire) schema: bool,
     /// The role `system` inside the conversation.
-    pub(super) system_messages: bool,
+    pub(in crate::wire) system_messages: bool,
     /// The most tokens that an answer may have.
-    pub(super) max_output_tokens: u64,
+    pub(in crate::wire) max_output_tokens: u64,
 }
 
 /// What a model of nobody knows what generation accepts: the oldest common ground.
@@ -73,7 +73,7 @@ const FAMILIES: [(&str, Capabilities); 18] = [
 ];
 
 /// Returns what a model accepts. What stands before `claude-` (a region, a vendor) does not count; a dot in a version is a dash.
-pub(super) fn capabilities(model: &str) -> Capabilities {
+pub(in crate::wire) fn capabilities(model: &str) -> Capabilities {
     let Some((_, name)) = model.split_once("claude-") else { return OLD };
     let name = name.replace('.', "-");
     FAMILIES.into_iter().find(|(family, _)| name.starts_with(family)).map_or(V4_5, |(_, capabilities)| capabilities)

@@ -11,7 +11,7 @@ mod write;
 
 pub use document::{Document, JsonError, Kind, Node, Place, is_object, path_at, paths_in};
 pub use fields::{Fault, Fields};
-pub use write::Writer;
+pub use write::{Optional, Writer};
 
 use std::borrow::Cow;
 

@@ -12,20 +12,38 @@ pub struct Writer<'w> {
     out: &'w mut Vec<u8>,
     /// Breaks of lines in opaque values become spaces, because a line of a stream must not break.
     is_one_line: bool,
+    /// Where the first value stands; what is in front of it is no JSON.
+    start: usize,
+}
+
+/// Where an object begins that may be taken back.
+#[derive(Debug)]
+#[must_use]
+pub struct Optional {
+    start: usize,
 }
 
 impl<'w> Writer<'w> {
     /// Writes behind what is in the buffer.
     pub const fn new(out: &'w mut Vec<u8>) -> Self {
-        Self { out, is_one_line: false }
+        Self { out, is_one_line: false, start: 0 }
     }
 
     /// Writes a value without a break of line, for an event of a stream.
     pub const fn one_line(out: &'w mut Vec<u8>) -> Self {
-        Self { out, is_one_line: true }
+        Self { out, is_one_line: true, start: 0 }
+    }
+
+    /// Writes a value behind bytes that are no JSON.
+    pub const fn fresh(out: &'w mut Vec<u8>) -> Self {
+        let start = out.len();
+        Self { out, is_one_line: false, start }
     }
 
     fn comma(&mut self) {
+        if self.out.len() == self.start {
+            return;
+        }
         // A space stands only behind `data:`; values end with a quote, a bracket or a letter.
         if !matches!(self.out.last(), None | Some(b'{' | b'[' | b':' | b' ' | b'\n')) {
             self.out.push(b',');
@@ -65,6 +83,22 @@ impl<'w> Writer<'w> {
     /// Opens an object under a name.
     pub fn object(&mut self, name: &str) {
         self.key(name).begin_object();
+    }
+
+    /// Opens an object under a name, which [`Writer::end_optional`] takes back where nothing was written into it.
+    pub fn optional(&mut self, name: &str) -> Optional {
+        let start = self.out.len();
+        self.object(name);
+        Optional { start }
+    }
+
+    /// Closes the object, or takes it back.
+    pub fn end_optional(&mut self, optional: Optional) {
+        if self.out.last() == Some(&b'{') {
+            self.out.truncate(optional.start);
+        } else {
+            self.end_object();
+        }
     }
 
     /// Opens an array under a name.
@@ -133,6 +167,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_value_behind_other_bytes_begins_without_a_comma() {
+        let mut out = b"event".to_vec();
+        let mut writer = Writer::fresh(&mut out);
+        writer.begin_object();
+        writer.key("a").count(1);
+        writer.key("b").count(2);
+        writer.end_object();
+        assert_eq!(out, br#"event{"a":1,"b":2}"#);
+    }
+
+    #[test]
     fn commas_stand_where_they_belong() {
         let mut out = b"data: ".to_vec();
         let mut writer = Writer::one_line(&mut out);
@@ -148,8 +193,13 @@ mod tests {
         writer.object("d");
         writer.end_object();
         writer.key("e").null();
+        let empty = writer.optional("f");
+        writer.end_optional(empty);
+        let filled = writer.optional("g");
+        writer.key("h").count(2);
+        writer.end_optional(filled);
         writer.end_object();
         let text = String::from_utf8(out).unwrap();
-        assert_eq!(text, r#"data: {"a":"x, {\"y\":[\n","b":[1,{},{  "c": [1,  2] },true],"d":{},"e":null}"#);
+        assert_eq!(text, r#"data: {"a":"x, {\"y\":[\n","b":[1,{},{  "c": [1,  2] },true],"d":{},"e":null,"g":{"h":2}}"#);
     }
 }

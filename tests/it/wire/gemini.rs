@@ -1,7 +1,7 @@
 //! What Gemini's rules make of requests and answers, one rule a test.
 
 use bifrostctl::error::Kind;
-use bifrostctl::wire::Format::{self, Anthropic, Gemini, OpenaiChat, OpenaiResponses};
+use bifrostctl::wire::Format::{self, Anthropic, Bedrock, Gemini, OpenaiChat, OpenaiResponses};
 use bifrostctl::wire::codec::{Encoded, Route, Target};
 use bifrostctl::wire::driver::{Driver, Ended};
 use bifrostctl::wire::gemini;
@@ -248,6 +248,7 @@ fn round_trip(parts: &Value, through: Format) -> Value {
             json!({"model": "m", "input": input})
         }
         Gemini => json!({"contents": [{"role": "user", "parts": [{"text": "go"}]}, body["candidates"][0]["content"]]}),
+        Bedrock => json!({"messages": [{"role": "user", "content": [{"text": "go"}]}, body["output"]["message"]]}),
     };
     sent(through, &history, Gemini, "gemini-3-flash-preview").0["contents"][1]["parts"].clone()
 }

@@ -1,6 +1,7 @@
 //! Formats against recorded traffic, and the laws of translation.
 
 mod answers;
+mod bedrock;
 mod corpus;
 mod embeddings;
 mod fragments;
@@ -12,4 +13,5 @@ mod responses_streams;
 mod rules;
 mod said;
 mod shape;
+mod shape_bedrock;
 mod streams;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bifrostctl::wire::Format;
 use bifrostctl::wire::codec::{Encoded, Route, Target};
 use bifrostctl::wire::quirks::{CacheMarks, Quirks, ReasoningField};
@@ -12,7 +13,7 @@ use serde_json::{Value, json};
 use super::corpus::{fullest_request, recordings, target};
 
 /// Members whose values are words of a format, not the client's: each format says the same with its own. Unit tests watch those.
-const STRUCTURE: [&str; 19] = [
+const STRUCTURE: [&str; 21] = [
     "tool_choice",
     "type",
     "role",
@@ -27,11 +28,13 @@ const STRUCTURE: [&str; 19] = [
     "model",
     "ttl",
     "mimeType",
+    "mime_type",
     "responseMimeType",
     "thought",
     "nullable",
     "is_error",
     "strict",
+    "status",
 ];
 
 /// What does not come out as it was when a recorded request is read and written in its own format. The relay lane changes nothing; this is
@@ -139,8 +142,12 @@ fn forgotten(body: &Value, encoded: &Encoded) -> Vec<String> {
             let inner = serde_json::from_str::<Value>(text).ok().filter(Value::is_object);
             // Some providers take only some characters in ids.
             let plain = data.replace(':', "_");
-            // Words of enumerations are upper case in one format and lower case in the others.
-            let is_in = |there: &str| there.contains(data) || there.contains(&common) || there == plain || there.eq_ignore_ascii_case(data);
+            // Words of enumerations are upper case in one format and lower case in the others; bytes are text elsewhere, and the other way
+            // round.
+            let bytes = STANDARD.encode(data);
+            let decoded = STANDARD.decode(data).ok().and_then(|bytes| String::from_utf8(bytes).ok()).filter(|text| !text.is_empty());
+            let is_same = |there: &str| there == plain || there == bytes || decoded.as_deref() == Some(there);
+            let is_in = |there: &str| there.contains(data) || there.contains(&common) || is_same(there) || there.eq_ignore_ascii_case(data);
             out.iter().any(|there| there.as_str().is_some_and(is_in))
                 || inner.is_some_and(|inner| all_leaves(&inner).iter().all(|leaf| out.contains(leaf)))
         }
@@ -160,6 +167,16 @@ fn targets(format: Format) -> Vec<Target<'static>> {
     let models: &[&str] = match format {
         Format::OpenaiChat => &["gpt-4.1", "gpt-5", "gpt-5.1", "gpt-5.6", "mistral-large"],
         Format::OpenaiResponses => &["gpt-4.1", "gpt-5", "gpt-5.1", "gpt-5.6", "grok-4.3"],
+        Format::Bedrock => &[
+            "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+            "anthropic.claude-3-haiku-20240307-v1:0",
+            "anthropic.claude-opus-4-8",
+            "amazon.nova-lite-v1:0",
+            "us.amazon.nova-2-lite-v1:0",
+            "openai.gpt-oss-120b-1:0",
+            "meta.llama3-3-70b-instruct-v1:0",
+            "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc",
+        ],
         Format::Anthropic => {
             &["claude-3-haiku", "claude-sonnet-4", "claude-sonnet-4-5", "claude-sonnet-4-6", "claude-opus-4-8", "claude-fable-5"]
         }
@@ -209,6 +226,10 @@ fn losses_of_the_fullest_requests_are_these() {
         (Format::OpenaiResponses, Format::Anthropic),
         (Format::OpenaiChat, Format::OpenaiResponses),
         (Format::Anthropic, Format::OpenaiResponses),
+        (Format::OpenaiChat, Format::Bedrock),
+        (Format::Anthropic, Format::Bedrock),
+        (Format::Bedrock, Format::OpenaiChat),
+        (Format::Bedrock, Format::Anthropic),
     ];
     for (from, into) in pairs {
         let encoded = translate(&fullest_request(from), from, &target(into), into);
@@ -246,7 +267,25 @@ fn every_recorded_request_translates_and_forgets_nothing() {
 
 /// Takes a member or an element away, anywhere; the choice is a number.
 fn prune(value: &mut Value, choice: &mut u32) {
-    let keeps = ["model", "messages", "type", "role", "function", "url", "text", "source", "name", "content", "data", "input", "call_id"];
+    let keeps = [
+        "model",
+        "messages",
+        "type",
+        "role",
+        "function",
+        "url",
+        "text",
+        "source",
+        "name",
+        "content",
+        "data",
+        "input",
+        "call_id",
+        "toolUseId",
+        "toolUse",
+        "toolResult",
+        "toolSpec",
+    ];
     match value {
         Value::Object(members) => {
             members.retain(|key, _| {

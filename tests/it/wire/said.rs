@@ -150,12 +150,16 @@ pub(super) fn of_response(response: &Response<'_>) -> Said {
 }
 
 /// Brings what was said to what `into` can say, and nothing finer: the coarser reasons, the counts that it has, one answer where it has no
-/// more, for Anthropic and Gemini refusals as text, and for Gemini what is written to a cache as any other input.
+/// more, for Anthropic, Gemini and Bedrock refusals as text, for Gemini what is written to a cache as any other input, and for Bedrock no
+/// count of thoughts.
 pub(super) fn as_heard_in(mut said: Said, into: Format) -> Said {
-    if matches!(into, Format::Anthropic | Format::OpenaiResponses) {
+    if matches!(into, Format::Anthropic | Format::OpenaiResponses | Format::Bedrock) {
         said.choices.retain(|number, _| *number == 0);
     }
     for choice in said.choices.values_mut() {
+        if into == Format::Bedrock {
+            choice.text.push_str(&std::mem::take(&mut choice.refusal));
+        }
         if into == Format::Gemini {
             choice.text.push_str(&std::mem::take(&mut choice.refusal));
             // Free text, or what the model broke, stands in an object there.
@@ -179,7 +183,7 @@ pub(super) fn as_heard_in(mut said: Said, into: Format) -> Said {
         cache_read: usage.cache_read,
         cache_write: if into == Format::Gemini { 0 } else { usage.cache_write() },
         output: usage.output,
-        reasoning: usage.reasoning,
+        reasoning: if into == Format::Bedrock { 0 } else { usage.reasoning },
         ..Usage::default()
     });
     said

@@ -7,14 +7,19 @@ use serde_json::{Value, json};
 
 /// Panics where a stream is not what official clients of the format read.
 pub(super) fn check(format: Format, stream: &[u8]) {
+    match format {
+        Format::OpenaiChat => openai_chat(text(stream)),
+        Format::OpenaiResponses => openai_responses(text(stream)),
+        Format::Anthropic => anthropic(text(stream)),
+        Format::Gemini => gemini(text(stream)),
+        Format::Bedrock => super::shape_bedrock::check(stream),
+    }
+}
+
+fn text(stream: &[u8]) -> &str {
     let text = std::str::from_utf8(stream).unwrap();
     assert!(text.ends_with("\n\n"), "the last frame is whole");
-    match format {
-        Format::OpenaiChat => openai_chat(text),
-        Format::OpenaiResponses => openai_responses(text),
-        Format::Anthropic => anthropic(text),
-        Format::Gemini => gemini(text),
-    }
+    text
 }
 
 fn frames(text: &str) -> Vec<(Option<&str>, &str)> {

@@ -4,12 +4,12 @@ use std::collections::BTreeSet;
 
 use super::encode_blocks::BlockWriter;
 use super::settings::Settings;
-use super::turns::{self, Conversation, PLACEHOLDER, Rules, Speaker, Turn};
 use crate::wire::Format;
 use crate::wire::anthropic::models;
 use crate::wire::codec::{Encoded, Target};
 use crate::wire::ir::{Content, Output, Part, Request, Tool, ToolChoice, ToolKind};
 use crate::wire::json::{self, Given, Place, Text, Writer};
+use crate::wire::turns::{self, Conversation, PLACEHOLDER, Rules, Speaker, Turn};
 
 /// The tool that stands for JSON output where a model has none of its own.
 pub(super) const OUTPUT_TOOL: &str = "json_output";
@@ -253,7 +253,7 @@ fn choice_out(out: &mut BlockWriter<'_>, choice: &Choice<'_, '_>) {
 }
 
 /// Returns a schema that says `type: object`, which is required here and often left out elsewhere.
-pub(super) fn object_schema(schema: &str) -> String {
+pub(in crate::wire) fn object_schema(schema: &str) -> String {
     let document = json::Document::parse(schema.as_bytes());
     let has_type = document.is_ok_and(|document| document.root().get("type").is_some());
     match schema.trim().strip_prefix('{') {

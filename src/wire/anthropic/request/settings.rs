@@ -1,14 +1,12 @@
 //! Writes what stands beside the conversation: limits, thinking, sampling, caching, who asks.
 
 use super::encode_blocks::BlockWriter;
-use super::turns::{Conversation, Speaker};
 use crate::wire::anthropic::models::Capabilities;
+use crate::wire::anthropic::thinking::{Planner, Thinking};
 use crate::wire::codec::Target;
-use crate::wire::ir::{Caching, Content, Effort, Identity, Logprobs, Output, Reasoning, ReasoningMode, Sampling, ServiceTier};
-use crate::wire::json::{Given, Number, Place, Text};
-
-/// The smallest budget that is accepted.
-const LEAST_BUDGET: u64 = 1_024;
+use crate::wire::ir::{Caching, Effort, Identity, Logprobs, Output, Reasoning, ReasoningMode, Sampling, ServiceTier};
+use crate::wire::json::{Given, Number, Text};
+use crate::wire::turns::Conversation;
 
 /// Where settings are written to, and what decides about them.
 pub(super) struct Settings<'o, 'w, 'c> {
@@ -39,9 +37,14 @@ impl Settings<'_, '_, '_> {
 
     /// Writes `thinking` and `output_config`. Returns whether the model will think.
     pub(super) fn thinking(&mut self, reasoning: &Reasoning<'_>, limit: u64, output: Option<&Given<Output<'_>>>) -> bool {
-        let Reasoning { mode, effort, display } = reasoning;
-        let plan = if self.out.is_same { same(reasoning) } else { self.plan(*mode, *effort, limit) };
-        let has_display = display.as_ref().filter(|_| matches!(plan.mode, Some(ReasoningMode::Adaptive | ReasoningMode::Budget(_))));
+        let Reasoning { mode: _, effort: _, display } = reasoning;
+        let plan = if self.out.is_same {
+            Thinking::as_asked(reasoning)
+        } else {
+            Planner { losses: &mut self.out.losses, capabilities: self.capabilities, conversation: self.conversation }
+                .plan(reasoning, limit)
+        };
+        let has_display = display.as_ref().filter(|_| plan.thinks());
         if let Some(mode) = plan.mode {
             self.out.writer.object("thinking");
             match mode {
@@ -64,67 +67,7 @@ impl Settings<'_, '_, '_> {
             self.out.losses.without(display.as_ref());
         }
         self.output_config(plan.effort, output);
-        matches!(plan.mode, Some(ReasoningMode::Adaptive | ReasoningMode::Budget(_)))
-    }
-
-    /// Decides how another format's wish to think is said to this model.
-    fn plan(&mut self, mode: Option<Given<ReasoningMode>>, effort: Option<Given<Effort>>, limit: u64) -> Plan {
-        let Some(at) = effort.map(|effort| effort.at).or_else(|| mode.map(|mode| mode.at)) else {
-            return Plan::default();
-        };
-        if let Some(Given { value: ReasoningMode::Off, .. }) = mode {
-            self.out.losses.without(effort.as_ref());
-            // Older models think only when they are told to.
-            return Plan { mode: self.capabilities.adaptive.then_some(ReasoningMode::Off), effort: None };
-        }
-        let wanted = effort.map(|effort| effort.value);
-        let budget = mode.and_then(|mode| if let ReasoningMode::Budget(tokens) = mode.value { Some(tokens) } else { None });
-        if self.capabilities.adaptive {
-            let effort = wanted.or_else(|| budget.map(Effort::of_budget));
-            if budget.is_some() {
-                self.out.losses.approximated(mode.map_or(at, |mode| mode.at));
-            }
-            return Plan { mode: Some(ReasoningMode::Adaptive), effort: effort.map(|effort| self.effort(effort, at)) };
-        }
-        let tokens = budget.or_else(|| wanted.map(Effort::budget)).unwrap_or_else(|| Effort::Medium.budget());
-        self.budget(tokens, budget.is_some(), limit, at)
-    }
-
-    fn budget(&mut self, tokens: u64, is_exact: bool, limit: u64, at: Place) -> Plan {
-        // Thinking in the middle of a loop of tools needs the thoughts that began it, and another format's history has none.
-        let lacks_thoughts = self.is_in_tool_loop_without_thoughts();
-        if !self.capabilities.budget || limit <= LEAST_BUDGET || lacks_thoughts {
-            self.out.losses.unsupported(at);
-            return Plan::default();
-        }
-        // The budget is part of the limit, and the limit is the client's money: it is never raised.
-        let most = (limit / 2).max(LEAST_BUDGET);
-        let sent = if tokens < limit { tokens.max(LEAST_BUDGET) } else { most };
-        if !is_exact || sent != tokens {
-            self.out.losses.approximated(at);
-        }
-        Plan { mode: Some(ReasoningMode::Budget(sent)), effort: None }
-    }
-
-    fn is_in_tool_loop_without_thoughts(&self) -> bool {
-        let turns = &self.conversation.turns;
-        let Some(last) = turns.iter().rev().find(|turn| turn.speaker == Speaker::Assistant) else { return false };
-        let calls = last.parts.iter().any(|part| matches!(part.content, Content::ToolCall(_)));
-        let is_open = turns.last().is_some_and(|turn| turn.parts.iter().any(|part| matches!(part.content, Content::ToolResult(_))));
-        let thinks = last.parts.iter().any(|part| matches!(part.content, Content::Thinking { .. } | Content::RedactedThinking { .. }));
-        calls && is_open && !thinks
-    }
-
-    fn effort(&mut self, effort: Effort, at: Place) -> Effort {
-        let sent = match effort {
-            Effort::Minimal => Effort::Low,
-            Effort::XHigh if !self.capabilities.xhigh => Effort::Max,
-            Effort::Low | Effort::Medium | Effort::High | Effort::XHigh | Effort::Max => effort,
-        };
-        if sent != effort {
-            self.out.losses.approximated(at);
-        }
-        sent
+        plan.thinks()
     }
 
     fn output_config(&mut self, effort: Option<Effort>, output: Option<&Given<Output<'_>>>) {
@@ -245,15 +188,4 @@ impl Settings<'_, '_, '_> {
             Some((ServiceTier::Flex | ServiceTier::Other(_), at)) => self.out.losses.unsupported(at),
         }
     }
-}
-
-/// What is said about thinking.
-#[derive(Debug, Clone, Copy, Default)]
-struct Plan {
-    mode: Option<ReasoningMode>,
-    effort: Option<Effort>,
-}
-
-fn same(reasoning: &Reasoning<'_>) -> Plan {
-    Plan { mode: reasoning.mode.map(|mode| mode.value), effort: reasoning.effort.map(|effort| effort.value) }
 }

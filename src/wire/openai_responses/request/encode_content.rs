@@ -1,6 +1,7 @@
 //! Writes the parts of messages and of tools' results.
 
 use super::encode_items::ItemWriter;
+use crate::wire::Format;
 use crate::wire::ir::{CacheMark, Citation, Content, Media, Part};
 use crate::wire::json::{Given, Text};
 use crate::wire::openai_responses::annotation;
@@ -102,6 +103,10 @@ impl ItemWriter<'_, '_> {
         if citations.iter().any(|citation| can(&citation)) {
             self.writer.array("annotations");
             for citation in citations.iter().filter(can) {
+                // What other formats say besides, the words that are cited for one, has no place.
+                if !matches!(citation.origin.0, Format::OpenaiResponses | Format::OpenaiChat) {
+                    self.losses.approximated(citation.at);
+                }
                 annotation::write(self.writer, citation, (0, text.chars().count() as u64));
             }
             self.writer.end_array();

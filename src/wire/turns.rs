@@ -5,7 +5,7 @@ use crate::wire::json::{Extras, Place, Text};
 
 /// Who has a turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Speaker {
+pub(in crate::wire) enum Speaker {
     User,
     Assistant,
     /// The operator, in the middle of the conversation.
@@ -14,41 +14,44 @@ pub(super) enum Speaker {
 
 /// What one speaker says until another one does.
 #[derive(Debug)]
-pub(super) struct Turn<'r, 'a> {
-    pub(super) speaker: Speaker,
-    pub(super) parts: Vec<&'r Part<'a>>,
+pub(in crate::wire) struct Turn<'r, 'a> {
+    pub(in crate::wire) speaker: Speaker,
+    pub(in crate::wire) parts: Vec<&'r Part<'a>>,
     /// What nobody understood of the message; of several messages in one turn, the first one's.
-    pub(super) extras: Option<&'r Extras<'a>>,
+    pub(in crate::wire) extras: Option<&'r Extras<'a>>,
     /// Where the turn's last message stands.
-    pub(super) at: Place,
+    pub(in crate::wire) at: Place,
 }
 
 /// A conversation in turns.
 #[derive(Debug)]
-pub(super) struct Conversation<'r, 'a> {
+pub(in crate::wire) struct Conversation<'r, 'a> {
     /// The operator's instructions before the conversation.
-    pub(super) system: Vec<&'r Part<'a>>,
-    pub(super) turns: Vec<Turn<'r, 'a>>,
+    pub(in crate::wire) system: Vec<&'r Part<'a>>,
+    pub(in crate::wire) turns: Vec<Turn<'r, 'a>>,
 }
 
 /// Stands where the provider wants a user's turn and the client had none.
-pub(super) const PLACEHOLDER: Part<'static> = Part::text(Text::Borrowed("."), Place::NOWHERE);
+pub(in crate::wire) const PLACEHOLDER: Part<'static> = Part::text(Text::Borrowed("."), Place::NOWHERE);
 
 /// What decides about turns.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Rules {
+pub(in crate::wire) struct Rules {
     /// The model takes instructions in the middle where they are; otherwise they are said in the user's next turn.
-    pub(super) keeps_system: bool,
+    pub(in crate::wire) keeps_system: bool,
     /// The client speaks this format: its messages stay as they are, but for the results that were read as messages of their own.
-    pub(super) is_same: bool,
+    pub(in crate::wire) is_same: bool,
 }
 
 /// Puts messages into turns.
-pub(super) fn conversation<'r, 'a>(messages: &'r [Message<'a>], rules: Rules, losses: &mut Losses) -> Conversation<'r, 'a> {
+pub(in crate::wire) fn conversation<'r, 'a>(messages: &'r [Message<'a>], rules: Rules, losses: &mut Losses) -> Conversation<'r, 'a> {
     let mut conversation = Conversation { system: Vec::new(), turns: Vec::new() };
     for message in messages {
         let Message { role, parts, name, extras, at } = message;
         losses.without(name.as_ref());
+        for part in parts.iter().filter(|part| is_blank(part)) {
+            blank(part, losses);
+        }
         let speaker = match role {
             Role::System | Role::Developer if conversation.turns.is_empty() => {
                 losses.extras(extras);
@@ -85,6 +88,17 @@ pub(super) fn conversation<'r, 'a>(messages: &'r [Message<'a>], rules: Rules, lo
         turn.parts.sort_by_key(|part| !matches!(part.content, Content::ToolResult(_)));
     }
     conversation
+}
+
+/// Tells what hangs on a text of nothing, which is left out.
+fn blank(part: &Part<'_>, losses: &mut Losses) {
+    losses.without(part.cache.as_ref());
+    losses.extras(&part.extras);
+    if let Content::Text { text: _, citations } = &part.content {
+        for citation in citations {
+            losses.unsupported(citation.at);
+        }
+    }
 }
 
 fn is_blank(part: &Part<'_>) -> bool {

@@ -1,0 +1,13 @@
+//! AWS Bedrock's Converse and ConverseStream.
+//!
+//! Source: the service's model of 2023-09-30, and recorded traffic. Not `InvokeModel`, whose bodies are those of each model's maker.
+
+mod answer;
+mod codec;
+mod error;
+mod events;
+mod media;
+mod models;
+mod request;
+
+pub use codec::Bedrock;
