@@ -77,6 +77,8 @@ fn a_client_of_gemini_is_told_how_to_think_in_the_others_words() {
     assert_eq!(out["thinking"], json!({"type": "enabled", "budget_tokens": 2048}));
     let (out, losses) = sent(Gemini, &body(json!({"thinkingLevel": "low"})), OpenaiChat, "gpt-5");
     assert_eq!((&out["reasoning_effort"], losses.len()), (&json!("low"), 0));
+    let (out, losses) = sent(Gemini, &body(json!({"thinkingBudget": 2048, "includeThoughts": false})), Anthropic, "claude-sonnet-4-5");
+    assert_eq!((&out["thinking"]["display"], losses.len()), (&json!("omitted"), 0));
     let (out, _) = sent(Gemini, &body(json!({"thinkingBudget": -1})), Anthropic, "claude-opus-4-6");
     assert_eq!(out["thinking"], json!({"type": "adaptive"}));
     for config in [json!({"thinkingBudget": -1}), json!({"thinkingBudget": 0}), json!({"includeThoughts": false, "thinkingLevel": "HIGH"})]
@@ -114,6 +116,16 @@ fn choices_of_tools_are_modes() {
     let own = json!({"contents": [], "tools": [{"functionDeclarations": [{"name": "f"}]}], "toolConfig": {"functionCallingConfig": {"mode": "VALIDATED"}}});
     assert_eq!(self::sent(Gemini, &own, Gemini, "gemini-2.5-flash").0["toolConfig"], own["toolConfig"]);
     assert_eq!(self::sent(Gemini, &own, OpenaiChat, "gpt-4o").1, ["unknown toolConfig.functionCallingConfig.mode"]);
+}
+
+#[test]
+fn asking_for_text_alone_is_lost_nowhere() {
+    let own =
+        |modalities: Value| json!({"contents": [{"parts": [{"text": "hi"}]}], "generationConfig": {"responseModalities": modalities}});
+    assert_eq!(sent(Gemini, &own(json!(["TEXT"])), OpenaiChat, "gpt-4o").1, NOTHING);
+    assert_eq!(sent(Gemini, &own(json!(["TEXT", "IMAGE"])), OpenaiChat, "gpt-4o").1, ["unknown generationConfig.responseModalities"]);
+    let body = own(json!(["TEXT"]));
+    assert_eq!(sent(Gemini, &body, Gemini, "gemini-2.5-flash").0["generationConfig"], body["generationConfig"]);
 }
 
 #[test]

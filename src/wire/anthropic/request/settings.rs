@@ -56,10 +56,11 @@ impl Settings<'_, '_, '_> {
                 }
             }
             if let Some(display) = has_display {
-                if !self.out.is_same {
+                let is_known = self.out.is_same || matches!(&*display.value, "summarized" | "omitted");
+                if !is_known {
                     self.out.losses.approximated(display.at);
                 }
-                self.out.writer.key("display").text(if self.out.is_same { &display.value } else { "summarized" });
+                self.out.writer.key("display").text(if is_known { &display.value } else { "summarized" });
             }
             self.out.writer.end_object();
         }

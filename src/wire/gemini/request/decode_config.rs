@@ -4,7 +4,7 @@ use super::decode::extra;
 use crate::wire::gemini::members::Members;
 use crate::wire::gemini::schema;
 use crate::wire::ir::{Effort, Output, ReasoningMode, Request};
-use crate::wire::json::{Fault, Given, Text};
+use crate::wire::json::{Extra, Fault, Given, Place, Text};
 
 type Fallible<T> = Result<T, Fault>;
 
@@ -26,8 +26,15 @@ pub(super) fn generation<'a>(members: &mut Members<'_, 'a>, request: &mut Reques
     }
     output(&mut config, request)?;
     thinking(&mut config, request)?;
-    request.extras.extend(config.extras_under("generationConfig."));
+    request.extras.extend(config.extras_under("generationConfig.").map(|extra| Extra { at: place_of(&extra), ..extra }));
     Ok(())
+}
+
+/// Text is what everybody answers with, so asking for it and nothing else is lost nowhere.
+fn place_of(extra: &Extra<'_>) -> Place {
+    let is_text = || extra.value.as_str().trim_matches(['[', ']', ' ', '\n', '\r', '\t']).eq_ignore_ascii_case("\"text\"");
+    let asks = matches!(&*extra.name, "generationConfig.responseModalities" | "generationConfig.response_modalities");
+    if asks && is_text() { Place::NOWHERE } else { extra.at }
 }
 
 /// Reads the shape of the answer. A schema counts only beside the type that it is for.
