@@ -3,6 +3,7 @@
 mod answer;
 mod chunks;
 mod codec;
+pub(super) mod effort;
 mod error;
 pub(super) mod models;
 mod request;

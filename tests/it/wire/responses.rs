@@ -208,7 +208,8 @@ fn efforts_and_shapes_stand_in_their_objects() {
     let (body, losses) = taken(json!({"reasoning_effort": "high"}), "gpt-4.1");
     assert_eq!((body.get("reasoning"), losses), (None, vec!["unsupported reasoning_effort".to_owned()]));
     let reasoning = json!({"effort": "low", "summary": "auto", "context": "all_turns"});
-    let (body, losses) = sent(json!({"reasoning": reasoning, "text": {"zz": 1}}), OpenaiResponses);
+    let ask = json!({"model": "m", "input": "", "reasoning": reasoning, "text": {"zz": 1}});
+    let (body, losses) = written(OpenaiResponses, &ask, OpenaiResponses, ("gpt-5", &Quirks::OPENAI));
     assert_eq!((&body["reasoning"], &body["text"], losses), (&reasoning, &json!({"zz": 1}), Vec::new()));
     let (chat, losses) =
         written(OpenaiResponses, &json!({"model": "m", "input": "", "reasoning": reasoning}), OpenaiChat, ("gpt-5", &Quirks::OPENAI));

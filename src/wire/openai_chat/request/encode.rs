@@ -4,10 +4,10 @@ use super::encode_message::{self, MessageWriter};
 use crate::wire::Format;
 use crate::wire::codec::{Encoded, Target};
 use crate::wire::ir::{
-    CacheMark, Caching, Effort, Identity, Logprobs, Losses, Output, Reasoning, ReasoningMode, Request, Sampling, ServiceTier, Tool,
-    ToolChoice, ToolKind,
+    CacheMark, Caching, Identity, Logprobs, Losses, Output, Reasoning, Request, Sampling, ServiceTier, Tool, ToolChoice, ToolKind,
 };
 use crate::wire::json::{Extras, Given, Number, Writer};
+use crate::wire::openai_chat::effort::{Said, Thinker};
 use crate::wire::openai_chat::models::{self, Reasons};
 use crate::wire::quirks::{CacheMarks, ReasoningField, TokenLimit};
 use crate::wire::strict::can_be_strict;
@@ -223,90 +223,20 @@ impl RequestWriter<'_, '_> {
     fn reasoning(&mut self, reasoning: &Reasoning<'_>) -> bool {
         let Reasoning { mode, effort, display } = reasoning;
         self.losses.without(display.as_ref());
-        let kind = models::reasons(self.target.model);
-        let is_on = match kind {
-            Reasons::Never | Reasons::WhenAsked | Reasons::Unknown => false,
-            Reasons::Always | Reasons::UnlessOff => true,
-        };
-        if kind == Reasons::Never {
-            self.losses.without(effort.as_ref());
-            if let Some(mode) = mode.filter(|mode| mode.value != ReasoningMode::Off) {
-                self.losses.unsupported(mode.at);
-            }
-            return false;
-        }
-        match (mode, effort) {
-            (None, None) => is_on,
-            (Some(Given { value: ReasoningMode::Off, at }), _) => {
-                self.losses.without(effort.as_ref());
-                self.reasoning_off(kind, *at)
-            }
-            (mode, Some(effort)) => {
-                // The effort says it; a budget beside it is only as near as the effort.
-                if let Some(Given { value: ReasoningMode::Budget(_), at }) = mode {
-                    self.losses.approximated(*at);
-                }
-                self.effort(effort.value, effort.at);
-                true
-            }
-            // OpenRouter, which has the typed field, takes budgets too.
-            (Some(Given { value: ReasoningMode::Budget(tokens), .. }), None)
-                if self.target.quirks.reasoning_field == ReasoningField::ReasoningDetails =>
-            {
+        // OpenRouter, which has the typed field, takes budgets too.
+        let takes_budgets = self.target.quirks.reasoning_field == ReasoningField::ReasoningDetails;
+        let thinker = Thinker { model: self.target.model, is_same: self.is_same, takes_budgets };
+        let plan = thinker.plan(mode.as_ref(), effort.as_ref(), &mut self.losses);
+        match plan.said {
+            Some(Said::Effort(word)) => self.writer.key("reasoning_effort").text(word),
+            Some(Said::Budget(tokens)) => {
                 self.writer.object("reasoning");
-                self.writer.key("max_tokens").count(*tokens);
+                self.writer.key("max_tokens").count(tokens);
                 self.writer.end_object();
-                true
             }
-            (Some(Given { value: ReasoningMode::Budget(tokens), at }), None) => {
-                self.losses.approximated(*at);
-                self.effort(Effort::of_budget(*tokens), *at);
-                true
-            }
-            (Some(Given { value: ReasoningMode::Adaptive, at }), None) => {
-                self.losses.approximated(*at);
-                self.effort(Effort::Medium, *at);
-                true
-            }
+            None => {}
         }
-    }
-
-    fn reasoning_off(&mut self, kind: Reasons, at: crate::wire::json::Place) -> bool {
-        match kind {
-            // It does not reason unless asked; an older one would refuse the word.
-            Reasons::Never | Reasons::WhenAsked => false,
-            Reasons::Unknown | Reasons::UnlessOff => {
-                // A server that we do not know may refuse the word, so it gets it only from a client that speaks its format.
-                if self.is_same || kind == Reasons::UnlessOff {
-                    self.writer.key("reasoning_effort").text("none");
-                } else {
-                    self.losses.unsupported(at);
-                }
-                false
-            }
-            Reasons::Always => {
-                self.losses.approximated(at);
-                let least = if models::knows_minimal(self.target.model) { Effort::Minimal } else { Effort::Low };
-                self.writer.key("reasoning_effort").text(least.as_str());
-                true
-            }
-        }
-    }
-
-    fn effort(&mut self, effort: Effort, at: crate::wire::json::Place) {
-        let model = self.target.model;
-        let known = models::reasons(model) != Reasons::Unknown;
-        let sent = match effort {
-            Effort::Minimal if known && !models::knows_minimal(model) => Effort::Low,
-            Effort::Minimal if !known && !self.is_same => Effort::Low,
-            Effort::XHigh | Effort::Max if known && models::knows_xhigh(model) => Effort::XHigh,
-            Effort::XHigh | Effort::Max if known || !self.is_same => Effort::High,
-            Effort::Minimal | Effort::Low | Effort::Medium | Effort::High | Effort::XHigh | Effort::Max => effort,
-        };
-        if sent != effort {
-            self.losses.approximated(at);
-        }
-        self.writer.key("reasoning_effort").text(sent.as_str());
+        plan.reasons
     }
 
     fn sampling(&mut self, sampling: &Sampling<'_>, logprobs: &Logprobs, reasons: bool) {

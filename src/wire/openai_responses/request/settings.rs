@@ -2,21 +2,24 @@
 
 use super::decode::{ENCRYPTED_REASONING, LOGPROBS};
 use super::encode::RequestWriter;
-use crate::wire::ir::{Caching, Effort, Identity, Logprobs, Maker, Reasoning, ReasoningMode, Sampling, ServiceTier};
-use crate::wire::json::{Given, Number, Place, Text};
+use crate::wire::ir::{Caching, Identity, Logprobs, Maker, Reasoning, Sampling, ServiceTier};
+use crate::wire::json::{Given, Number, Text};
+use crate::wire::openai_chat::effort::{Said, Thinker};
 use crate::wire::openai_chat::models::{self, Reasons};
 use crate::wire::openai_responses::maker;
 
 /// Writes `reasoning`. Returns whether the model will reason.
 pub(super) fn reasoning(out: &mut RequestWriter<'_, '_>, reasoning: &Reasoning<'_>) -> bool {
     let Reasoning { mode, effort, display } = reasoning;
-    let kind = models::reasons(out.target.model);
-    let plan = plan(out, mode.as_ref(), effort.as_ref(), kind);
-    let summary = summary(out, display.as_ref(), kind);
-    if plan.effort.is_some() || summary.is_some() || out.has_rest_of("reasoning") {
+    let thinker = Thinker { model: out.target.model, is_same: out.is_same, takes_budgets: false };
+    let plan = thinker.plan(mode.as_ref(), effort.as_ref(), &mut out.losses);
+    let summary = summary(out, display.as_ref());
+    if plan.said.is_some() || summary.is_some() || out.has_rest_of("reasoning") {
         out.writer.object("reasoning");
-        if let Some(word) = plan.effort {
-            out.writer.key("effort").text(word);
+        match plan.said {
+            Some(Said::Effort(word)) => out.writer.key("effort").text(word),
+            // The format has no word for tokens, and the plan was told so.
+            Some(Said::Budget(_)) | None => {}
         }
         if let Some(word) = summary {
             out.writer.key("summary").text(&word);
@@ -27,83 +30,10 @@ pub(super) fn reasoning(out: &mut RequestWriter<'_, '_>, reasoning: &Reasoning<'
     plan.reasons
 }
 
-/// What is said about the effort, and whether the model reasons then.
-struct Plan {
-    effort: Option<&'static str>,
-    reasons: bool,
-}
-
-fn plan(out: &mut RequestWriter<'_, '_>, mode: Option<&Given<ReasoningMode>>, effort: Option<&Given<Effort>>, kind: Reasons) -> Plan {
-    if kind == Reasons::Never && !out.is_same {
-        out.losses.without(effort);
-        out.losses.without(mode.filter(|mode| mode.value != ReasoningMode::Off));
-        return Plan { effort: None, reasons: false };
-    }
-    match (mode.map(|mode| (mode.value, mode.at)), effort) {
-        (None, None) => Plan { effort: None, reasons: matches!(kind, Reasons::Always | Reasons::UnlessOff) },
-        (Some((ReasoningMode::Off, at)), effort) => {
-            out.losses.without(effort);
-            off(out, kind, at)
-        }
-        (mode, Some(effort)) => {
-            // The effort says it; a budget beside it is only as near as the effort.
-            if let Some((ReasoningMode::Budget(_), at)) = mode {
-                out.losses.approximated(at);
-            }
-            known(out, effort.value, effort.at)
-        }
-        (Some((ReasoningMode::Budget(tokens), at)), None) => {
-            out.losses.approximated(at);
-            known(out, Effort::of_budget(tokens), at)
-        }
-        (Some((ReasoningMode::Adaptive, at)), None) => {
-            out.losses.approximated(at);
-            known(out, Effort::Medium, at)
-        }
-    }
-}
-
-fn off(out: &mut RequestWriter<'_, '_>, kind: Reasons, at: Place) -> Plan {
-    let (effort, reasons) = match kind {
-        _ if out.is_same => (Some("none"), false),
-        // It does not reason unless asked; an older one would refuse the word.
-        Reasons::Never | Reasons::WhenAsked => (None, false),
-        Reasons::UnlessOff => (Some("none"), false),
-        // A server that we do not know may refuse the word.
-        Reasons::Unknown => {
-            out.losses.unsupported(at);
-            (None, false)
-        }
-        Reasons::Always => {
-            out.losses.approximated(at);
-            let least = if models::knows_minimal(out.target.model) { Effort::Minimal } else { Effort::Low };
-            (Some(least.as_str()), true)
-        }
-    };
-    Plan { effort, reasons }
-}
-
-/// Chooses the nearest effort that the model knows.
-fn known(out: &mut RequestWriter<'_, '_>, effort: Effort, at: Place) -> Plan {
-    let model = out.target.model;
-    let is_known = models::reasons(model) != Reasons::Unknown;
-    let sent = match effort {
-        _ if out.is_same => effort,
-        Effort::Minimal if is_known && models::knows_minimal(model) => effort,
-        Effort::Minimal => Effort::Low,
-        Effort::XHigh | Effort::Max if is_known && models::knows_xhigh(model) => Effort::XHigh,
-        Effort::XHigh | Effort::Max => Effort::High,
-        Effort::Low | Effort::Medium | Effort::High => effort,
-    };
-    if sent != effort {
-        out.losses.approximated(at);
-    }
-    Plan { effort: Some(sent.as_str()), reasons: true }
-}
-
 /// Chooses what is shown of the thoughts. It is asked for only where the client does: OpenAI refuses it to accounts that it has not verified.
-fn summary<'s>(out: &mut RequestWriter<'_, '_>, display: Option<&'s Given<Text<'_>>>, kind: Reasons) -> Option<Text<'s>> {
+fn summary<'s>(out: &mut RequestWriter<'_, '_>, display: Option<&'s Given<Text<'_>>>) -> Option<Text<'s>> {
     let display = display?;
+    let kind = models::reasons(out.target.model);
     if out.is_same {
         return Some(Text::Borrowed(&display.value));
     }
