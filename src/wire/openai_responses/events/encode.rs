@@ -13,6 +13,9 @@ use crate::wire::openai_chat::error_type;
 use crate::wire::openai_responses::answer::{self, Envelope, Head};
 use crate::wire::openai_responses::{error, maker};
 
+/// What an item or a piece counts for, besides what is said in it.
+pub(super) const ITEM_BYTES: usize = 256;
+
 /// Writes events.
 #[derive(Debug)]
 pub(in crate::wire::openai_responses) struct Encoder {
@@ -103,6 +106,7 @@ impl Encoder {
         }
         self.close_messages("completed", out);
         self.items += 1;
+        self.kept += ITEM_BYTES;
         self.items - 1
     }
 

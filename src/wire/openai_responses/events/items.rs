@@ -12,6 +12,8 @@ use crate::wire::{Format, codec::BadBody};
 
 /// The format has one answer.
 const CHOICE: u32 = 0;
+/// Items of an answer, and pieces of a message, each of which is remembered until the end.
+const MAX_ITEMS: usize = 4_096;
 
 /// One item.
 #[derive(Debug)]
@@ -103,6 +105,9 @@ impl Items {
         if self.list.contains_key(&index) {
             return Err(Failure::malformed("an item is added twice"));
         }
+        if self.list.len() >= MAX_ITEMS {
+            return Err(Failure::malformed("the answer has too many items"));
+        }
         let kind = text(item, "type");
         let state = match &*kind {
             "message" => Item::Message(BTreeMap::new()),
@@ -131,6 +136,9 @@ impl Items {
         let Some(Item::Message(pieces)) = self.list.get_mut(&number(event, "output_index")) else {
             return Err(Failure::malformed("a text is for a message that is not open"));
         };
+        if pieces.len() >= MAX_ITEMS {
+            return Err(Failure::malformed("a message has too many pieces"));
+        }
         let parts = &mut self.parts;
         Ok(pieces.entry(number(event, "content_index")).or_insert_with(|| {
             let start = if is_refusal { PartStart::Refusal } else { PartStart::Text };

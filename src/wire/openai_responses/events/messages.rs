@@ -1,6 +1,6 @@
 //! Writes messages, and the texts and refusals in them.
 
-use super::encode::Encoder;
+use super::encode::{Encoder, ITEM_BYTES};
 use super::log::place;
 use super::opening::{Message, Piece, listed, push};
 use crate::wire::ir::Citation;
@@ -21,6 +21,7 @@ impl Encoder {
         let (index, content) = (message.index, message.pieces.len() as u64);
         message.pieces.push(Piece { is_refusal, ..Piece::default() });
         message.open += 1;
+        self.kept += ITEM_BYTES;
         let id = self.item_id("msg_", index);
         self.log.event(out, "response.content_part.added", |writer| {
             place(writer, &id, index);

@@ -1,6 +1,6 @@
 //! Reads a request.
 
-use super::items;
+use super::items::Conversation;
 use crate::wire::Format;
 use crate::wire::codec::BadBody;
 use crate::wire::ir::{
@@ -65,8 +65,9 @@ fn input<'a>(fields: &mut Fields<'_, 'a>, request: &mut Request<'a>) -> Fallible
     if node.kind() != Kind::Array {
         return Err(node.fault("a string or an array of items"));
     }
+    let mut conversation = Conversation::default();
     for node in node.elements() {
-        items::item(node, request)?;
+        conversation.item(node, request)?;
     }
     Ok(())
 }

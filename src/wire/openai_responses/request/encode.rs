@@ -1,5 +1,7 @@
 //! Writes a request.
 
+use std::collections::BTreeSet;
+
 use super::encode_items::{self, ItemWriter};
 use super::settings;
 use crate::wire::Format;
@@ -169,6 +171,7 @@ impl RequestWriter<'_, '_> {
     }
 
     fn tool_choice(&mut self, choice: Option<&Given<ToolChoice<'_>>>, tools: &[Tool<'_>]) {
+        let customs: BTreeSet<&str> = tools.iter().filter_map(as_custom).collect();
         let writer = &mut self.writer;
         match choice.map(|choice| &choice.value) {
             None => {}
@@ -177,7 +180,7 @@ impl RequestWriter<'_, '_> {
             Some(ToolChoice::Required) => writer.key("tool_choice").text("required"),
             Some(ToolChoice::Tool(name)) => {
                 writer.object("tool_choice");
-                tool_name(writer, name, tools);
+                tool_name(writer, name, &customs);
                 writer.end_object();
             }
             Some(ToolChoice::Allowed { is_required, names }) => {
@@ -187,7 +190,7 @@ impl RequestWriter<'_, '_> {
                 writer.array("tools");
                 for name in names {
                     writer.begin_object();
-                    tool_name(writer, name, tools);
+                    tool_name(writer, name, &customs);
                     writer.end_object();
                 }
                 writer.end_array();
@@ -253,9 +256,13 @@ impl RequestWriter<'_, '_> {
     }
 }
 
-fn tool_name(writer: &mut Writer<'_>, name: &str, tools: &[Tool<'_>]) {
-    let is_custom = tools.iter().any(|tool| matches!(&tool.kind, ToolKind::Custom { name: own, .. } if own == name));
-    writer.key("type").text(if is_custom { "custom" } else { "function" });
+/// Returns the name of a tool that takes free text.
+fn as_custom<'t>(tool: &'t Tool<'_>) -> Option<&'t str> {
+    if let ToolKind::Custom { name, .. } = &tool.kind { Some(name) } else { None }
+}
+
+fn tool_name(writer: &mut Writer<'_>, name: &str, customs: &BTreeSet<&str>) {
+    writer.key("type").text(if customs.contains(name) { "custom" } else { "function" });
     writer.key("name").text(name);
 }
 

@@ -1,5 +1,7 @@
 //! Writes the conversation: `instructions`, and the items of `input`.
 
+use std::collections::BTreeSet;
+
 use super::items::is_said;
 use crate::wire::Format;
 use crate::wire::ir::{Content, Losses, Maker, Message, Part, Role, Signature, ToolCall, ToolResult};
@@ -26,7 +28,8 @@ pub(super) fn conversation(messages: &[Message<'_>], mut out: ItemWriter<'_, '_>
         out.writer.key("instructions").text(text);
         messages = rest;
     }
-    let calls: Vec<&ToolCall<'_>> = messages.iter().flat_map(|message| &message.parts).filter_map(as_call).collect();
+    let parts = messages.iter().flat_map(|message| &message.parts);
+    let customs: BTreeSet<&str> = parts.filter_map(as_custom).collect();
     out.writer.array("input");
     for message in messages {
         let Message { role, parts, name, extras, at } = message;
@@ -34,7 +37,7 @@ pub(super) fn conversation(messages: &[Message<'_>], mut out: ItemWriter<'_, '_>
         match role {
             Role::Tool => {
                 extras_of(out.writer, out.losses, extras, false);
-                parts.iter().for_each(|part| out.result(part, &calls));
+                parts.iter().for_each(|part| out.result(part, &customs));
             }
             Role::Assistant => out.turn(parts, extras),
             // An item that stands for a whole message.
@@ -56,8 +59,9 @@ const fn is_opaque(part: &Part<'_>) -> bool {
     matches!(part.content, Content::Opaque { .. })
 }
 
-const fn as_call<'p, 'a>(part: &'p Part<'a>) -> Option<&'p ToolCall<'a>> {
-    if let Content::ToolCall(call) = &part.content { Some(call) } else { None }
+/// Returns the id of a call of a tool that takes free text.
+fn as_custom<'p>(part: &'p Part<'_>) -> Option<&'p str> {
+    if let Content::ToolCall(ToolCall { id, is_custom: true, .. }) = &part.content { Some(id) } else { None }
 }
 
 /// Writes what nobody understood where the client speaks this format; otherwise it is lost.
@@ -211,12 +215,11 @@ impl ItemWriter<'_, '_> {
     }
 
     /// Writes one result.
-    fn result(&mut self, part: &Part<'_>, calls: &[&ToolCall<'_>]) {
+    fn result(&mut self, part: &Part<'_>, customs: &BTreeSet<&str>) {
         let Content::ToolResult(ToolResult { id, name: _, parts, is_error }) = &part.content else {
             return self.losses.unsupported(part.at);
         };
-        let is_custom = calls.iter().any(|call| call.is_custom && call.id == *id);
-        let kind = if is_custom { "custom_tool_call_output" } else { "function_call_output" };
+        let kind = if customs.contains(&**id) { "custom_tool_call_output" } else { "function_call_output" };
         self.writer.begin_object();
         if !(self.is_same && part.extras.iter().any(|extra| extra.name == "type")) {
             self.writer.key("type").text(kind);

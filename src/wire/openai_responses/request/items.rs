@@ -14,80 +14,81 @@ type Fallible<T> = Result<T, Fault>;
 /// What items are known by at the provider; nothing that a model reads.
 const BOOKKEEPING: [&str; 2] = ["id", "status"];
 
-/// Reads one item into the request.
-pub(super) fn item<'a>(node: Node<'_, 'a>, request: &mut Request<'a>) -> Fallible<()> {
-    let mut fields = Fields::open(node)?;
-    let kind = fields.text("type")?.map(|kind| kind.value);
-    let is_message = kind.is_none() && node.get("role").is_some();
-    match kind.as_deref() {
-        Some("message") => message(&mut fields, request),
-        None if is_message => message(&mut fields, request),
-        Some("function_call" | "custom_tool_call") => {
-            let part = call(&mut fields, kind.as_deref() == Some("custom_tool_call"))?;
-            join(request, node.place(), vec![part], None);
-            Ok(())
-        }
-        Some("function_call_output" | "custom_tool_call_output") => output(&mut fields, request),
-        Some("reasoning") => {
-            let part = reasoning(&mut fields, maker::HOME)?;
-            join(request, node.place(), vec![part], None);
-            Ok(())
-        }
-        Some(word) => {
-            if word == "item_reference" {
-                request.stored.push(node.place());
+/// Reads items, one after another.
+#[derive(Debug, Default)]
+pub(super) struct Conversation {
+    /// The model's turn that is being read has a message in it.
+    has_said: bool,
+}
+
+impl Conversation {
+    /// Reads one item into the request.
+    pub(super) fn item<'a>(&mut self, node: Node<'_, 'a>, request: &mut Request<'a>) -> Fallible<()> {
+        let mut fields = Fields::open(node)?;
+        let kind = fields.text("type")?.map(|kind| kind.value);
+        let part = match kind.as_deref() {
+            Some("message") => return self.message(&mut fields, request),
+            None if node.get("role").is_some() => return self.message(&mut fields, request),
+            Some("function_call_output" | "custom_tool_call_output") => return output(&mut fields, request),
+            Some("function_call" | "custom_tool_call") => call(&mut fields, kind.as_deref() == Some("custom_tool_call"))?,
+            Some("reasoning") => reasoning(&mut fields, maker::HOME)?,
+            Some(word) => {
+                if word == "item_reference" {
+                    request.stored.push(node.place());
+                }
+                opaque(node)
             }
-            opaque(node, request);
-            Ok(())
+            None if node.get("id").is_some() => {
+                request.stored.push(node.place());
+                opaque(node)
+            }
+            None => return Err(node.fault("an item with a `type` or a `role`")),
+        };
+        self.join(request, node.place(), vec![part], None);
+        Ok(())
+    }
+
+    /// Adds to the model's turn that is being read, or begins one. A message begins one too where the turn has said something already.
+    fn join<'a>(&mut self, request: &mut Request<'a>, at: Place, parts: Vec<Part<'a>>, message_extras: Option<Extras<'a>>) {
+        let is_message = message_extras.is_some();
+        let goes_on = |turn: &&mut Message<'a>| turn.role == Role::Assistant && !(is_message && self.has_said);
+        match request.messages.last_mut().filter(goes_on) {
+            Some(turn) => {
+                turn.parts.extend(parts);
+                turn.extras.extend(message_extras.unwrap_or_default());
+                self.has_said |= is_message;
+            }
+            None => {
+                let extras = message_extras.unwrap_or_default();
+                request.messages.push(Message { role: Role::Assistant, parts, name: None, extras, at });
+                self.has_said = is_message;
+            }
         }
-        None if node.get("id").is_some() => {
-            request.stored.push(node.place());
-            opaque(node, request);
-            Ok(())
+    }
+
+    fn message<'a>(&mut self, fields: &mut Fields<'_, 'a>, request: &mut Request<'a>) -> Fallible<()> {
+        let node = fields.node();
+        let word = fields.need_text("role")?;
+        let role = match &*word {
+            "system" => Role::System,
+            "developer" => Role::Developer,
+            "user" => Role::User,
+            "assistant" => Role::Assistant,
+            _ => return Err(node.get("role").unwrap_or(node).fault("`system`, `developer`, `user` or `assistant`")),
+        };
+        let parts = content(fields.need("content", "a string or an array of parts")?, &mut request.losses)?;
+        let extras = kept(fields, &BOOKKEEPING);
+        if role == Role::Assistant {
+            self.join(request, node.place(), parts, Some(extras));
+        } else {
+            request.messages.push(Message { role, parts, name: None, extras, at: node.place() });
         }
-        None => Err(node.fault("an item with a `type` or a `role`")),
+        Ok(())
     }
 }
 
-fn opaque<'a>(node: Node<'_, 'a>, request: &mut Request<'a>) {
-    let part = Part::new(Content::Opaque { format: Format::OpenaiResponses, block: node.json() }, node.place());
-    join(request, node.place(), vec![part], None);
-}
-
-/// Adds to the model's turn that is being read, or begins one. A message begins one too where the turn has said something already.
-fn join<'a>(request: &mut Request<'a>, at: Place, parts: Vec<Part<'a>>, message_extras: Option<Extras<'a>>) {
-    let is_silent = |turn: &Message<'_>| turn.extras.is_empty() && !turn.parts.iter().any(is_said);
-    let fits = |turn: &&mut Message<'a>| turn.role == Role::Assistant && (message_extras.is_none() || is_silent(turn));
-    match request.messages.last_mut().filter(fits) {
-        Some(turn) => {
-            turn.parts.extend(parts);
-            turn.extras.extend(message_extras.unwrap_or_default());
-        }
-        None => {
-            let extras = message_extras.unwrap_or_default();
-            request.messages.push(Message { role: Role::Assistant, parts, name: None, extras, at });
-        }
-    }
-}
-
-fn message<'a>(fields: &mut Fields<'_, 'a>, request: &mut Request<'a>) -> Fallible<()> {
-    let node = fields.node();
-    let word = fields.need_text("role")?;
-    let role = match &*word {
-        "system" => Role::System,
-        "developer" => Role::Developer,
-        "user" => Role::User,
-        "assistant" => Role::Assistant,
-        _ => return Err(node.get("role").unwrap_or(node).fault("`system`, `developer`, `user` or `assistant`")),
-    };
-    let parts = content(fields.need("content", "a string or an array of parts")?, &mut request.losses)?;
-    let extras = kept(fields, &BOOKKEEPING);
-    if role == Role::Assistant {
-        join(request, node.place(), parts, Some(extras));
-    } else {
-        request.messages.push(Message { role, parts, name: None, extras, at: node.place() });
-    }
-    Ok(())
+fn opaque<'a>(node: Node<'_, 'a>) -> Part<'a> {
+    Part::new(Content::Opaque { format: Format::OpenaiResponses, block: node.json() }, node.place())
 }
 
 /// Returns whether the part is of a message, not an item of its own.
