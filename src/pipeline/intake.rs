@@ -83,11 +83,15 @@ pub(super) const fn is_judged(endpoint: Endpoint) -> bool {
 /// The drop-in prefixes, with the format of the API behind them: an SDK changes its base URL and nothing else.
 const PREFIXES: [(&str, Format); 3] = [("/openai", Format::OpenaiChat), ("/anthropic", Format::Anthropic), ("/genai", Format::Gemini)];
 
-/// Returns the format in which a client expects its answers and errors. Two APIs list their models at one path: Anthropic's clients send a
-/// version of the API with every request, and OpenAI's have none.
+/// Returns the format in which a client expects its answers and errors. Three APIs list their models at one path: Anthropic's clients send a
+/// version of the API with every request, Google's bring their key in a header of their own, and OpenAI's do neither.
 pub(super) fn dialect_of(path: &str, headers: &HeaderMap) -> Format {
     let is_shared = path == "/v1/models" || path.starts_with("/v1/models/");
-    if is_shared && headers.contains_key("anthropic-version") { Format::Anthropic } else { dialect(path) }
+    match dialect(path) {
+        Format::OpenaiChat if is_shared && headers.contains_key("anthropic-version") => Format::Anthropic,
+        Format::OpenaiChat if is_shared && headers.contains_key("x-goog-api-key") => Format::Gemini,
+        told => told,
+    }
 }
 
 fn dialect(path: &str) -> Format {
@@ -95,12 +99,19 @@ fn dialect(path: &str) -> Format {
     match prefix {
         Some((prefix, Format::OpenaiChat)) if path.strip_prefix(prefix) == Some("/v1/responses") => Format::OpenaiResponses,
         Some((_, format)) => *format,
-        None if path.starts_with("/v1beta/") => Format::Gemini,
+        None if path.starts_with("/v1beta/") || path.starts_with("/v1alpha/") => Format::Gemini,
+        // Google's Python SDK asks for the first version since its third.
+        None if path.starts_with("/v1/models/") && path.rsplit_once(':').is_some_and(|(_, method)| METHODS.contains(&method)) => {
+            Format::Gemini
+        }
         None if path == "/v1/responses" => Format::OpenaiResponses,
         None if path == "/v1/messages" || path.starts_with("/v1/messages/") => Format::Anthropic,
         None => Format::OpenaiChat,
     }
 }
+
+/// What Gemini's API does with a model.
+const METHODS: [&str; 5] = ["generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"];
 
 /// Operations that are relayed as they are.
 const RELAYED: [&str; 8] = [

@@ -469,6 +469,12 @@ async fn a_client_of_geminis_is_served_by_an_upstream_that_speaks_openai() {
     assert!(seen.json()["candidates"][0]["content"]["parts"][0]["text"].is_string(), "{}", seen.text());
     assert_eq!(seen.json()["candidates"][0]["finishReason"], "STOP");
     assert_eq!(rig.mock.requests()[0].json()["messages"][1]["content"], "Hi");
+    // Google's SDKs differ in the version that they ask for.
+    for version in ["v1", "v1alpha", "genai/v1"] {
+        let seen = rig.call("POST", &format!("/{version}/models/fast:generateContent"), GOOG, ask.clone()).await;
+        assert_eq!(seen.json()["candidates"][0]["finishReason"], "STOP", "{version}");
+    }
+    assert_eq!(rig.call("GET", "/v1/models", GOOG, Bytes::new()).await.json()["models"][0]["name"], "models/fast");
     let text = rig.call("POST", "/v1beta/models/fast:streamGenerateContent?alt=sse", GOOG, ask.clone()).await.text();
     assert!(text.starts_with("data: {") && text.contains("\"finishReason\":\"STOP\"") && text.contains("usageMetadata"), "{text}");
     // A provider's model, and a refusal in Google's envelope.
