@@ -254,9 +254,9 @@ impl<'a> Signature<'a> {
     }
 
     /// Returns whether a body may hold a signature that was spelt for another format than its maker's: bare, or in base64 where a format's
-    /// signatures are bytes. Whoever relays such a body sends its maker's secret to somebody who refuses the request for it.
+    /// signatures are bytes; or thoughts under an id that we made up. Relayed to a provider of the format, such a body is refused.
     pub fn may_be_tagged_in(body: &[u8]) -> bool {
-        [&b"\"bifrost."[..], b"\"Ymlmcm9zdC"].iter().any(|tag| memchr::memmem::find(body, tag).is_some())
+        [&b"\"bifrost."[..], b"\"Ymlmcm9zdC", b"\"rs_bifrost_"].iter().any(|tag| memchr::memmem::find(body, tag).is_some())
     }
 
     /// Spells the signature for a field of `home`'s format: bare where `home` made it, otherwise tagged, so that it comes back to its maker

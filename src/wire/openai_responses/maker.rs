@@ -9,6 +9,9 @@ pub(super) const HOME: Maker = Maker::OpenAi;
 /// Starts the data of thoughts that another maker keeps to itself; without it they would come back as signed thoughts without a text.
 const REDACTED: &str = "bifrost.redacted.";
 
+/// Begins the id of thoughts that no provider of the format has: sent to one without anything encrypted, it would look for them.
+pub(super) const OUR_ID: &str = "rs_bifrost_";
+
 /// Returns who makes the thoughts of a model.
 pub(super) fn of_model(model: &str) -> Maker {
     let name = model.rsplit('/').next().unwrap_or(model);

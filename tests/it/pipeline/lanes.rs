@@ -371,7 +371,8 @@ async fn thoughts_that_another_target_signed_do_not_reach_this_one() {
     let auth: &[(&str, &str)] = &[("authorization", &auth)];
     let own = json!({"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "sealed"});
     let foreign = json!({"type": "reasoning", "id": "rs_2", "summary": [], "encrypted_content": "bifrost.anthropic-claude-v1.sealed"});
-    let ask = json!({"model": "fast", "stream": true, "input": [own, foreign, {"role": "user", "content": "Hi"}]});
+    let ours = json!({"type": "reasoning", "id": "rs_bifrost_1_0", "summary": [{"type": "summary_text", "text": "hm"}]});
+    let ask = json!({"model": "fast", "stream": true, "input": [own, foreign, ours, {"role": "user", "content": "Hi"}]});
     let seen = rig.call("POST", "/v1/responses", auth, Bytes::from(ask.to_string())).await;
     assert_eq!(seen.status, StatusCode::OK);
     assert!(seen.text().contains("response.completed"), "{}", seen.text());

@@ -286,6 +286,13 @@ fn plain_thoughts_go_where_the_server_takes_them() {
     assert_eq!(losses, [""; 0]);
     let (body, losses) = written(OpenaiChat, &chat, OpenaiResponses, ("gpt-5", &Quirks::OPENAI));
     assert_eq!((body["input"].as_array().unwrap().len(), losses.len()), (1, 1));
+    // Thoughts that another target had, under an id that no provider knows.
+    let ours = json!({"model": "m", "input": [{"type": "reasoning", "id": "rs_bifrost_1_0", "summary": [{"type": "summary_text", "text": "hm"}]}]});
+    let (body, losses) = written(OpenaiResponses, &ours, OpenaiResponses, ("gpt-5", &Quirks::OPENAI));
+    assert_eq!((&body["input"], losses), (&json!([]), vec!["unsupported input[0]".to_owned()]));
+    let (body, losses) = written(OpenaiResponses, &ours, OpenaiResponses, ("deepseek-v4-flash", &takes));
+    assert_eq!(body["input"][0], json!({"type": "reasoning", "summary": [], "content": [{"type": "reasoning_text", "text": "hm"}]}));
+    assert_eq!(losses, [""; 0]);
 }
 
 #[test]

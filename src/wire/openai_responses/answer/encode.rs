@@ -158,7 +158,7 @@ impl ItemWriter<'_, '_> {
     }
 
     fn thoughts(&mut self, text: &str, encrypted: Option<&str>, extras: &[Extra<'_>]) {
-        let id = self.next_id("rs_");
+        let id = self.next_id(maker::OUR_ID);
         let kept = self.kept(extras);
         item::reasoning(self.writer, Head { id: &id, status: "completed", kept }, text, encrypted);
     }

@@ -181,7 +181,7 @@ impl Encoder {
 
     fn open_thoughts(&mut self, out: &mut Vec<u8>) -> Thoughts {
         let index = self.open_item(out);
-        let id = self.item_id("rs_", index);
+        let id = self.item_id(maker::OUR_ID, index);
         self.added(out, index, |writer| {
             answer::reasoning(writer, Head { id: &id, status: "in_progress", kept: &[] }, "", None);
         });
@@ -190,7 +190,7 @@ impl Encoder {
 
     fn close_thoughts(&mut self, thoughts: Thoughts, out: &mut Vec<u8>) {
         let Thoughts { index, text, encrypted } = thoughts;
-        let id = self.item_id("rs_", index);
+        let id = self.item_id(maker::OUR_ID, index);
         if !text.is_empty() {
             self.log.event(out, "response.reasoning_summary_text.done", |writer| {
                 place(writer, &id, index);
@@ -255,7 +255,7 @@ impl Encoder {
     }
 
     fn thought(&mut self, thoughts: &mut Thoughts, delta: &Delta<'_>, out: &mut Vec<u8>) {
-        let (id, index) = (self.item_id("rs_", thoughts.index), thoughts.index);
+        let (id, index) = (self.item_id(maker::OUR_ID, thoughts.index), thoughts.index);
         match delta {
             Delta::Text(text) => {
                 if thoughts.text.is_empty() {

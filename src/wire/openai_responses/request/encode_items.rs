@@ -74,6 +74,11 @@ pub(super) fn extras_of(writer: &mut Writer<'_>, losses: &mut Losses, extras: &[
     }
 }
 
+/// Returns whether an item has an id that we made up.
+fn is_our_id(extra: &Extra<'_>) -> bool {
+    extra.name == "id" && extra.value.as_str().trim_start_matches('"').starts_with(maker::OUR_ID)
+}
+
 impl ItemWriter<'_, '_> {
     /// Returns the text of a message that is said as `instructions`: the client's own, or another format's first one if it is a bare text.
     fn instructions<'m>(&self, message: &'m Message<'_>) -> Option<&'m str> {
@@ -140,7 +145,10 @@ impl ItemWriter<'_, '_> {
                 self.call(call);
                 true
             }
-            Content::Thinking { text, signature } => self.thinking(text, signature.as_ref(), *at),
+            Content::Thinking { text, signature } => {
+                let is_ours = signature.is_none() && extras.iter().any(is_our_id);
+                self.thinking(text, signature.as_ref(), (*at, is_ours))
+            }
             Content::RedactedThinking { data } => self.redacted(data),
             Content::Opaque { format: Format::OpenaiResponses, block } if self.is_same => return self.writer.json(block),
             // What is said is written in messages.
@@ -150,6 +158,11 @@ impl ItemWriter<'_, '_> {
             return self.losses.unsupported(*at);
         }
         self.cache_mark(cache.as_ref(), false);
+        if matches!(content, Content::Thinking { signature: None, .. }) && extras.iter().any(is_our_id) {
+            // The server would look for an item of that id.
+            self.losses.extras(extras);
+            return self.writer.end_object();
+        }
         self.end(extras);
     }
 
@@ -163,8 +176,8 @@ impl ItemWriter<'_, '_> {
     }
 
     /// Writes thoughts where the model made them, or where its server takes anybody's; an OpenAI model takes none that it cannot decrypt.
-    fn thinking(&mut self, text: &str, signature: Option<&Signature<'_>>, at: Place) -> bool {
-        if self.is_same && signature.is_none_or(|signature| signature.maker == maker::HOME) {
+    fn thinking(&mut self, text: &str, signature: Option<&Signature<'_>>, (at, is_ours): (Place, bool)) -> bool {
+        if self.is_same && !is_ours && signature.is_none_or(|signature| signature.maker == maker::HOME) {
             // The texts are among the extras, as they were.
             self.begin("reasoning");
             self.encrypted(signature);
