@@ -1,7 +1,7 @@
 //! The formats, and the one place where a format's codec is looked up.
 
 use super::codec::Codec;
-use super::{anthropic, bedrock, gemini, openai_chat, openai_responses};
+use super::{anthropic, bedrock, cohere, gemini, openai_chat, openai_responses};
 
 /// A wire format. Adding one makes the compiler list the places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -16,11 +16,13 @@ pub enum Format {
     Gemini,
     /// AWS Bedrock's Converse.
     Bedrock,
+    /// Cohere's chat, version 2.
+    Cohere,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 5] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic, Self::Gemini, Self::Bedrock];
+    pub const ALL: [Self; 6] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic, Self::Gemini, Self::Bedrock, Self::Cohere];
 
     /// Returns the format's stable name.
     pub const fn as_str(self) -> &'static str {
@@ -30,6 +32,7 @@ impl Format {
             Self::Anthropic => "anthropic",
             Self::Gemini => "gemini",
             Self::Bedrock => "bedrock",
+            Self::Cohere => "cohere",
         }
     }
 
@@ -41,6 +44,7 @@ impl Format {
             Self::Anthropic => &anthropic::Anthropic,
             Self::Gemini => &gemini::Gemini,
             Self::Bedrock => &bedrock::Bedrock,
+            Self::Cohere => &cohere::Cohere,
         }
     }
 }

@@ -28,6 +28,7 @@
 pub mod anthropic;
 pub mod bedrock;
 pub mod codec;
+pub mod cohere;
 pub mod driver;
 pub mod edit;
 pub mod embedding;

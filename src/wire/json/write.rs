@@ -16,11 +16,12 @@ pub struct Writer<'w> {
     start: usize,
 }
 
-/// Where an object begins that may be taken back.
+/// Where an object or an array begins that may be taken back.
 #[derive(Debug)]
 #[must_use]
 pub struct Optional {
     start: usize,
+    end: u8,
 }
 
 impl<'w> Writer<'w> {
@@ -89,15 +90,22 @@ impl<'w> Writer<'w> {
     pub fn optional(&mut self, name: &str) -> Optional {
         let start = self.out.len();
         self.object(name);
-        Optional { start }
+        Optional { start, end: b'}' }
     }
 
-    /// Closes the object, or takes it back.
+    /// Opens an array under a name, which [`Writer::end_optional`] takes back where nothing was written into it.
+    pub fn optional_array(&mut self, name: &str) -> Optional {
+        let start = self.out.len();
+        self.array(name);
+        Optional { start, end: b']' }
+    }
+
+    /// Closes the object or the array, or takes it back.
     pub fn end_optional(&mut self, optional: Optional) {
-        if self.out.last() == Some(&b'{') {
+        if matches!(self.out.last(), Some(b'{' | b'[')) {
             self.out.truncate(optional.start);
         } else {
-            self.end_object();
+            self.out.push(optional.end);
         }
     }
 
@@ -194,6 +202,8 @@ mod tests {
         writer.end_object();
         writer.key("e").null();
         let empty = writer.optional("f");
+        writer.end_optional(empty);
+        let empty = writer.optional_array("i");
         writer.end_optional(empty);
         let filled = writer.optional("g");
         writer.key("h").count(2);

@@ -2,6 +2,7 @@
 
 mod answers;
 mod bedrock;
+mod cohere;
 mod corpus;
 mod embeddings;
 mod fragments;
@@ -14,4 +15,5 @@ mod rules;
 mod said;
 mod shape;
 mod shape_bedrock;
+mod shape_cohere;
 mod streams;

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use super::corpus::{fullest_request, recordings, target};
 
 /// Members whose values are words of a format, not the client's: each format says the same with its own. Unit tests watch those.
-const STRUCTURE: [&str; 22] = [
+const STRUCTURE: [&str; 23] = [
     "tool_choice",
     "type",
     "role",
@@ -35,6 +35,7 @@ const STRUCTURE: [&str; 22] = [
     "nullable",
     "is_error",
     "strict",
+    "strict_tools",
     "status",
 ];
 
@@ -100,6 +101,8 @@ fn is_neutral(path: &str, leaf: &Value) -> bool {
     // Servers that tell thoughts in two spellings tell the same in both.
     neutral.iter().any(|(end, value)| if end.len() > 1 { path.ends_with(end) && leaf == value } else { path == *end && leaf == value })
         || path.ends_with("].reasoning")
+        // No arguments, in Cohere's words.
+        || (path.ends_with(".function.arguments") && leaf == "null")
         // Text is what everybody answers with; where more is asked for, the loss is told, which another test watches.
         || (path == "generationConfig.responseModalities[0]" && leaf == "TEXT")
         // The call says it too, unless it is gone; then no format has a place for it.
@@ -180,6 +183,7 @@ fn targets(format: Format) -> Vec<Target<'static>> {
             "meta.llama3-3-70b-instruct-v1:0",
             "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc",
         ],
+        Format::Cohere => &["command-a-03-2025", "command-a-reasoning-08-2025", "command-r7b-12-2024"],
         Format::Anthropic => {
             &["claude-3-haiku", "claude-sonnet-4", "claude-sonnet-4-5", "claude-sonnet-4-6", "claude-opus-4-8", "claude-fable-5"]
         }
@@ -233,6 +237,10 @@ fn losses_of_the_fullest_requests_are_these() {
         (Format::Anthropic, Format::Bedrock),
         (Format::Bedrock, Format::OpenaiChat),
         (Format::Bedrock, Format::Anthropic),
+        (Format::OpenaiChat, Format::Cohere),
+        (Format::Anthropic, Format::Cohere),
+        (Format::Cohere, Format::OpenaiChat),
+        (Format::Cohere, Format::Anthropic),
     ];
     for (from, into) in pairs {
         let encoded = translate(&fullest_request(from), from, &target(into), into);

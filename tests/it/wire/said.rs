@@ -150,15 +150,18 @@ pub(super) fn of_response(response: &Response<'_>) -> Said {
 }
 
 /// Brings what was said to what `into` can say, and nothing finer: the coarser reasons, the counts that it has, one answer where it has no
-/// more, for Anthropic, Gemini and Bedrock refusals as text, for Gemini what is written to a cache as any other input, and for Bedrock no
-/// count of thoughts.
+/// more, refusals as text but for OpenAI, for Gemini and Cohere what is written to a cache as any other input, for Bedrock no count of
+/// thoughts, and for Cohere no signatures and no word for an answer that was filtered.
 pub(super) fn as_heard_in(mut said: Said, into: Format) -> Said {
-    if matches!(into, Format::Anthropic | Format::OpenaiResponses | Format::Bedrock) {
+    if matches!(into, Format::Anthropic | Format::OpenaiResponses | Format::Bedrock | Format::Cohere) {
         said.choices.retain(|number, _| *number == 0);
     }
     for choice in said.choices.values_mut() {
-        if into == Format::Bedrock {
+        if matches!(into, Format::Bedrock | Format::Cohere) {
             choice.text.push_str(&std::mem::take(&mut choice.refusal));
+        }
+        if into == Format::Cohere {
+            choice.signatures.clear();
         }
         if into == Format::Gemini {
             choice.text.push_str(&std::mem::take(&mut choice.refusal));
@@ -175,13 +178,15 @@ pub(super) fn as_heard_in(mut said: Said, into: Format) -> Said {
             FinishReason::Stop | FinishReason::StopSequence | FinishReason::Pause | FinishReason::Other => FinishReason::Stop,
             FinishReason::Length | FinishReason::ContextWindow => FinishReason::Length,
             FinishReason::ToolCalls => FinishReason::ToolCalls,
+            FinishReason::ContentFilter | FinishReason::Refusal if into == Format::Cohere => FinishReason::Stop,
             FinishReason::ContentFilter | FinishReason::Refusal => FinishReason::Refusal,
         });
     }
+    let counts_writes = !matches!(into, Format::Gemini | Format::Cohere);
     said.usage = said.usage.map(|usage| Usage {
-        input: usage.input + if into == Format::Gemini { usage.cache_write() } else { 0 },
+        input: usage.input + if counts_writes { 0 } else { usage.cache_write() },
         cache_read: usage.cache_read,
-        cache_write: if into == Format::Gemini { 0 } else { usage.cache_write() },
+        cache_write: if counts_writes { usage.cache_write() } else { 0 },
         output: usage.output,
         reasoning: if into == Format::Bedrock { 0 } else { usage.reasoning },
         ..Usage::default()

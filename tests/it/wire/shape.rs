@@ -12,6 +12,7 @@ pub(super) fn check(format: Format, stream: &[u8]) {
         Format::OpenaiResponses => openai_responses(text(stream)),
         Format::Anthropic => anthropic(text(stream)),
         Format::Gemini => gemini(text(stream)),
+        Format::Cohere => super::shape_cohere::check(frames(text(stream))),
         Format::Bedrock => super::shape_bedrock::check(stream),
     }
 }

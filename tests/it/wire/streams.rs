@@ -94,7 +94,7 @@ fn every_recorded_stream_says_the_same_in_every_format() {
             if expected.usage.is_none() {
                 told.usage = None;
             }
-            if matches!(into, Format::Anthropic | Format::Bedrock) || recording.format == Format::Gemini {
+            if matches!(into, Format::Anthropic | Format::Bedrock | Format::Cohere) || recording.format == Format::Gemini {
                 // The form of a call without an id is the format's.
                 expected.choices.values_mut().flat_map(|choice| &mut choice.calls).for_each(|call| call.0.clear());
                 told.choices.values_mut().flat_map(|choice| &mut choice.calls).for_each(|call| call.0.clear());
@@ -149,6 +149,7 @@ fn ends(recording: &Recording) -> (usize, Option<usize>) {
             Format::OpenaiResponses => matches!(value["type"].as_str(), Some("response.completed" | "response.incomplete")),
             Format::Anthropic => value["delta"]["stop_reason"].is_string(),
             Format::Gemini => value["candidates"][0]["finishReason"].is_string(),
+            Format::Cohere => value["delta"]["finish_reason"].is_string(),
             Format::Bedrock => unreachable!("no lines"),
         };
         if is_finish && finish == usize::MAX {
