@@ -89,6 +89,11 @@ pub struct Behaviour {
     pub text: Option<String>,
     /// The answer's text has exactly so many pieces (tokens); it is repeated or cut to that.
     pub chunks: Option<usize>,
+    /// What the model thinks before it answers, where it is asked to think and to show it.
+    #[serde(deserialize_with = "scalar")]
+    pub thoughts: Option<String>,
+    /// Where tools are offered, so many of them are called at once, in turn; by default one.
+    pub calls: Option<usize>,
     /// The finish reason.
     pub finish_reason: Option<String>,
 }

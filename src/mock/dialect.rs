@@ -48,6 +48,12 @@ const WORDS: [(Format, Failure, u16, &str); 7] = [
     (Format::Gemini, Failure::InsufficientQuota, 429, "Your prepayment credits are depleted."),
 ];
 
+/// Formats whose thoughts are signed, with OpenRouter's name of whoever signs them.
+const SIGNED: [(Format, &str); 2] = [(Format::Anthropic, "anthropic-claude-v1"), (Format::Gemini, "google-gemini-v1")];
+
+/// How the mock signs. It is base64, which one of the formats needs.
+const SIGNATURE: &str = "bW9jayBzaWduYXR1cmU=";
+
 /// Names of headers, where they are not OpenAI's.
 const HEADERS: [(Format, Headers); 1] = [(
     Format::Anthropic,
@@ -86,6 +92,8 @@ enum Operation {
 pub(super) struct Dialect {
     pub(super) format: Format,
     operation: Operation,
+    /// Whether the model is asked to think, and to show it.
+    pub(super) thinks: bool,
     /// Why the request is none of its format.
     refusal: Option<String>,
 }
@@ -97,28 +105,49 @@ pub(super) fn read(request: &Request) -> Option<(Dialect, Option<Map<String, Val
     let Some((_, end, format, operation)) = found else {
         let is_list = request.method == "GET" && (path.ends_with("/models") || path.contains("/models/"));
         let (_, format) = LISTS.iter().find(|(header, _)| is_list && request.header(header).is_some())?;
-        return Some((Dialect { format: *format, operation: Operation::Models, refusal: None }, None));
+        return Some((Dialect { format: *format, operation: Operation::Models, thinks: false, refusal: None }, None));
     };
     let verb = end.starts_with(':').then(|| path.strip_suffix(end)).flatten();
     let model = verb.and_then(|path| path.rsplit('/').next()).map(unescape);
     let route = Route { model: model.as_deref(), is_stream: verb.map(|_| *operation == Operation::Stream) };
-    let dialect = |refusal| Dialect { format: *format, operation: *operation, refusal };
+    let dialect = |thinks, refusal| Dialect { format: *format, operation: *operation, thinks, refusal };
     let raw: Option<Map<String, Value>> = serde_json::from_slice(&request.body).ok();
-    match as_openai(request, *format, &route) {
-        Ok(json) => {
+    let read = format.codec().decode_request(&request.body, &route).map_err(|error| error.to_string());
+    match read.and_then(|read| Ok((as_openai(&read)?, thinks(&read, *format), forged(&read, *format)))) {
+        Ok((json, thinks, forged)) => {
             let has = |member: &str| raw.as_ref().is_some_and(|raw| raw.contains_key(member));
             let lacks = REQUIRED.iter().find(|(of, member)| of == format && *operation == Operation::Answer && !has(member));
-            Some((dialect(lacks.map(|(_, member)| format!("{member}: Field required"))), Some(json)))
+            Some((dialect(thinks, lacks.map(|(_, member)| format!("{member}: Field required")).or(forged)), Some(json)))
         }
-        Err(why) => Some((dialect(Some(why)), raw)),
+        Err(why) => Some((dialect(false, Some(why)), raw)),
     }
 }
 
-fn as_openai(request: &Request, format: Format, route: &Route<'_>) -> Result<Map<String, Value>, String> {
-    let read = format.codec().decode_request(&request.body, route).map_err(|error| error.to_string())?;
+fn as_openai(read: &ir::Request<'_>) -> Result<Map<String, Value>, String> {
     let target = Target { model: &read.model, max_output_tokens: None, quirks: &Quirks::OPENAI };
-    let encoded = Format::OpenaiChat.codec().encode_request(&read, &target);
+    let encoded = Format::OpenaiChat.codec().encode_request(read, &target);
     serde_json::from_slice(&encoded.body).map_err(|error| error.to_string())
+}
+
+/// Returns whether the model is asked to think, and to show it.
+fn thinks(read: &ir::Request<'_>, format: Format) -> bool {
+    let ir::Reasoning { mode, effort, display } = &read.reasoning;
+    if format == Format::Gemini {
+        return display.as_ref().is_some_and(|display| display.value != "omitted");
+    }
+    mode.as_ref().map_or(effort.is_some(), |mode| mode.value != ir::ReasoningMode::Off)
+}
+
+/// Says where thoughts are told that the mock has not signed, as a provider that makes signatures would.
+fn forged(read: &ir::Request<'_>, format: Format) -> Option<String> {
+    SIGNED.iter().find(|(of, _)| *of == format)?;
+    let parts = read.messages.iter().flat_map(|message| &message.parts);
+    let mut signatures = parts.filter_map(|part| match &part.content {
+        ir::Content::Thinking { signature, .. } => signature.as_ref(),
+        ir::Content::RedactedThinking { data } => Some(data),
+        _ => None,
+    });
+    signatures.any(|signature| signature.value != SIGNATURE).then(|| "Invalid `signature` in `thinking` block".to_owned())
 }
 
 impl Dialect {
@@ -150,6 +179,12 @@ impl Dialect {
             return openai::failure(failure, ask.model);
         }
         self.told_whole(&self.told(failure, ask.model), ask)
+    }
+
+    /// Returns how thoughts are signed.
+    pub(super) fn signature(&self) -> Option<openai::Signature> {
+        let signed = SIGNED.iter().find(|(of, _)| *of == self.format)?;
+        Some(openai::Signature { format: signed.1, value: SIGNATURE })
     }
 
     fn has_same_errors(&self) -> bool {

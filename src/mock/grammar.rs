@@ -19,7 +19,7 @@ use super::Behaviour;
 pub struct FaultError(String);
 
 /// Fields whose value is a number. Text fields may look like numbers and stay texts.
-const NUMBERS: [&str; 7] = ["status", "segment", "malformed_at", "error_at", "pings", "content_length", "chunks"];
+const NUMBERS: [&str; 8] = ["status", "segment", "malformed_at", "error_at", "pings", "content_length", "chunks", "calls"];
 
 /// Flags that may stand alone right after the model's `@`.
 const FLAGS: [&str; 8] = ["html", "empty", "garbage", "close", "no_done", "no_finish", "no_usage", "error_named"];

@@ -2,18 +2,10 @@
 
 use serde_json::{Map, Value, json};
 
+use crate::mock::dialect::Dialect;
+
+use super::choice::{self, Call, Choice, Content};
 use super::{Ask, Event, EventKind, Reply, error, sample, text};
-
-/// What one choice says.
-struct Choice {
-    content: Content,
-    finish: String,
-}
-
-enum Content {
-    Text(Vec<String>),
-    Tool { id: String, name: String, arguments: Vec<String> },
-}
 
 pub(super) fn answer(ask: &Ask<'_>) -> Result<Reply, Box<Reply>> {
     if ask.model.is_empty() {
@@ -32,14 +24,12 @@ pub(super) fn answer(ask: &Ask<'_>) -> Result<Reply, Box<Reply>> {
 }
 
 fn choice(ask: &Ask<'_>, messages: &[Value], index: u64) -> Choice {
-    let last = messages.last().unwrap_or(&Value::Null);
-    let is_user = last.get("role").is_none_or(|role| role == "user");
-    if let (true, None, Some(tool)) = (is_user, &ask.behaviour.text, chosen_tool(ask)) {
-        let name = tool.get("name").and_then(Value::as_str).unwrap_or("mock").to_owned();
-        let arguments = sample::fit(tool.get("parameters").unwrap_or(&Value::Null), "mock").to_string();
-        let arguments = text::pieces(&arguments).into_iter().map(str::to_owned).collect();
-        let id = ask.id(&format!("call_{index}"), 23);
-        return finish(ask, Choice { content: Content::Tool { id, name, arguments }, finish: "tool_calls".to_owned() });
+    let asks = results(messages).is_empty() && messages.last().is_none_or(|last| !is(last, "assistant"));
+    let tools = if asks && ask.behaviour.text.is_none() { chosen_tools(ask) } else { Vec::new() };
+    if !tools.is_empty() {
+        let turns = tools.iter().cycle().take(ask.behaviour.calls.unwrap_or(1)).enumerate();
+        let calls = turns.map(|(turn, tool)| Call::of(tool, choice::call_id(ask, index, turn))).collect();
+        return finish(ask, Content::Tools(calls), "tool_calls");
     }
     let said = match (&ask.behaviour.text, structured(ask)) {
         (Some(text), _) => text.clone(),
@@ -54,26 +44,29 @@ fn choice(ask: &Ask<'_>, messages: &[Value], index: u64) -> Choice {
     let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
     let reason = if pieces.len() > limit { "length" } else { "stop" };
     pieces.truncate(limit);
-    finish(ask, Choice { content: Content::Text(pieces), finish: reason.to_owned() })
+    finish(ask, Content::Text(pieces), reason)
 }
 
-fn finish(ask: &Ask<'_>, mut choice: Choice) -> Choice {
-    if let Some(reason) = &ask.behaviour.finish_reason {
-        choice.finish.clone_from(reason);
+fn finish(ask: &Ask<'_>, content: Content, reason: &str) -> Choice {
+    let thoughts = ask.behaviour.thoughts.as_deref().filter(|_| ask.thinks()).unwrap_or_default();
+    Choice {
+        thoughts: text::pieces(thoughts).into_iter().map(str::to_owned).collect(),
+        signature: ask.dialect.and_then(Dialect::signature),
+        content,
+        finish: ask.behaviour.finish_reason.clone().unwrap_or_else(|| reason.to_owned()),
     }
-    choice
 }
 
-/// Returns the function that `tool_choice` names, or else the first one.
-fn chosen_tool<'a>(ask: &'a Ask<'_>) -> Option<&'a Value> {
+/// Returns the function that `tool_choice` names, or else all.
+fn chosen_tools<'a>(ask: &'a Ask<'_>) -> Vec<&'a Value> {
     let choice = ask.get("tool_choice");
     if choice == "none" {
-        return None;
+        return Vec::new();
     }
-    let mut functions = ask.get("tools").as_array()?.iter().filter_map(|tool| tool.get("function"));
+    let functions = ask.get("tools").as_array().into_iter().flatten().filter_map(|tool| tool.get("function"));
     match choice.pointer("/function/name") {
-        Some(name) => functions.find(|function| function.get("name") == Some(name)),
-        None => functions.next(),
+        Some(name) => functions.filter(|function| function.get("name") == Some(name)).take(1).collect(),
+        None => functions.collect(),
     }
 }
 
@@ -86,72 +79,44 @@ fn structured(ask: &Ask<'_>) -> Option<String> {
     }
 }
 
+fn is(message: &Value, role: &str) -> bool {
+    message.get("role").is_some_and(|have| have == role)
+}
+
+/// Returns what tools have said since the model called them. Pictures among it stand in a message of the user behind it.
+fn results(messages: &[Value]) -> Vec<String> {
+    let turn = messages.iter().rposition(|message| is(message, "assistant")).map_or(0, |at| at + 1);
+    let told = messages.iter().skip(turn).filter(|message| is(message, "tool"));
+    told.map(|message| message.get("content").map(text::content).unwrap_or_default()).collect()
+}
+
 fn echo(messages: &[Value], index: u64) -> String {
-    let speaks = |message: &&Value| message.get("role").is_some_and(|role| role == "user" || role == "tool");
-    let last = messages.iter().rev().find(speaks).and_then(|message| message.get("content"));
-    let said = last.map(text::content).filter(|said| !said.is_empty()).unwrap_or_else(|| "hello".to_owned());
+    let results = results(messages).join(" ");
+    let user = messages.iter().rev().find(|message| is(message, "user")).and_then(|message| message.get("content"));
+    let said = Some(results).filter(|said| !said.is_empty()).or_else(|| user.map(text::content).filter(|said| !said.is_empty()));
+    let said = said.unwrap_or_else(|| "hello".to_owned());
     if index == 0 { format!("mock: {said}") } else { format!("mock {index}: {said}") }
 }
 
 pub(super) fn prompt_tokens(messages: &[Value]) -> u64 {
-    // Four tokens frame a message, three the answer: what OpenAI's cookbook counts.
-    let of = |message: &Value| 4 + message.get("content").map_or(0, |content| text::tokens(&text::content(content)));
-    messages.iter().map(of).sum::<u64>() + 3
+    // Four tokens frame a message, three the answer: what OpenAI's cookbook counts; 85 are a picture that is looked at in low detail.
+    let of = |content: &Value| text::tokens(&text::content(content)) + 85 * text::attachments(content);
+    messages.iter().map(|message| 4 + message.get("content").map_or(0, of)).sum::<u64>() + 3
 }
 
 fn usage(messages: &[Value], choices: &[Choice]) -> Value {
     let prompt = prompt_tokens(messages);
-    let completion: u64 = choices.iter().map(|choice| choice.content.tokens()).sum();
+    let completion: u64 = choices.iter().map(|choice| choice.tokens()).sum();
+    let thoughts: u64 = choices.iter().map(Choice::thinking).sum();
     json!({
         "prompt_tokens": prompt,
         "completion_tokens": completion,
         "total_tokens": prompt + completion,
         "prompt_tokens_details": {"cached_tokens": 0, "audio_tokens": 0},
         "completion_tokens_details": {
-            "reasoning_tokens": 0, "audio_tokens": 0, "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0
+            "reasoning_tokens": thoughts, "audio_tokens": 0, "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0
         }
     })
-}
-
-impl Content {
-    fn tokens(&self) -> u64 {
-        match self {
-            Self::Text(pieces) => pieces.len() as u64,
-            Self::Tool { arguments, .. } => arguments.len() as u64 + 1,
-        }
-    }
-
-    fn message(&self) -> Value {
-        match self {
-            Self::Text(pieces) => json!({"role": "assistant", "content": pieces.concat(), "refusal": null, "annotations": []}),
-            Self::Tool { id, name, arguments } => json!({
-                "role": "assistant",
-                "content": null,
-                "tool_calls": [{"id": id, "type": "function", "function": {"name": name, "arguments": arguments.concat()}}],
-                "refusal": null,
-                "annotations": []
-            }),
-        }
-    }
-
-    /// The first delta, which has no content.
-    fn opening(&self) -> Value {
-        match self {
-            Self::Text(_) => json!({"role": "assistant", "content": "", "refusal": null}),
-            Self::Tool { .. } => json!({"role": "assistant", "content": null}),
-        }
-    }
-
-    fn deltas(&self) -> Vec<Value> {
-        match self {
-            Self::Text(pieces) => pieces.iter().map(|piece| json!({"content": piece})).collect(),
-            Self::Tool { id, name, arguments } => {
-                let first = json!({"index": 0, "id": id, "type": "function", "function": {"name": name, "arguments": ""}});
-                let rest = arguments.iter().map(|part| json!({"index": 0, "function": {"arguments": part}}));
-                std::iter::once(first).chain(rest).map(|call| json!({"tool_calls": [call]})).collect()
-            }
-        }
-    }
 }
 
 fn envelope(ask: &Ask<'_>, object: &str) -> Map<String, Value> {
@@ -167,7 +132,7 @@ fn whole(ask: &Ask<'_>, choices: &[Choice], usage: Value) -> Reply {
     let mut body = envelope(ask, "chat.completion");
     let choices = choices.iter().enumerate().map(|(index, choice)| {
         let reason = (!ask.behaviour.no_finish).then_some(&choice.finish);
-        json!({"index": index, "message": choice.content.message(), "logprobs": null, "finish_reason": reason})
+        json!({"index": index, "message": choice.message(), "logprobs": null, "finish_reason": reason})
     });
     body.insert("choices".to_owned(), choices.collect());
     if ask.wants_usage() {
@@ -198,10 +163,10 @@ fn stream(ask: &Ask<'_>, choices: &[Choice], usage: &Value) -> Reply {
     };
     let mut events = Vec::new();
     for (index, choice) in choices.iter().enumerate() {
-        events.push(delta(EventKind::Quiet, index, (&choice.content.opening(), None)));
+        events.push(delta(EventKind::Quiet, index, (&choice.opening(), None)));
     }
     // Choices are interleaved, as the API does it.
-    let deltas: Vec<Vec<Value>> = choices.iter().map(|choice| choice.content.deltas()).collect();
+    let deltas: Vec<Vec<Value>> = choices.iter().map(|choice| choice.deltas()).collect();
     for turn in 0..deltas.iter().map(Vec::len).max().unwrap_or(0) {
         for (index, said) in deltas.iter().enumerate() {
             events.extend(said.get(turn).map(|said| delta(EventKind::Content, index, (said, None))));

@@ -1,6 +1,7 @@
 //! The correct answers: OpenAI's shapes, with texts, ids and numbers that follow from the request. Pure.
 
 mod chat;
+mod choice;
 mod completion;
 mod embedding;
 mod error;
@@ -15,6 +16,7 @@ use super::Behaviour;
 use super::dialect::Dialect;
 use super::http::Request;
 
+pub(super) use choice::Signature;
 pub(super) use error::{bad_fault, failure, failure_json, refuse_fault};
 
 /// The headers about limits of requests and of tokens: how many are left, and when they are full again.
@@ -112,6 +114,12 @@ impl Ask<'_> {
 
     fn is_stream(&self) -> bool {
         self.get("stream") == &Value::Bool(true)
+    }
+
+    /// Returns whether the model is asked to think, and to show it.
+    fn thinks(&self) -> bool {
+        let effort = self.get("reasoning_effort");
+        self.dialect.map_or(!effort.is_null() && effort != "none", |dialect| dialect.thinks)
     }
 
     fn wants_usage(&self) -> bool {

@@ -42,6 +42,12 @@ pub(super) fn content(content: &Value) -> String {
     }
 }
 
+/// Counts the parts of a message's content that are no text: pictures, files, sound.
+pub(super) fn attachments(content: &Value) -> u64 {
+    let parts = content.as_array().into_iter().flatten();
+    parts.filter(|part| part.get("text").is_none() && part.get("refusal").is_none()).count() as u64
+}
+
 /// Makes a name of letters and digits from its parts; at most 62 characters.
 pub(super) fn name(parts: &[&[u8]], length: usize) -> String {
     const LETTERS: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";

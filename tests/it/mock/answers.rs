@@ -237,3 +237,19 @@ async fn a_connection_serves_many_requests_and_those_sent_ahead() {
     let records = mock.wait_ended(2).await;
     assert_eq!(records.iter().map(|record| record.connection).collect::<Vec<_>>(), [1, 1]);
 }
+
+#[tokio::test]
+async fn thoughts_of_a_chat_are_plain_and_counted() {
+    let mock = scripted(Script::always(Behaviour { thoughts: Some("Let me see.".to_owned()), ..Behaviour::default() })).await;
+    let (_, body) = post(mock.addr(), CHAT, &hello(json!({"reasoning_effort": "low"}))).await;
+    assert_eq!(body["choices"][0]["message"]["reasoning_content"], "Let me see.");
+    assert_eq!(body["usage"]["completion_tokens_details"]["reasoning_tokens"], 3);
+    for none in [json!({}), json!({"reasoning_effort": "none"})] {
+        let (_, body) = post(mock.addr(), CHAT, &hello(none)).await;
+        assert_eq!(body["choices"][0]["message"].get("reasoning_content"), None);
+    }
+    let body = hello(json!({"reasoning_effort": "low", "stream": true})).to_string();
+    let chunks = exchange(mock.addr(), &request(CHAT, &["Connection: close"], &body)).await.chunks();
+    let thoughts: String = chunks.iter().filter_map(|chunk| chunk["choices"][0]["delta"]["reasoning_content"].as_str()).collect();
+    assert_eq!(thoughts, "Let me see.");
+}

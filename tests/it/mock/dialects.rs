@@ -245,3 +245,49 @@ async fn scripts_tell_the_formats_apart_by_path() {
     assert_eq!((seen.status(), seen.header("retry-after").as_deref()), (429, Some("3")));
     assert_eq!(super::support::ask(mock.addr(), "gpt", false).await.status(), 200);
 }
+
+/// A question with two tools, in Anthropic's format.
+fn two_tools(more: &Value) -> Value {
+    let tool = |name: &str| json!({"name": name, "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}});
+    let mut body = ask("claude@calls=2;thoughts=Let me see.", &json!({"tools": [tool("weather"), tool("clock")]}));
+    body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    body
+}
+
+#[tokio::test]
+async fn several_tools_are_called_at_once_and_their_results_echoed_in_order() {
+    let mock = mock().await;
+    let (_, body) = post(mock.addr(), MESSAGES, &two_tools(&json!({}))).await;
+    let calls = body["content"].as_array().unwrap();
+    assert_eq!(calls.iter().map(|call| call["name"].as_str().unwrap()).collect::<Vec<_>>(), ["weather", "clock"]);
+    assert_ne!(calls[0]["id"], calls[1]["id"]);
+    let result = |at: usize, said: Value| json!({"type": "tool_result", "tool_use_id": calls[at]["id"], "content": said});
+    let source = json!({"type": "base64", "media_type": "image/png", "data": "AAAA"});
+    let results = [result(0, json!("sunny")), result(1, json!([{"type": "text", "text": "noon"}, {"type": "image", "source": source}]))];
+    let told = json!({"messages": [
+        {"role": "user", "content": "?"}, {"role": "assistant", "content": calls}, {"role": "user", "content": results}]});
+    let (_, body) = post(mock.addr(), MESSAGES, &two_tools(&told)).await;
+    assert_eq!(body["content"][0]["text"], "mock: sunny noon", "a picture among the results is not another question");
+    assert!(body["usage"]["input_tokens"].as_u64().unwrap() > 85, "a picture costs tokens");
+}
+
+#[tokio::test]
+async fn thoughts_come_where_they_are_asked_for_and_go_back_only_with_their_signature() {
+    let mock = mock().await;
+    let (_, body) = post(mock.addr(), MESSAGES, &two_tools(&json!({}))).await;
+    assert_eq!(body["content"][0]["type"], "tool_use", "nobody asked for thoughts");
+    let thinking = json!({"thinking": {"type": "enabled", "budget_tokens": 1024}, "max_tokens": 2048});
+    let (_, body) = post(mock.addr(), MESSAGES, &two_tools(&thinking)).await;
+    let thought = &body["content"][0];
+    assert_eq!((&thought["type"], &thought["thinking"]), (&json!("thinking"), &json!("Let me see.")));
+    let mut next = two_tools(&thinking);
+    next["messages"] =
+        json!([{"role": "user", "content": "?"}, {"role": "assistant", "content": [thought]}, {"role": "user", "content": "!"}]);
+    assert_eq!(post(mock.addr(), MESSAGES, &next).await.0, 200);
+    next["messages"][1]["content"][0]["signature"] = json!("Zm9yZ2Vk");
+    let (status, body) = post(mock.addr(), MESSAGES, &next).await;
+    assert_eq!((status, body["error"]["message"].as_str().unwrap().contains("signature")), (400, true), "{body}");
+    let seen = stream(&mock, "claude@thoughts=Let me see.", &thinking).await;
+    let deltas = data(&seen).into_iter().filter_map(|event| event["delta"]["type"].as_str().map(str::to_owned)).collect::<Vec<_>>();
+    assert_eq!(deltas[..4], ["thinking_delta", "thinking_delta", "thinking_delta", "signature_delta"]);
+}
