@@ -194,11 +194,12 @@ fn unreadable(failure: &codec::Failure) -> GatewayError {
     GatewayError::new(failure.kind, text).detail(&failure.message)
 }
 
-/// Writes an upstream's refusal in the client's format. The status is the upstream's, where it blames the request.
+/// Writes an upstream's refusal in the client's format. The status is the upstream's, where it blames the request; Gemini's errors repeat
+/// their status, and there it is the one that they tell.
 pub(super) fn refusal(failure: &codec::Failure, status: StatusCode, into: Format, call: &Call<'_>) -> (StatusCode, HeaderMap, Bytes) {
     let codec = into.codec();
     let own = StatusCode::from_u16(codec.error_status(failure.kind)).unwrap_or(StatusCode::BAD_GATEWAY);
-    let status = if status.is_client_error() { status } else { own };
+    let status = if status.is_client_error() && into != Format::Gemini { status } else { own };
     (status, json_headers(), Bytes::from(codec.encode_error(failure, call.request_id)))
 }
 

@@ -485,4 +485,14 @@ async fn a_client_of_geminis_is_served_by_an_upstream_that_speaks_openai() {
     assert_eq!((&seen.json()["error"]["code"], &seen.json()["error"]["status"]), (&json!(404), &json!("NOT_FOUND")));
     let seen = rig.call("POST", "/v1beta/models/fast:countTokens", GOOG, ask).await;
     assert_eq!((seen.status, &seen.json()["error"]["status"]), (StatusCode::BAD_REQUEST, &json!("INVALID_ARGUMENT")));
+    // Where a refusal repeats its status, both are one: SDKs read either.
+    let seen = rig
+        .call(
+            "POST",
+            "/v1beta/models/two%2Fm@status=422:generateContent",
+            GOOG,
+            Bytes::from_static(br#"{"contents":[{"parts":[{"text":"Hi"}]}]}"#),
+        )
+        .await;
+    assert_eq!((seen.status.as_u16(), &seen.json()["error"]["code"]), (400, &json!(400)), "{}", seen.text());
 }
