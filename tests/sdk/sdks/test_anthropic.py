@@ -1,51 +1,45 @@
-"""The official Anthropic SDK for Python through a gateway at SDK_URL: one upstream speaks Anthropic (`claude`), one OpenAI (`fast`)."""
+"""Anthropic's SDK for Python."""
 
 import asyncio
-import os
 import unittest
 
 import anthropic
-import pydantic
+from matrix import ECHO, KEY, PARAMETERS, PICTURE, PIXEL, TEXT, THOUGHTS, UPSTREAMS, URL, VERDICT, Verdict, over
 
-URL = os.environ["SDK_URL"]
-KEY = "sk-bf-sdk-test"
-HI = [{"role": "user", "content": "Say hello"}]
-WEATHER = {
-    "name": "get_weather",
-    "description": "Weather of a city",
-    "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
-}
-PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+HI = [{"role": "user", "content": TEXT}]
+WEATHER = {"name": "get_weather", "description": "Weather of a city", "input_schema": PARAMETERS}
+CLOCK = {"name": "get_time", "description": "Time in a city", "input_schema": PARAMETERS}
 
 
 def client(**options):
     return anthropic.Anthropic(**{"base_url": URL, "api_key": KEY, "max_retries": 0, "timeout": 20, **options})
 
 
-class Verdict(pydantic.BaseModel):
-    city: str
-    sunny: bool
+def results(calls, said):
+    # With pictures, or as a plain text.
+    return {"role": "user", "content": [{"type": "tool_result", "tool_use_id": c.id, "content": one} for c, one in zip(calls, said)]}
+
+
+def thoughts(answer):
+    return "".join(block.thinking for block in answer.content if block.type == "thinking")
 
 
 class Answers:
     """What every upstream must give."""
 
-    model = ""
+    def ask(self, kind="", **more):
+        return client().messages.create(**{"model": self.model + kind, "max_tokens": 100, "messages": HI, **more})
 
-    def ask(self, **more):
-        return client().messages.create(**{"model": self.model, "max_tokens": 100, "messages": HI, **more})
+    def stream(self, kind="", **more):
+        return client().messages.stream(**{"model": self.model + kind, "max_tokens": 100, "messages": HI, **more})
 
-    def stream(self, **more):
-        return client().messages.stream(**{"model": self.model, "max_tokens": 100, "messages": HI, **more})
-
-    def test_a_message(self):
+    def test_text(self):
         answer = self.ask()
         self.assertEqual((answer.type, answer.role, answer.stop_reason), ("message", "assistant", "end_turn"))
         self.assertEqual(answer.content[0].text, "mock: Say hello")
-        self.assertEqual((answer.usage.input_tokens, answer.usage.output_tokens), (9, 3))
         self.assertTrue(answer.id and answer.model)
 
-    def test_a_system_prompt_in_both_its_forms(self):
+    def test_system(self):
         block = {"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}
         for system in ["Be brief.", [block]]:
             self.assertGreater(self.ask(system=system).usage.input_tokens, self.ask().usage.input_tokens)
@@ -58,20 +52,24 @@ class Answers:
         answer = self.ask(extra_body={"temperature": 0.5}, stop_sequences=["END"], metadata={"user_id": "u-1"})
         self.assertTrue(answer.content[0].text)
 
-    def test_an_image(self):
+    def test_image(self):
         source = {"type": "base64", "media_type": "image/png", "data": PIXEL}
         content = [{"type": "image", "source": source}, {"type": "text", "text": "What is it?"}]
         answer = self.ask(messages=[{"role": "user", "content": content}])
         self.assertEqual(answer.content[0].text, "mock: What is it?")
+        self.assertGreater(answer.usage.input_tokens, PICTURE)
 
-    def test_the_text_stream_and_the_message_that_it_adds_up_to(self):
-        whole = self.ask()
+    def test_stream(self):
         with self.stream() as stream:
             text = "".join(stream.text_stream)
             final = stream.get_final_message()
-        self.assertEqual((text, final.content[0].text), (whole.content[0].text, whole.content[0].text))
-        self.assertEqual(final.stop_reason, "end_turn")
-        self.assertEqual((final.usage.input_tokens, final.usage.output_tokens), (9, 3))
+        self.assertEqual((text, final.content[0].text, final.stop_reason), (ECHO, ECHO, "end_turn"))
+
+    def test_usage(self):
+        with self.stream() as stream:
+            streamed = stream.get_final_message().usage
+        for usage in [self.ask().usage, streamed]:
+            self.assertEqual((usage.input_tokens, usage.output_tokens), (9, 3))
 
     def test_the_events_of_a_stream(self):
         kinds = [event.type for event in client().messages.create(model=self.model, max_tokens=50, messages=HI, stream=True)]
@@ -85,15 +83,50 @@ class Answers:
             kinds = {event.type for event in stream}
         self.assertLessEqual({"text", "content_block_stop", "message_stop"}, kinds)
 
-    def test_a_tool_is_called_and_its_result_told(self):
-        answer = self.ask(tools=[WEATHER], tool_choice={"type": "any"})
-        call = answer.content[-1]
+    def test_tool_call(self):
+        tools = [WEATHER, CLOCK]
+        answer = self.ask(tools=tools, tool_choice={"type": "any"})
+        [call] = answer.content
         self.assertEqual((answer.stop_reason, call.type, call.name), ("tool_use", "tool_use", "get_weather"))
         self.assertEqual(call.input, {"city": "mock"})
-        result = {"type": "tool_result", "tool_use_id": call.id, "content": [{"type": "text", "text": "sunny"}]}
-        again = HI + [{"role": "assistant", "content": answer.content}, {"role": "user", "content": [result]}]
-        told = self.ask(messages=again, tools=[WEATHER])
-        self.assertEqual((told.content[0].text, told.stop_reason), ("mock: sunny", "end_turn"))
+        [named] = self.ask(tools=tools, tool_choice={"type": "tool", "name": "get_time"}).content
+        self.assertEqual(named.name, "get_time")
+        self.assertEqual(self.ask(tools=tools, tool_choice={"type": "none"}).content[0].text, ECHO)
+
+    def test_tool_result(self):
+        answer = self.ask(tools=[WEATHER])
+        history = HI + [{"role": "assistant", "content": answer.content}]
+        source = {"type": "base64", "media_type": "image/png", "data": PIXEL}
+        for said in ["sunny", [{"type": "text", "text": "sunny"}], [{"type": "text", "text": "sunny"}, {"type": "image", "source": source}]]:
+            told = self.ask(messages=history + [results(answer.content, [said])], tools=[WEATHER])
+            self.assertEqual((told.content[0].text, told.stop_reason), ("mock: sunny", "end_turn"))
+
+    def test_parallel_tools(self):
+        tools = [WEATHER, CLOCK]
+        calls = self.ask("-parallel", tools=tools).content
+        self.assertEqual([(c.name, c.input) for c in calls], [(name, {"city": "mock"}) for name in ["get_weather", "get_time"]])
+        self.assertEqual(len({call.id for call in calls}), 2)
+        again = HI + [{"role": "assistant", "content": calls}, results(calls, ["sunny", "noon"])]
+        self.assertEqual(self.ask(messages=again, tools=tools).content[0].text, "mock: sunny noon")
+        with self.stream("-parallel", tools=tools) as stream:
+            streamed = stream.get_final_message().content
+        self.assertEqual([(c.name, c.input) for c in streamed], [(c.name, c.input) for c in calls])
+
+    def test_thinking(self):
+        wish = {"tools": [WEATHER], "max_tokens": 4096, "thinking": {"type": "enabled", "budget_tokens": 1024}}
+        answer = self.ask("-thinking", **wish)
+        self.assertEqual([block.type for block in answer.content], ["thinking", "tool_use"])
+        self.assertEqual(thoughts(answer), THOUGHTS)
+        history = HI + [{"role": "assistant", "content": answer.content}, results(answer.content[1:], ["sunny"])]
+        again = self.ask("-thinking", messages=history, **wish)
+        self.assertEqual((thoughts(again), again.content[-1].text), (THOUGHTS, "mock: sunny"))
+        with self.stream("-thinking", **wish) as stream:
+            pieces = "".join(event.thinking for event in stream if event.type == "thinking")
+            final = stream.get_final_message()
+        self.assertEqual((pieces, thoughts(final)), (THOUGHTS, THOUGHTS))
+        # What was streamed can be told again too: a signature has come whole.
+        history = HI + [{"role": "assistant", "content": final.content}, results(final.content[1:], ["sunny"])]
+        self.assertEqual(thoughts(self.ask("-thinking", messages=history, **wish)), THOUGHTS)
 
     def test_a_streamed_tool(self):
         with self.stream(tools=[WEATHER], tool_choice={"type": "tool", "name": "get_weather"}) as stream:
@@ -120,9 +153,9 @@ class Answers:
         final = runner.until_done()
         self.assertEqual((asked, final.content[-1].text), (["mock"], "mock: rainy in mock"))
 
-    def test_structured_output(self):
+    def test_json_schema(self):
         answer = client().messages.parse(model=self.model, max_tokens=100, messages=HI, output_format=Verdict)
-        self.assertEqual(answer.parsed_output, Verdict(city="mock", sunny=True))
+        self.assertEqual(answer.parsed_output, VERDICT)
 
     def test_async(self):
         async def talk():
@@ -138,24 +171,47 @@ class Answers:
         self.assertTrue(self.ask().content)
 
 
-class Relayed(Answers, unittest.TestCase):
-    model = "claude"
+    def test_an_alias_fails_over_to_an_upstream_of_another_format(self):
+        self.assertEqual(self.ask("-steady").content[0].text, ECHO)
+        with self.stream("-steady") as stream:
+            self.assertEqual(stream.get_final_text(), ECHO)
 
+    def test_error(self):
+        for fault, kind in [
+            ("limited", anthropic.RateLimitError),
+            ("broke", anthropic.InternalServerError),
+            ("locked", anthropic.InternalServerError),
+            ("down", anthropic.OverloadedError),
+            ("too-long", anthropic.BadRequestError),
+            ("refused", anthropic.UnprocessableEntityError),
+        ]:
+            with self.subTest(fault=fault):
+                with self.assertRaises(kind) as caught:
+                    self.ask("-" + fault)
+                self.assertIs(type(caught.exception), kind, caught.exception)
+                self.assertEqual(caught.exception.body["type"], "error")
+                if fault == "limited":
+                    self.assertGreaterEqual(int(caught.exception.response.headers["retry-after"]), 1)
+
+    def test_a_stream_that_breaks_raises_instead_of_ending(self):
+        for fault in ["cut", "erring"]:
+            seen = 0
+            with self.subTest(fault=fault), self.assertRaises(anthropic.APIError):
+                for _ in self.ask("-" + fault, stream=True):
+                    seen += 1
+            self.assertGreater(seen, 0)
+
+
+over(Answers, globals())
+
+
+class Beside(unittest.TestCase):
     def test_tokens_are_counted(self):
-        self.assertEqual(client().messages.count_tokens(model=self.model, messages=HI).input_tokens, 9)
+        self.assertEqual(client().messages.count_tokens(model="claude", messages=HI).input_tokens, 9)
 
-    def test_an_alias_fails_over_to_an_upstream_that_speaks_openai(self):
-        self.assertEqual(self.ask(model="claude-steady").content[0].text, "mock: Say hello")
-        with self.stream(model="claude-steady") as stream:
-            self.assertEqual(stream.get_final_text(), "mock: Say hello")
-
-
-class Translated(Answers, unittest.TestCase):
-    model = "fast"
-
-    def test_counting_tokens_is_refused_with_the_reason(self):
+    def test_counting_tokens_is_refused_with_the_reason_where_it_is_not_done(self):
         with self.assertRaises(anthropic.BadRequestError) as caught:
-            client().messages.count_tokens(model=self.model, messages=HI)
+            client().messages.count_tokens(model="chat", messages=HI)
         self.assertIn("no such endpoint", str(caught.exception))
 
 
@@ -177,7 +233,9 @@ class Models(unittest.TestCase):
         self.assertTrue(one.messages.create(model="claude", max_tokens=9, messages=HI).content)
 
 
-class Errors(unittest.TestCase):
+class Refused(unittest.TestCase):
+    """What the gateway itself refuses."""
+
     def refused(self, kind, model="claude", **options):
         with self.assertRaises(kind) as caught:
             client(**options).messages.create(model=model, max_tokens=9, messages=HI)
@@ -201,30 +259,6 @@ class Errors(unittest.TestCase):
     def test_a_body_that_is_no_request(self):
         with self.assertRaises(anthropic.BadRequestError):
             client().post("/v1/messages", body={"messages": HI}, cast_to=object)
-
-    def test_what_upstreams_say_is_its_own_exception(self):
-        for lane in ["claude", "chat"]:
-            for fault, kind in [
-                ("limited", anthropic.RateLimitError),
-                ("locked", anthropic.InternalServerError),
-                ("down", anthropic.OverloadedError),
-                ("too-long", anthropic.BadRequestError),
-                ("refused", anthropic.UnprocessableEntityError),
-            ]:
-                with self.subTest(lane=lane, fault=fault):
-                    error = self.refused(kind, f"{lane}-{fault}-py")
-                    if fault == "limited":
-                        self.assertGreaterEqual(int(error.response.headers["retry-after"]), 1)
-
-    def test_a_stream_that_is_cut_or_fails_raises_instead_of_ending(self):
-        for lane in ["claude", "chat"]:
-            for fault in ["cut", "erring"]:
-                with self.subTest(lane=lane, fault=fault):
-                    seen = 0
-                    with self.assertRaises(anthropic.APIError):
-                        for _ in client().messages.create(model=f"{lane}-{fault}-py", max_tokens=50, messages=HI, stream=True):
-                            seen += 1
-                    self.assertGreater(seen, 0)
 
 
 if __name__ == "__main__":

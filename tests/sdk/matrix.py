@@ -1,0 +1,36 @@
+"""What all of these tests share: where the gateway is, what is asked of it, and the upstreams that every client is run against."""
+
+import os
+import unittest
+
+import pydantic
+
+URL = os.environ["SDK_URL"]
+KEY = "sk-bf-sdk-test"
+TEXT = "Say hello"
+# The mock echoes.
+ECHO = "mock: Say hello"
+PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+# What the mock thinks where it is asked to.
+THOUGHTS = "Let me see."
+PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
+# Tokens that the mock counts for a picture: that many more tell that it arrived.
+PICTURE = 85
+
+# Aliases, each of an upstream that speaks one format; `ALIAS-parallel`, `ALIAS-thinking` and `ALIAS-FAULT` are of the same format.
+UPSTREAMS = ["chat", "claude", "gemini"]
+
+
+class Verdict(pydantic.BaseModel):
+    city: str
+    sunny: bool
+
+
+VERDICT = Verdict(city="mock", sunny=True)
+
+
+def over(cells, namespace, upstreams=UPSTREAMS):
+    """Makes a test case of the cells for each upstream: every `test_…` is one cell of the matrix."""
+    for upstream in upstreams:
+        name = f"{cells.__name__}Of{upstream.capitalize()}"
+        namespace[name] = type(name, (cells, unittest.TestCase), {"model": upstream, "__module__": cells.__module__})
