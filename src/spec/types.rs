@@ -9,8 +9,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::quirks::Quirks;
-use super::refs::{FallbackRef, SecretRef, TargetRef};
+use super::provider::Provider;
+use super::refs::{FallbackRef, TargetRef};
 use crate::base::{ByteSize, Digest, Span};
 
 /// The whole file (or, for an included file, any part of it).
@@ -158,112 +158,6 @@ pub struct Limits {
     /// Most open client connections. Default: 10000.
     #[schemars(range(min = 1), extend("x-hot" = false))]
     pub connections: Option<u32>,
-}
-
-/// One upstream.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Provider {
-    /// The preset to start from, where the name is not one itself.
-    pub preset: Option<String>,
-    /// The wire format, where there is no preset.
-    pub api: Option<Api>,
-    /// Root of the API, up to and with its version: `http://127.0.0.1:8000/v1`.
-    pub base_url: Option<String>,
-    /// Lets prompts and keys cross the network in clear text: plain `http://` to another machine. Default: false.
-    #[serde(default)]
-    pub allow_plain_http: bool,
-    /// How credentials travel. Default: the preset's, else bearer.
-    pub auth: Option<AuthScheme>,
-    /// Keys for this upstream, by name: weighted, cooled down and rotated one by one.
-    #[serde(default)]
-    pub credentials: BTreeMap<String, Credential>,
-    /// How this server differs from OpenAI's.
-    #[serde(default)]
-    pub quirks: Quirks,
-    /// Time limits of one attempt; those that are not written adapt to those that are.
-    #[serde(default)]
-    pub timeouts: Timeouts,
-    /// Further tries at the same target.
-    #[serde(default)]
-    pub retries: Retries,
-    /// Headers added to every request; values are templates over the request's facts. One that renders to nothing is not sent; one that
-    /// fails on a request fails the request.
-    #[serde(default)]
-    pub headers: BTreeMap<String, String>,
-}
-
-/// A wire format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
-pub enum Api {
-    /// OpenAI's chat completions and the endpoints beside it.
-    #[serde(rename = "openai-chat")]
-    OpenaiChat,
-    /// Anthropic's messages.
-    #[serde(rename = "anthropic")]
-    Anthropic,
-    /// Gemini's generateContent, as Google AI Studio serves it.
-    #[serde(rename = "gemini")]
-    Gemini,
-}
-
-/// How a credential travels.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthScheme {
-    /// `Authorization: Bearer …`.
-    Bearer,
-    /// A header of its own, such as `api-key`.
-    Header(String),
-    /// None at all.
-    None,
-}
-
-/// One key for an upstream.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Credential {
-    /// Where the key is kept; never the key itself. `none` for servers without keys.
-    pub secret: SecretRef,
-    /// Share of the traffic among this provider's credentials. Default: 1.
-    #[schemars(range(max = 1_000_000))]
-    pub weight: Option<u32>,
-    /// Models that this credential may be used for; glob patterns. Default: all.
-    #[serde(default)]
-    pub models: Vec<String>,
-    /// Takes the credential out, with a reason, instead of refusing the spec when the secret is not set.
-    #[serde(default)]
-    pub optional: bool,
-}
-
-/// Time limits of one attempt: connect ≤ first_byte ≤ first_content ≤ total, and idle ≤ total. A limit that is not written adapts: with
-/// `total: 10s` alone none is longer than 10s, with `idle: 30m` alone the total is 30m.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Timeouts {
-    /// Until the connection is up, TLS included. Default: 5s.
-    pub connect: Option<Span>,
-    /// From the start of the attempt until the response's head. Default: 120s.
-    pub first_byte: Option<Span>,
-    /// From the start of the attempt until the first content of a stream. Default: 120s.
-    pub first_content: Option<Span>,
-    /// Between two pieces of a body. Default: 60s.
-    pub idle: Option<Span>,
-    /// Over all attempts of the request. Default: 15m.
-    pub total: Option<Span>,
-}
-
-/// Further tries at the same target.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Retries {
-    /// Most further tries. Default: 2.
-    #[schemars(range(max = 10))]
-    pub max: Option<u32>,
-    /// Retries a server error only when it came this quickly. Default: 5s.
-    pub only_if_failed_within: Option<Span>,
-    /// First wait; doubles, jittered. Default: 100ms.
-    pub backoff: Option<Span>,
 }
 
 /// A model alias.
