@@ -17,8 +17,8 @@ use super::exit::CommandError;
 use super::input::{Checked, NoEnvironment, Source, refused};
 use super::output::{Format, Outcome};
 use super::runtime;
-use crate::plan::SecretRef;
-use crate::provider::{Clients, Health, Proxies, SystemLookup};
+use crate::plan::{Proof, SecretRef};
+use crate::provider::{Clients, Health, Proxies, Signers, SystemLookup};
 use crate::spec::Environment;
 use crate::table::explain::{Explanation, Moment, Question, explain, human};
 use crate::table::{self, Services};
@@ -165,14 +165,14 @@ fn offline(question: &Question, context: &mut Context<'_>) -> Result<Explanation
 fn answer(checked: &Checked, question: &Question, at: Moment) -> Result<Explanation, CommandError> {
     let mut plan = checked.plan.clone();
     for credential in plan.providers.values_mut().flat_map(|provider| provider.credentials.values_mut()) {
-        credential.secret = match &credential.secret {
-            SecretRef::Env(_) | SecretRef::File(_) | SecretRef::Cred(_) => SecretRef::Env("OFFLINE".to_owned()),
-            SecretRef::None => SecretRef::None,
-        };
+        if !credential.proof.is_none() {
+            credential.proof = Proof::Secret(SecretRef::Env("OFFLINE".to_owned()));
+        }
     }
     let services = Services {
         clients: Arc::new(Clients::new(Proxies::default(), Arc::new(SystemLookup))),
         health: Arc::new(Health::default()),
+        signers: Arc::new(Signers::default()),
         metrics: Metrics::new(),
         env: Arc::new(Everything),
         base_dir: PathBuf::new(),

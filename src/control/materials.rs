@@ -29,8 +29,9 @@ impl Materials {
     pub(super) fn read(plan: &Plan, env: &(dyn Environment + Send + Sync), base: &Path) -> Self {
         let mut files = Vec::new();
         let mut secrets = Vec::new();
-        for credential in plan.providers.values().flat_map(|provider| provider.credentials.values()) {
-            let path = match &credential.secret {
+        let credentials = plan.providers.values().flat_map(|provider| provider.credentials.values());
+        for secret in credentials.flat_map(|credential| credential.proof.secrets()) {
+            let path = match secret {
                 SecretRef::None => continue,
                 SecretRef::Env(name) => {
                     secrets.push(env.get(name).map(|value| Digest::of(value.as_bytes())));

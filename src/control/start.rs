@@ -12,7 +12,7 @@ use super::writer::{Provenance, blocking, new_revision};
 use super::{codes, watch};
 use crate::base::Clock;
 use crate::plan::{self, Plan};
-use crate::provider::{Clients, Health, Proxies, SystemLookup};
+use crate::provider::{Clients, Health, Proxies, Signers, SystemLookup};
 use crate::server::{Acceptor, BindError, Listener};
 use crate::spec::{Diagnostic, Environment, Rejected, Severity, Sources};
 use crate::store::{Options as StoreOptions, Revisions, StoreError};
@@ -95,6 +95,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     let services = Services {
         clients: Arc::new(Clients::new(Proxies::from_env(&*options.env), Arc::new(SystemLookup))),
         health: Arc::new(Health::default()),
+        signers: Arc::new(Signers::default()),
         metrics: Arc::clone(&metrics),
         env: Arc::clone(&options.env) as Arc<dyn Environment + Send + Sync>,
         base_dir: origin.base().to_owned(),

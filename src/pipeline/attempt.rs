@@ -104,11 +104,13 @@ pub(super) struct Failure {
     pub(super) status: Option<u16>,
     /// Whether the target is to blame, where the kind of failure says so at all.
     pub(super) blames: bool,
+    /// Nothing was sent: the credential could not be had, from a service that is not the target.
+    pub(super) is_unsigned: bool,
 }
 
 impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
-        Self { error, answer: None, retry_after_ms: None, status: None, blames: true }
+        Self { error, answer: None, retry_after_ms: None, status: None, blames: true, is_unsigned: false }
     }
 }
 
@@ -138,11 +140,9 @@ pub(super) async fn once(
         .path(&prepared.path, prepared.query.as_deref())
         .map_err(|error| GatewayError::new(Kind::Internal, "The provider's address cannot be built.").detail(error))?;
     let lane = prepared.lane;
-    let headers = outbound::headers(call.headers, provider, credential, (call.facts, lane.travel()))?;
-    let timeouts = &provider.spec.timeouts;
+    let headers = outbound::headers(call.headers, provider, (call.facts, lane.travel()))?;
     let outbound = Outbound { method: call.method.clone(), path, headers, body: prepared.body };
-    let waits = Waits { first_byte: timeouts.first_byte.get(), idle: timeouts.idle.get() };
-    let upstream = call.waiting.on(provider.client.send(outbound, waits)).await?;
+    let upstream = send(outbound, target, credential, call).await?;
     if !upstream.status.is_success() {
         return Err(Box::new(refused(upstream, lane, call).await));
     }
@@ -153,12 +153,35 @@ pub(super) async fn once(
     }
     let mut answer = if call.stream {
         // What the head took is gone: whoever waits for a word does not care where the time went.
-        open((upstream, began + timeouts.first_content.get()), target, lane, call).await?
+        open((upstream, began + provider.spec.timeouts.first_content.get()), target, lane, call).await?
     } else {
         whole(upstream, target, lane, call).await?
     };
     answer.losses = prepared.losses;
     Ok(answer)
+}
+
+/// Signs a request and sends it; once more, where a token or temporary keys were refused and others can be had.
+async fn send(mut outbound: Outbound, target: &Target, credential: &Credential, call: &Call<'_>) -> Result<Upstream, Box<Failure>> {
+    let (provider, signer) = (&target.provider, &credential.signer);
+    let timeouts = &provider.spec.timeouts;
+    let waits = Waits { first_byte: timeouts.first_byte.get(), idle: timeouts.idle.get() };
+    let unsigned = signer.is_renewed().then(|| outbound.clone());
+    sign(&mut outbound, target, credential, call).await?;
+    let upstream = call.waiting.on(provider.client.send(outbound, waits)).await?;
+    let is_refused = matches!(upstream.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
+    match unsigned.filter(|_| is_refused && signer.forget(call.clock.unix_ms())) {
+        None => Ok(upstream),
+        Some(mut again) => {
+            sign(&mut again, target, credential, call).await?;
+            Ok(call.waiting.on(provider.client.send(again, waits)).await?)
+        }
+    }
+}
+
+async fn sign(outbound: &mut Outbound, target: &Target, credential: &Credential, call: &Call<'_>) -> Result<(), Box<Failure>> {
+    let signing = credential.signer.sign(outbound, target.provider.client.host(), call.clock.unix_ms());
+    call.waiting.on(signing).await.map_err(|error| Box::new(Failure { is_unsigned: true, blames: false, ..error.into() }))
 }
 
 /// Holds a stream back until its first content, which must come in time.
@@ -241,7 +264,7 @@ async fn refused(upstream: Upstream, lane: Lane, call: &Call<'_>) -> Failure {
     };
     let answer = kind.is_about_the_request().then_some(answer);
     let error = GatewayError::new(kind, public(kind)).detail(format_args!("upstream status {status}"));
-    Failure { error, answer, retry_after_ms, status: Some(status.as_u16()), blames: true }
+    Failure { error, answer, retry_after_ms, status: Some(status.as_u16()), blames: true, is_unsigned: false }
 }
 
 /// An error in place of a stream's content: the provider's own words, where the request itself was refused.
@@ -254,7 +277,7 @@ fn failed_early(failure: &codec::Failure, event: Option<&Bytes>, lane: Lane, cal
     });
     let retry_after_ms = retry_after_ms(|_| None, &data, call.clock.unix_ms());
     let error = GatewayError::new(kind, public(kind)).detail("an error event before any content");
-    Failure { error, answer, retry_after_ms, status: Some(200), blames: true }
+    Failure { error, answer, retry_after_ms, status: Some(200), blames: true, is_unsigned: false }
 }
 
 const fn public(kind: Kind) -> &'static str {

@@ -169,7 +169,9 @@ fn judge(failure: &Failure, target: &Target, alias: Option<&Alias>, tried: &Trie
         let may = tried.tries < retries.max && wait <= patience && wait < tried.left;
         may.then_some(Next::Same(wait))
     };
-    match retry(kind, failure.status) {
+    // Whoever gives tokens was asked already, for all requests that wait; another credential may not need it.
+    let retry = if failure.is_unsigned { Retry::NextCredential } else { retry(kind, failure.status) };
+    match retry {
         Retry::Never => Next::Stop,
         Retry::NextTarget => further,
         Retry::NextCredential if tried.credentials_left => Next::Credential,

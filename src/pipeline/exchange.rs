@@ -264,6 +264,7 @@ impl Attempt {
                     }
                     Kind::UpstreamRateLimit => credential.cool(model, now_ms, failure.retry_after_ms),
                     Kind::UpstreamQuota => credential.exhaust(now_ms),
+                    Kind::UpstreamAuth if failure.is_unsigned => self.not_signed_in(now_ms),
                     Kind::UpstreamAuth => self.refused(now_ms),
                     kind if kind.blames_target() && failure.blames => target.failure(started_ms, now_ms, call.jitter()),
                     // A fault of ours says nothing about anybody else.
@@ -274,11 +275,18 @@ impl Attempt {
         self.target.metrics.attempt(self.failure, Duration::from_millis(self.took_ms));
     }
 
+    /// Rests the credential for a while: what it needs to sign in may be back without a change of the spec.
+    fn not_signed_in(&self, now_ms: u64) {
+        let (provider, name, model) = (self.target.provider.name.as_str(), self.credential.name.as_str(), self.target.model.as_str());
+        self.credential.health.rest(model, now_ms);
+        tracing::error!(provider, credential = name, "the gateway could not sign in with a credential, which rests for a while");
+    }
+
     /// Takes the credential out: for the model where the upstream said 403, which often means that the account may not use this one;
-    /// altogether where it said that it does not know the credential (401; one provider says so with a 400).
+    /// altogether where it said that it does not know the credential (401; one provider says so with a 400), unless that is renewed of itself.
     fn refused(&self, now_ms: u64) {
         let (provider, name, model) = (self.target.provider.name.as_str(), self.credential.name.as_str(), self.target.model.as_str());
-        if matches!(self.status, Some(400 | 401)) {
+        if matches!(self.status, Some(400 | 401)) && !self.credential.signer.is_renewed() {
             self.credential.health.refuse(now_ms);
             tracing::error!(provider, credential = name, "the provider refused a credential, which is out until it is changed");
         } else {

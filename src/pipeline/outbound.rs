@@ -10,7 +10,7 @@ use crate::error::{GatewayError, Kind};
 use crate::plan::{MaxTokensField, PromptPosition, Quirks};
 use crate::provider::{Pieces, Travel, request_headers};
 use crate::table::refusal::{no_messages, template_failed};
-use crate::table::{Alias, Credential, Provider, Target};
+use crate::table::{Alias, Provider, Target};
 use crate::telemetry::Endpoint;
 use crate::wire::edit::{Edits, Object};
 use crate::wire::ir::Loss;
@@ -202,14 +202,13 @@ fn set_members(alias: &Alias, quirks: &Quirks, object: &Object<'_>, edits: &mut 
     }
 }
 
-/// Makes the headers of one attempt.
+/// Makes the headers of one attempt, but for the credential's.
 ///
 /// # Errors
 /// [`crate::error::Kind::TemplateFailed`] naming the header.
 pub(super) fn headers(
     client: &HeaderMap,
     provider: &Provider,
-    credential: &Credential,
     (facts, travel): (&LazyFacts<'_>, Travel),
 ) -> Result<HeaderMap, GatewayError> {
     let mut own = Vec::with_capacity(provider.headers.len());
@@ -220,7 +219,7 @@ pub(super) fn headers(
             Err(error) => return Err(template_failed(&format!("providers.{}.headers.{}", provider.name, line.name), &error)),
         }
     }
-    Ok(request_headers(client, &own, credential.header.get(), travel))
+    Ok(request_headers(client, &own, travel))
 }
 
 /// Asks for usage in the stream unless the client did. Returns whether it was added.

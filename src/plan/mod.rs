@@ -7,6 +7,7 @@ mod canonical;
 mod check;
 pub mod codes;
 mod compile;
+mod credential;
 pub mod diff;
 pub mod expr;
 mod finding;

@@ -6,10 +6,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub use super::credential::{Aws, Credential, Proof};
 use crate::base::{ByteSize, Digest, Span};
 pub use crate::spec::{
-    Api, Auth, AuthScheme, Balance, CacheMarks, FallbackOn, FallbackRef, MaxTokensField, MetricsOn, PromptPosition, ReasoningField, Scope,
-    SecretRef,
+    Api, Auth, AuthScheme, Balance, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn, PromptPosition,
+    ReasoningField, Scope, SecretRef, WebIdentity,
 };
 
 /// The compiled spec.
@@ -121,7 +122,10 @@ pub struct Provider {
     /// Prompts and keys may cross the network in clear text.
     #[serde(default)]
     pub allow_plain_http: bool,
-    /// How credentials travel.
+    /// The AWS region.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// How credentials travel that are a key in a header.
     pub auth: AuthScheme,
     /// Credentials by name; never empty.
     pub credentials: BTreeMap<String, Credential>,
@@ -133,19 +137,6 @@ pub struct Provider {
     pub retries: Retries,
     /// Header templates by lower-case name.
     pub headers: BTreeMap<String, String>,
-}
-
-/// One credential.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Credential {
-    /// Where the secret is.
-    pub secret: SecretRef,
-    /// Share of traffic.
-    pub weight: u32,
-    /// Glob patterns of models; `["*"]` when unrestricted.
-    pub models: Vec<String>,
-    /// An unset secret takes it out instead of failing.
-    pub optional: bool,
 }
 
 /// Differences from OpenAI.

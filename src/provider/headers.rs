@@ -58,14 +58,9 @@ const RESPONSE: [HeaderName; 10] = [
 /// Delays, which come back only with an error: some providers send `retry-after` with 200 as well (wire notes on Anthropic, HF).
 const DELAYS: [HeaderName; 2] = [RETRY_AFTER, HeaderName::from_static("retry-after-ms")];
 
-/// Makes the headers of one upstream request: what the client may say, then the provider's own headers, then the credential; the later
-/// wins.
-pub fn request_headers(
-    client: &HeaderMap,
-    provider: &[(HeaderName, HeaderValue)],
-    credential: Option<&(HeaderName, HeaderValue)>,
-    travel: Travel,
-) -> HeaderMap {
+/// Makes the headers of one upstream request: what the client may say, then the provider's own headers; the later wins. The credential is
+/// added when all else is ready, by [`super::Signer::sign`].
+pub fn request_headers(client: &HeaderMap, provider: &[(HeaderName, HeaderValue)], travel: Travel) -> HeaderMap {
     let mut headers = HeaderMap::with_capacity(REQUEST.len() + CONTENT.len() + provider.len() + 4);
     copy(client, &REQUEST, &mut headers);
     match travel {
@@ -89,9 +84,6 @@ pub fn request_headers(
         if !is_hop_by_hop(name) {
             headers.insert(name.clone(), value.clone());
         }
-    }
-    if let Some((name, value)) = credential {
-        headers.insert(name.clone(), value.clone());
     }
     headers
 }
@@ -162,22 +154,19 @@ mod tests {
             ("openai-beta", "assistants=v2"),
             ("idempotency-key", "k"),
         ]);
-        let sent = request_headers(&client, &[], None, Travel::Same(Format::OpenaiChat));
+        let sent = request_headers(&client, &[], Travel::Same(Format::OpenaiChat));
         assert_eq!(names(&sent), ["content-type", "idempotency-key", "openai-beta"], "a header named by Connection stays behind too");
     }
 
     #[test]
-    fn the_credential_wins_over_the_providers_headers_and_those_over_the_client() {
+    fn the_providers_headers_win_over_the_client() {
         let client = map(&[("openai-beta", "client"), ("accept", "text/event-stream")]);
         let own = [
             (HeaderName::from_static("openai-beta"), HeaderValue::from_static("provider")),
-            (HeaderName::from_static("authorization"), HeaderValue::from_static("Bearer template")),
             (http::header::HOST, HeaderValue::from_static("elsewhere")),
         ];
-        let credential = (http::header::AUTHORIZATION, HeaderValue::from_static("Bearer ours"));
-        let sent = request_headers(&client, &own, Some(&credential), Travel::Same(Format::OpenaiChat));
-        assert_eq!(names(&sent), ["accept", "authorization", "openai-beta"]);
-        assert_eq!(sent.get("authorization").unwrap(), "Bearer ours");
+        let sent = request_headers(&client, &own, Travel::Same(Format::OpenaiChat));
+        assert_eq!(names(&sent), ["accept", "openai-beta"]);
         assert_eq!(sent.get("openai-beta").unwrap(), "provider");
     }
 

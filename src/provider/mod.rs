@@ -17,7 +17,8 @@ mod secret;
 
 pub use crate::base::{Destination, DestinationError, Policy, Refusal, is_hop_by_hop};
 pub use auth::{
-    AuthError, AwsKeys, AwsSource, Container, CredentialHeader, Google, Profile, Scope, SigV4, Signer, WebIdentity, WebIdentityOptions,
+    AuthError, AwsKeys, AwsSource, Container, CredentialHeader, Google, Profile, Ready, Scope, SigV4, SignInError, Signer, Signers,
+    WebIdentity, WebIdentityOptions, Why, World,
 };
 pub use body::IdleBody;
 pub use client::{Body as UpstreamBody, BuildError, Client, ClientOptions, Clients, Outbound, Upstream, Waits};
@@ -27,4 +28,4 @@ pub use health::{Admit, BreakerState, CredentialHealth, CredentialState, Health,
 pub use pieces::Pieces;
 pub use proxy::Proxies;
 pub use retry_after::retry_after_ms;
-pub use secret::{SecretError, credential_fingerprint, fingerprint, resolve, resolve_document};
+pub use secret::{SecretError, fingerprint, resolve, resolve_document};

@@ -7,7 +7,7 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use crate::base::{Digest, Secret};
-use crate::plan::{self, AuthScheme, SecretRef};
+use crate::plan::SecretRef;
 use crate::spec::Environment;
 
 /// Largest secret file in bytes. A longer one is almost surely the wrong file.
@@ -121,17 +121,4 @@ fn read(reference: &SecretRef, path: &Path) -> Result<String, SecretError> {
 /// Digests a secret, to see that it changed. Never shown: a short key could be guessed from it.
 pub fn fingerprint(secret: &Secret<String>) -> Digest {
     Digest::of_parts([b"secret".as_slice(), secret.expose().as_bytes()])
-}
-
-/// Digests what decides whether an upstream accepts a credential: the secret, where it goes and how it travels. A credential that was
-/// refused is tried again when this changes.
-pub fn credential_fingerprint(provider: &plan::Provider, secret: Option<&Secret<String>>) -> Digest {
-    let (scheme, header) = match &provider.auth {
-        AuthScheme::Bearer => ("bearer", ""),
-        AuthScheme::Header(name) => ("header", name.as_str()),
-        AuthScheme::None => ("none", ""),
-    };
-    let secret = secret.map(fingerprint);
-    let secret = secret.as_ref().map_or(b"".as_slice(), |digest| digest.as_bytes());
-    Digest::of_parts([secret, provider.base_url.as_bytes(), scheme.as_bytes(), header.as_bytes()])
 }

@@ -2,6 +2,7 @@
 //!
 //! Rule: one loader, one meaning. A value reaches [`Spec`] only through [`load`], which knows where every leaf came from.
 
+mod cloud;
 pub mod codes;
 mod diagnostic;
 mod load;
@@ -16,6 +17,7 @@ pub(crate) mod suggest;
 mod types;
 mod yaml;
 
+pub use cloud::{Aws, AwsAccount, FromEnvironment, WebIdentity};
 pub use diagnostic::{Diagnostic, Location, Severity};
 pub use load::{load, tidy};
 pub use loaded::{Environment, Inputs, Loaded, ProcessEnvironment, Rejected, Spans};

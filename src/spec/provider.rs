@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::cloud::Aws;
 use super::quirks::Quirks;
 use super::refs::SecretRef;
 use crate::base::Span;
@@ -22,6 +23,9 @@ pub struct Provider {
     /// Lets prompts and keys cross the network in clear text: plain `http://` to another machine. Default: false.
     #[serde(default)]
     pub allow_plain_http: bool,
+    /// The AWS region, for Bedrock: `eu-central-1`. `base_url` follows from it.
+    #[schemars(regex(pattern = "^[a-z0-9-]+$"))]
+    pub region: Option<String>,
     /// How credentials travel. Default: the preset's, else bearer.
     pub auth: Option<AuthScheme>,
     /// Keys for this upstream, by name: weighted, cooled down and rotated one by one.
@@ -51,9 +55,12 @@ pub enum Api {
     /// Anthropic's messages.
     #[serde(rename = "anthropic")]
     Anthropic,
-    /// Gemini's generateContent, as Google AI Studio serves it.
+    /// Gemini's generateContent.
     #[serde(rename = "gemini")]
     Gemini,
+    /// The Converse API of AWS Bedrock.
+    #[serde(rename = "bedrock")]
+    Bedrock,
 }
 
 /// How a credential travels.
@@ -68,12 +75,14 @@ pub enum AuthScheme {
     None,
 }
 
-/// One key for an upstream.
+/// One key for an upstream: exactly one of `secret` and `aws`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credential {
     /// Where the key is kept; never the key itself. `none` for servers without keys.
-    pub secret: SecretRef,
+    pub secret: Option<SecretRef>,
+    /// Signs requests with the keys of an AWS account, for Bedrock.
+    pub aws: Option<Aws>,
     /// Share of the traffic among this provider's credentials. Default: 1.
     #[schemars(range(max = 1_000_000))]
     pub weight: Option<u32>,

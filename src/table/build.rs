@@ -11,9 +11,10 @@ use super::entry::{Alias, Credential, ENDPOINTS, EVERY_MODEL, Key, Provider, Rou
 use super::rules::{Rule, RuleAction};
 use super::speech;
 use super::template::{HeaderLine, Prompt};
+use crate::catalog;
 use crate::plan::expr::{Condition, KeyFacts};
 use crate::plan::{self, Balance, FallbackRef, Plan};
-use crate::provider::{ClientOptions, Clients, CredentialHeader, Destination, Health, credential_fingerprint, is_hop_by_hop, resolve};
+use crate::provider::{ClientOptions, Clients, Destination, Health, Ready, Signers, World, is_hop_by_hop};
 use crate::spec::Environment;
 use crate::telemetry::{DIRECT, Metrics, NONE, OTHER};
 
@@ -24,6 +25,8 @@ pub struct Services {
     pub clients: Arc<Clients>,
     /// Cooldowns and breakers.
     pub health: Arc<Health>,
+    /// Tokens and temporary keys.
+    pub signers: Arc<Signers>,
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// Where secrets are looked up.
@@ -95,8 +98,9 @@ impl Builder<'_> {
             }
             (url, _) => url.to_owned(),
         };
-        // A preset's host is public by definition; a host that the user names may be private.
-        let public = spec.preset.as_ref().filter(|_| spec.base_url.starts_with("https://")).map(|_| base_url.as_str());
+        // A preset's own host is public by definition. One that the user names may be private, and so may a cloud's, whose names lead to
+        // private addresses within it.
+        let public = spec.preset.as_deref().and_then(catalog::preset).and_then(|preset| preset.base_url.as_deref());
         let destination = match Destination::parse(&base_url, public) {
             Ok(destination) => destination,
             Err(error) => {
@@ -148,26 +152,15 @@ impl Builder<'_> {
     fn credentials(&mut self, provider: &str, spec: &plan::Provider) -> (Vec<Arc<Credential>>, Vec<(String, String)>) {
         let (mut ready, mut absent) = (Vec::new(), Vec::new());
         for (name, credential) in &spec.credentials {
-            let place = format!("/providers/{provider}/credentials/{name}/secret");
-            let secret = match resolve(&credential.secret, &*self.services.env, &self.services.base_dir) {
-                Ok(secret) => secret,
-                Err(error) if credential.optional && error.is_absent() => {
-                    absent.push((name.clone(), error.to_string()));
-                    continue;
-                }
-                Err(error) => {
-                    self.fail(place, error);
-                    continue;
-                }
-            };
-            match CredentialHeader::build(&spec.auth, secret.as_ref()) {
-                Ok(header) => {
-                    let fingerprint = credential_fingerprint(spec, secret.as_ref());
+            let world = World { env: &*self.services.env, base_dir: &self.services.base_dir, clients: &self.services.clients };
+            match self.services.signers.get(spec, &credential.proof, world) {
+                Ok(Ready { signer, fingerprint }) => {
                     let health = self.services.health.credential(provider, name, fingerprint);
                     let (weight, models) = (credential.weight, credential.models.clone());
-                    ready.push(Arc::new(Credential { name: name.clone(), weight, models, header, health }));
+                    ready.push(Arc::new(Credential { name: name.clone(), weight, models, signer, health }));
                 }
-                Err(error) => self.fail(place, error),
+                Err(error) if credential.optional && error.is_absent() => absent.push((name.clone(), error.to_string())),
+                Err(error) => self.fail(format!("/providers/{provider}/credentials/{name}{}", error.place), error),
             }
         }
         (ready, absent)

@@ -11,7 +11,7 @@ use super::template::{HeaderLine, Prompt};
 use crate::base::{Digest, glob};
 use crate::plan::expr::KeyFacts;
 use crate::plan::{self, Auth, Balance, Plan};
-use crate::provider::{Client, CredentialHeader, CredentialHealth, Destination, DestinationError, Health, TargetHealth};
+use crate::provider::{Client, CredentialHealth, Destination, DestinationError, Health, Signer, TargetHealth};
 use crate::telemetry::{AliasMetrics, TargetMetrics};
 use crate::wire::Format;
 use crate::wire::quirks::Quirks;
@@ -222,8 +222,8 @@ pub struct Credential {
     pub weight: u32,
     /// Model patterns.
     pub models: Vec<String>,
-    /// The header that carries it.
-    pub header: CredentialHeader,
+    /// What proves it to the provider, request by request.
+    pub signer: Arc<Signer>,
     /// Its cooldown.
     pub health: Arc<CredentialHealth>,
 }

@@ -9,6 +9,7 @@ pub(super) const fn format(api: Api) -> Format {
         Api::OpenaiChat => Format::OpenaiChat,
         Api::Anthropic => Format::Anthropic,
         Api::Gemini => Format::Gemini,
+        Api::Bedrock => Format::Bedrock,
     }
 }
 

@@ -12,6 +12,7 @@ use super::key::new::{generate, write_secret};
 use super::output::{Format, Outcome};
 use super::virtual_key;
 use crate::catalog;
+use crate::spec::Api;
 
 /// Writes a commented gateway.yaml, a CI workflow and a .gitignore to start from.
 ///
@@ -120,8 +121,12 @@ fn from_env(context: &Context<'_>) -> Result<Vec<(String, String)>, CommandError
         if !seen.insert(variable) {
             continue;
         }
-        // Some providers have an address of their own for every customer; the user must fill that in.
-        let address = if preset.base_url.is_some() { "" } else { "    base_url: https://FILL-IN   # every installation has its own\n" };
+        let address = match (&preset.base_url, preset.api) {
+            (Some(_), _) => "",
+            (None, Api::Bedrock) => "    region: us-east-1   # or where your models are\n",
+            // Some providers have an address of their own for every customer; the user must fill that in.
+            (None, Api::OpenaiChat | Api::Anthropic | Api::Gemini) => "    base_url: https://FILL-IN   # every installation has its own\n",
+        };
         let entry = format!("  {name}:\n{address}    credentials:\n      default: {{secret: {{env: {variable}}}}}\n");
         found.push((name.clone(), entry));
     }

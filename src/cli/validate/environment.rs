@@ -6,7 +6,7 @@ use crate::cli::codes::SECRET_ABSENT;
 use crate::cli::findings::pointer;
 use crate::cli::input::Checked;
 use crate::control::codes::CANNOT_RUN;
-use crate::provider;
+use crate::provider::{Clients, Signers, World};
 use crate::server::Acceptor;
 use crate::spec::{Diagnostic, Environment};
 
@@ -16,9 +16,12 @@ pub(super) fn look(checked: &Checked, env: &dyn Environment, base_dir: &Path) ->
     let mut add = |pointer: String, diagnostic: Diagnostic| {
         found.push(diagnostic.at(checked.loaded.spans.value(&pointer)).pointer(pointer));
     };
+    // Clients that are never used: nobody is called to find out what is on this machine.
+    let (signers, clients) = (Signers::default(), Clients::default());
+    let world = World { env, base_dir, clients: &clients };
     for (provider, spec) in &checked.plan.providers {
         for (name, credential) in &spec.credentials {
-            let Err(error) = provider::resolve(&credential.secret, env, base_dir) else { continue };
+            let Err(error) = signers.get(spec, &credential.proof, world) else { continue };
             let text = error.to_string();
             let (message, help) = text.split_once("; ").unwrap_or((&text, ""));
             let diagnostic = if credential.optional && error.is_absent() {
@@ -27,7 +30,7 @@ pub(super) fn look(checked: &Checked, env: &dyn Environment, base_dir: &Path) ->
             } else {
                 Diagnostic::error(CANNOT_RUN, message).help(help)
             };
-            add(pointer(&["providers", provider, "credentials", name, "secret"]), diagnostic);
+            add(pointer(&["providers", provider, "credentials", name]) + error.place, diagnostic);
         }
     }
     if let Some(tls) = &checked.plan.gateway.tls

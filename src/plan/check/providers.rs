@@ -8,7 +8,7 @@ use super::references::{self, Meant};
 use crate::base::{Destination, DestinationError, Span, glob};
 use crate::plan::codes;
 use crate::plan::finding::{Findings, On, pointer};
-use crate::plan::types::{Auth, AuthScheme, Plan, Provider, SecretRef};
+use crate::plan::types::{Api, Auth, AuthScheme, Credential, Plan, Proof, Provider};
 use crate::spec::{Diagnostic, Timeouts};
 
 /// Names under which containers know the machine that they run on.
@@ -65,7 +65,7 @@ fn plain_http(found: &mut Findings<'_>, name: &str, provider: &Provider, destina
     if HOST_OF_CONTAINERS.contains(&host.as_str()) {
         return;
     }
-    let sends_key = provider.auth != AuthScheme::None && provider.credentials.values().any(|it| it.secret != SecretRef::None);
+    let sends_key = provider.auth != AuthScheme::None && provider.credentials.values().any(|it| !it.proof.is_none());
     let problem = if sends_key && !destination.is_internal() {
         Diagnostic::error(codes::KEY_IN_CLEAR_TEXT, format!("provider `{name}` would send its key over plain http to `{host}`"))
     } else {
@@ -82,25 +82,41 @@ fn credentials(found: &mut Findings<'_>, name: &str, provider: &Provider) {
             .help("give at least one credential a weight above 0");
         found.add(On::Value, at, problem);
     }
+    signed(found, name, provider);
     if !matches!(provider.auth, AuthScheme::Header(_)) {
         return;
     }
-    for (credential, _) in provider.credentials.iter().filter(|(_, credential)| credential.secret == SecretRef::None) {
+    for (credential, _) in provider.credentials.iter().filter(|(_, credential)| credential.proof.is_none()) {
         let problem = format!("credential `{credential}` of provider `{name}` is no secret, but a header is to carry one");
         let problem = Diagnostic::error(codes::NO_CREDENTIAL, problem).help("name where the secret is kept, or write `auth: none`");
         found.add(On::Value, pointer(&["providers", name, "credentials", credential, "secret"]), problem);
     }
 }
 
+/// Checks credentials that sign requests: the provider must know the signature.
+fn signed(found: &mut Findings<'_>, name: &str, provider: &Provider) {
+    let is_signed = |credential: &Credential| matches!(credential.proof, Proof::Aws(_));
+    for (credential, _) in provider.credentials.iter().filter(|(_, it)| is_signed(it) && provider.api != Api::Bedrock) {
+        let problem = format!("credential `{credential}` signs requests for AWS, which provider `{name}` does not know");
+        let problem = Diagnostic::error(codes::CREDENTIAL_UNFIT, problem)
+            .help("name a `secret`, or use Bedrock's own API: `preset: bedrock` with `region`");
+        found.add(On::Key, pointer(&["providers", name, "credentials", credential, "aws"]), problem);
+    }
+    let is_written = found.loaded.spec.providers.get(name).is_some_and(|spec| spec.auth.is_some());
+    if is_written && provider.api == Api::Bedrock && provider.credentials.values().all(is_signed) {
+        let problem = format!("`auth` of provider `{name}` means nothing: every credential signs its requests");
+        found.add(On::Key, pointer(&["providers", name, "auth"]), Diagnostic::error(codes::AUTH_UNUSED, problem).help("remove it"));
+    }
+}
+
 /// Notes which providers may stand idle; one note for all of them, for a file that many people start from has many.
 fn optional(found: &mut Findings<'_>, plan: &Plan) {
-    let may_idle =
-        |provider: &Provider| provider.credentials.values().all(|credential| credential.optional && credential.secret != SecretRef::None);
+    let may_idle = |provider: &Provider| provider.credentials.values().all(|credential| credential.optional && !credential.proof.is_none());
     let idle: Vec<(&String, &Provider)> = plan.providers.iter().filter(|(_, provider)| may_idle(provider)).collect();
     let (at, problem) = match idle.as_slice() {
         [] => return,
         [(name, provider)] => {
-            let references: Vec<String> = provider.credentials.values().map(|credential| format!("`{}`", credential.secret)).collect();
+            let references: Vec<String> = provider.credentials.values().map(|credential| credential.proof.needs()).collect();
             let problem = format!("without {} provider `{name}` serves nothing", references.join(" or "));
             (pointer(&["providers", name, "credentials"]), problem)
         }

@@ -21,6 +21,9 @@ pub(super) fn check(found: &mut Findings<'_>) {
     }
 }
 
+/// Fields that refer to a secret.
+const REFERENCES: [&str; 4] = ["secret", "access_key_id", "secret_access_key", "session_token"];
+
 /// Looks at every scalar below a value, and at every name. References to secrets hold names, of which only known keys are none.
 fn walk(found: &mut Findings<'_>, at: &str, is_reference: bool, value: &Value) {
     match value {
@@ -31,7 +34,7 @@ fn walk(found: &mut Findings<'_>, at: &str, is_reference: bool, value: &Value) {
                     let problem = problem(found, "the name looks like", name, &suspect);
                     found.add(On::Key, below.clone(), problem);
                 }
-                walk(found, &below, is_reference || name == "secret", member);
+                walk(found, &below, is_reference || REFERENCES.contains(&name.as_str()), member);
             }
         }
         Value::Array(items) => {

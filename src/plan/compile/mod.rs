@@ -3,6 +3,8 @@
 //! Lowering does not stop: what cannot be lowered is reported and replaced by something harmless, so that the checks that
 //! follow see the whole plan and every finding comes out at once. A plan leaves this module only when nothing refuses it.
 
+mod cloud;
+mod credential;
 mod gateway;
 mod key;
 mod model;

@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use super::cloud;
+use super::credential::{Owner, credentials};
 use crate::base::Span;
-use crate::catalog::{self, CredentialNeed, Preset};
+use crate::catalog::{self, Preset};
 use crate::plan::codes;
 use crate::plan::finding::{Findings, On, nearest, pointer, suggest};
 use crate::plan::types as plan;
-use crate::spec::{self, Api, AuthScheme, Diagnostic, SecretRef};
+use crate::spec::{self, Api, AuthScheme, Diagnostic};
 
 pub(super) fn provider(found: &mut Findings<'_>, name: &str, spec: &spec::Provider) -> plan::Provider {
     let preset = start(found, name, spec);
@@ -16,13 +18,17 @@ pub(super) fn provider(found: &mut Findings<'_>, name: &str, spec: &spec::Provid
         AuthScheme::Header(header) => AuthScheme::Header(header.to_ascii_lowercase()),
         other @ (AuthScheme::Bearer | AuthScheme::None) => other,
     };
+    let api = spec.api.or_else(|| preset.map(|(_, it)| it.api)).unwrap_or(Api::OpenaiChat);
+    cloud::check(found, name, api, spec);
+    let owner = Owner { name, api, auth: &auth, preset: preset.map(|(_, it)| it) };
     plan::Provider {
         preset: preset.map(|(name, _)| name.to_owned()),
-        api: spec.api.or_else(|| preset.map(|(_, it)| it.api)).unwrap_or(Api::OpenaiChat),
-        base_url: base_url(found, name, spec, preset),
+        api,
+        base_url: base_url(found, name, spec, (preset, api)),
         allow_plain_http: spec.allow_plain_http,
-        credentials: credentials(found, name, spec, preset.map(|(_, it)| it), &auth),
-        auth,
+        region: spec.region.clone(),
+        credentials: credentials(found, &owner, spec),
+        auth: auth.clone(),
         quirks: quirks(&spec.quirks, preset.map(|(_, it)| &it.quirks)),
         timeouts: super::timeouts::timeouts(&spec.timeouts),
         retries: plan::Retries {
@@ -72,52 +78,16 @@ fn start(found: &mut Findings<'_>, name: &str, spec: &spec::Provider) -> Option<
     preset
 }
 
-fn base_url(found: &mut Findings<'_>, name: &str, spec: &spec::Provider, preset: Option<Start>) -> String {
-    let url = spec.base_url.as_deref().or_else(|| preset.and_then(|(_, it)| it.base_url.as_deref()));
-    // A provider that is not known at all has been reported already.
-    if url.is_none() && (preset.is_some() || spec.api.is_some()) {
+fn base_url(found: &mut Findings<'_>, name: &str, spec: &spec::Provider, (preset, api): (Option<Start>, Api)) -> String {
+    let url = spec.base_url.clone().or_else(|| preset.and_then(|(_, it)| it.base_url.clone())).or_else(|| cloud::base_url(api, spec));
+    // A provider that is not known at all has been reported already, and so has a cloud's place that is missing.
+    if url.is_none() && (preset.is_some() || spec.api.is_some()) && api != Api::Bedrock {
         let help = preset.map(|(_, it)| it.note.as_str()).filter(|note| note.contains("base_url"));
         let help = help.unwrap_or("give base_url, up to and with the API's version, such as `http://127.0.0.1:8000/v1`");
         let problem = Diagnostic::error(codes::BASE_URL_MISSING, format!("provider `{name}` needs `base_url`")).help(help);
         found.add(On::Key, pointer(&["providers", name]), problem);
     }
     url.unwrap_or_default().trim_end_matches('/').to_owned()
-}
-
-fn credentials(
-    found: &mut Findings<'_>,
-    name: &str,
-    spec: &spec::Provider,
-    preset: Option<&Preset>,
-    auth: &AuthScheme,
-) -> BTreeMap<String, plan::Credential> {
-    if !spec.credentials.is_empty() {
-        return spec.credentials.iter().map(|(name, it)| (name.clone(), credential(it))).collect();
-    }
-    let need = preset.map_or(CredentialNeed::Required, |preset| preset.credential);
-    let keyless = *auth == AuthScheme::None || need != CredentialNeed::Required;
-    // A provider that is not known at all has been reported already; what it lacks would be a guess.
-    if !keyless && (preset.is_some() || spec.api.is_some()) {
-        let env = preset.and_then(|preset| preset.env.as_deref()).unwrap_or("NAME");
-        let problem = Diagnostic::error(codes::NO_CREDENTIAL, format!("provider `{name}` has no credential"))
-            .help(format!("add `credentials: {{default: {{secret: {{env: {env}}}}}}}`, or `auth: none` for a server without keys"));
-        found.add(On::Key, pointer(&["providers", name]), problem);
-    }
-    let none = plan::Credential { secret: SecretRef::None, weight: 1, models: everything(), optional: false };
-    BTreeMap::from([("default".to_owned(), none)])
-}
-
-fn credential(spec: &spec::Credential) -> plan::Credential {
-    plan::Credential {
-        secret: spec.secret.clone(),
-        weight: spec.weight.unwrap_or(1),
-        models: if spec.models.is_empty() { everything() } else { spec.models.clone() },
-        optional: spec.optional,
-    }
-}
-
-fn everything() -> Vec<String> {
-    vec!["*".to_owned()]
 }
 
 fn quirks(spec: &spec::Quirks, preset: Option<&spec::Quirks>) -> plan::Quirks {

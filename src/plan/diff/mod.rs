@@ -9,6 +9,7 @@
 mod access;
 mod chain;
 mod changes;
+mod credential;
 mod gateway;
 mod hashes;
 mod key;

@@ -1,11 +1,10 @@
-//! Providers and their credentials.
+//! Providers.
 
 use super::access;
 use super::changes::{Changes, Entry, Meaning, Pair, Sides};
-use super::pattern::{Patterns, is_unbounded};
 use super::place::Place;
 use super::{Action, Risk, shown};
-use crate::plan::types::{AuthScheme, Credential, Provider, Quirks, Retries, SecretRef, Timeouts};
+use crate::plan::types::{AuthScheme, Provider, Quirks, Retries, Timeouts};
 
 impl Entry for Provider {
     fn added(&self, sides: Sides<'_>, name: &str) -> Meaning {
@@ -23,7 +22,7 @@ impl Entry for Provider {
     }
 
     fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
-        let Self { preset, api, base_url, allow_plain_http, auth, credentials, quirks, timeouts, retries, headers } = pair.base;
+        let Self { preset, api, base_url, allow_plain_http, region, auth, credentials, quirks, timeouts, retries, headers } = pair.base;
         let new = pair.new;
         out.field(place.member("preset"), preset, &new.preset, || Meaning::low("what the preset changes is listed as changes of its own"));
         out.field(place.member("api"), api, &new.api, || Meaning::high("requests are sent in another format"));
@@ -31,6 +30,9 @@ impl Entry for Provider {
         out.field(place.member("allow_plain_http"), allow_plain_http, &new.allow_plain_http, || match new.allow_plain_http {
             true => Meaning::high("prompts and keys may cross the network in clear text"),
             false => Meaning::low("plain http to another machine is warned of, or refused"),
+        });
+        out.field(place.member("region"), region, &new.region, || {
+            Meaning::high("prompts go to another region, where models and rights differ")
         });
         out.field(place.member("auth"), auth, &new.auth, || match new.auth {
             AuthScheme::None => Meaning::high("requests are sent without a credential"),
@@ -121,48 +123,4 @@ fn retries(out: &mut Changes<'_>, place: &Place, base: &Retries, new: &Retries) 
     out.field(place.member("max"), max, &new.max, || Meaning::plain(Risk::Low));
     out.field(place.member("only_if_failed_within"), only_if_failed_within, &new.only_if_failed_within, || Meaning::plain(Risk::Low));
     out.field(place.member("backoff"), backoff, &new.backoff, || Meaning::plain(Risk::Low));
-}
-
-impl Entry for Credential {
-    fn added(&self, _: Sides<'_>, _: &str) -> Meaning {
-        if self.optional {
-            return Meaning::low("takes a share of the traffic where its secret is set");
-        }
-        Meaning::low("takes a share of the traffic; without its secret the gateway refuses the spec")
-    }
-
-    fn removed(&self, _: Sides<'_>, _: &str) -> Meaning {
-        Meaning::medium("its share of the traffic moves to the provider's other credentials")
-    }
-
-    fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
-        let Self { secret, weight, models, optional } = pair.base;
-        let new = pair.new;
-        out.field(place.member("secret"), secret, &new.secret, || match new.secret {
-            SecretRef::None => Meaning::high("requests are sent without a key"),
-            SecretRef::Env(_) | SecretRef::File(_) | SecretRef::Cred(_) => {
-                Meaning::medium("requests carry another secret, which the gateway must find before it takes the spec")
-            }
-        });
-        out.field(place.member("weight"), weight, &new.weight, || Meaning::plain(Risk::Low));
-        let found = Patterns::compare(models, &new.models);
-        if !found.is_same() {
-            let meaning = if is_unbounded(models) && !is_unbounded(&new.models) {
-                Meaning::medium(format!("used only for {}", shown::names(new.models.iter().map(String::as_str))))
-            } else if found.lost.is_empty() {
-                Meaning::low("used for more models")
-            } else {
-                Meaning::medium(format!("no longer used for {}", shown::names(found.lost.iter().copied())))
-            };
-            let summary = found.summary();
-            out.changed(place.member("models"), models.clone().into(), new.models.clone().into(), meaning.saying(summary));
-        }
-        out.field(place.member("optional"), optional, &new.optional, || {
-            if new.optional {
-                Meaning::medium("an unset secret takes the credential out instead of refusing the spec")
-            } else {
-                Meaning::low("an unset secret refuses the spec instead of taking the credential out")
-            }
-        });
-    }
 }

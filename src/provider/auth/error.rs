@@ -31,3 +31,20 @@ pub enum AuthError {
     #[error("{0}")]
     NoAwsKeys(&'static str),
 }
+
+impl AuthError {
+    /// Returns whether what is needed is simply not there, which an `optional` credential may be.
+    pub const fn is_absent(&self) -> bool {
+        match self {
+            Self::File(_, kind) => matches!(kind, std::io::ErrorKind::NotFound),
+            Self::NoAwsKeys(_) => true,
+            Self::NoSecret(_)
+            | Self::Name(_)
+            | Self::Reserved(_)
+            | Self::Value
+            | Self::Endpoint(_)
+            | Self::GoogleKey(_)
+            | Self::Profile(..) => false,
+        }
+    }
+}

@@ -82,7 +82,8 @@ impl Google {
     }
 
     pub(super) async fn sign(&self, outbound: &mut Outbound, now_ms: u64) -> Result<(), GatewayError> {
-        let token = self.token.get(now_ms, self.fetch(now_ms)).await?;
+        // Boxed where it runs: a call is large, and most requests make none.
+        let token = self.token.get(now_ms, async { Box::pin(self.fetch(now_ms)).await }).await?;
         outbound.headers.insert(AUTHORIZATION, (*token).clone());
         Ok(())
     }

@@ -9,11 +9,13 @@ mod error;
 mod google;
 mod header;
 mod refreshing;
+mod sign_in;
 
 pub use aws::{AwsKeys, AwsSource, Container, Profile, Scope, SigV4, WebIdentity, WebIdentityOptions};
 pub use error::AuthError;
 pub use google::Google;
 pub use header::CredentialHeader;
+pub use sign_in::{Ready, SignInError, Signers, Why, World};
 
 use http::HeaderValue;
 
@@ -51,6 +53,15 @@ impl Signer {
             }
             Self::SigV4(signer) => signer.sign(outbound, host, now_ms).await,
             Self::Google(signer) => signer.sign(outbound, now_ms).await,
+        }
+    }
+
+    /// Returns whether it is renewed from time to time, so that a refusal may be over without a change of the spec.
+    pub fn is_renewed(&self) -> bool {
+        match self {
+            Self::Header(_) => false,
+            Self::SigV4(signer) => signer.is_renewed(),
+            Self::Google(_) => true,
         }
     }
 

@@ -41,7 +41,7 @@ const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 const AGENT: &str = concat!("bifrostctl/", env!("CARGO_PKG_VERSION"));
 
 /// One upstream request, ready to go.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Outbound {
     /// Method.
     pub method: Method,

@@ -17,13 +17,16 @@ const QUOTA_MS: u64 = 600_000;
 /// How long a credential is not used for a model that it was refused for. Not for ever: what the provider's account may use changes
 /// without the spec, and firewalls in front of providers answer 403 in passing.
 const FORBIDDEN_MS: u64 = 600_000;
+/// How long a credential is not used that the gateway could not sign in with. Short, for a file may be back or a role mended at any time;
+/// not nothing, for every request would ask in vain first.
+const UNSIGNED_MS: u64 = 30_000;
 
 /// Why a credential is not ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reason {
     /// The upstream answered 429 to the model.
     RateLimit,
-    /// The upstream answered 403 to the model.
+    /// The upstream answered 403 to the model, or the gateway could not sign in for it.
     Forbidden,
     /// The upstream's account has no money left.
     Quota,
@@ -112,6 +115,11 @@ impl CredentialHealth {
     /// Keeps the credential from a model for ten minutes: the upstream refused it with a 403.
     pub fn forbid(&self, model: &str, now_ms: u64) {
         self.models.add(model, now_ms, now_ms.saturating_add(FORBIDDEN_MS), Reason::Forbidden);
+    }
+
+    /// Keeps the credential from a model for half a minute: the gateway could not sign in with it.
+    pub fn rest(&self, model: &str, now_ms: u64) {
+        self.models.add(model, now_ms, now_ms.saturating_add(UNSIGNED_MS), Reason::Forbidden);
     }
 
     /// Takes the credential out for ten minutes: its account has no money left.

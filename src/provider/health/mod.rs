@@ -29,7 +29,7 @@ pub struct Health {
 
 impl Health {
     /// Returns a credential's state. `fingerprint` covers what decides whether the upstream accepts it (see
-    /// [`super::credential_fingerprint`]): with another one the state is another, so that a replaced secret is tried at once.
+    /// [`super::Ready::fingerprint`]): with another one the state is another, so that a replaced secret is tried at once.
     pub fn credential(&self, provider: &str, credential: &str, fingerprint: Digest) -> Arc<CredentialHealth> {
         Arc::clone(lock(&self.credentials).entry((provider.to_owned(), credential.to_owned(), fingerprint)).or_default())
     }

@@ -24,6 +24,14 @@ const PLANTED: &[(&str, &str)] = &[
     ("openai: {credentials: {a: {secret: \"${env:UPSTREAM_KEY}\"}}}", ""),
     ("openai: {credentials: {a: {secret: \"x${env:UPSTREAM_KEY:-KEY}\"}}}", ""),
     ("openai: {credentials: {a: {secret: |\n        KEY\n      }}}", ""),
+    ("bedrock: {region: r, credentials: {a: {aws: KEY}}}", ""),
+    ("bedrock: {region: r, credentials: {a: {aws: {access_key_id: KEY, secret_access_key: KEY}}}}", ""),
+    (
+        "bedrock: {region: r, credentials: {a: {aws: {access_key_id: {env: KEY}, secret_access_key: {env: A, file: KEY}, session_token: [KEY]}}}}",
+        "",
+    ),
+    ("bedrock: {region: r, credentials: {a: {aws: {access_key: KEY, secret_key: KEY, web_identity: {token: KEY}}}}}", ""),
+    ("bedrock: {region: KEY, credentials: {a: {aws: {profile: KEY}}}}", ""),
     // Where nothing secret belongs.
     ("openai: {api_key: KEY}", ""),
     ("openai: {key: KEY, credentials: {a: {secret: none}}}", ""),
@@ -69,6 +77,7 @@ const PLANTED: &[(&str, &str)] = &[
     ("openai: {credentials: {a: *KEY}}", ""),
     // Where it may be: the environment and a file.
     ("openai: {credentials: {a: {secret: {env: UPSTREAM_KEY}}, b: {secret: {file: b.key}}, c: {secret: {file: broken.key}}}}", ""),
+    ("bedrock: {region: r, credentials: {a: {aws: {access_key_id: {env: UPSTREAM_KEY}, secret_access_key: {file: broken.key}}}}}", ""),
     ("mock: {headers: {x-zone: \"${env:UPSTREAM_KEY}\"}}", "models: {fast: {targets: [mock/a]}}"),
 ];
 

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
-use bifrostctl::base::{Digest, SystemClock};
+use bifrostctl::base::{Clock, Digest, SystemClock};
 use bifrostctl::mock::{Config, Mock};
 use bifrostctl::pipeline::{Gateway, Reply};
 use bifrostctl::plan::{AccessLog as Destination, Plan};
-use bifrostctl::provider::{Clients, Health, Proxies, SystemLookup};
+use bifrostctl::provider::{Clients, Health, Proxies, Signers, SystemLookup};
 use bifrostctl::server::{Handler, Peer, RequestBody};
 use bifrostctl::table::{Live, Services, prepare};
 use bifrostctl::telemetry::{AccessLog, Metrics, RequestIds};
@@ -83,12 +83,18 @@ impl Rig {
     }
 
     pub(super) async fn start_with(change: impl FnOnce(&mut Value)) -> Self {
+        let env = ["A", "B", "C"].iter().map(|name| ((*name).to_owned(), format!("secret-{name}"))).collect();
+        Self::start_in(env, Arc::new(SystemClock::default()), change).await
+    }
+
+    /// Starts a gateway in an environment and a time of the test's own.
+    pub(super) async fn start_in(env: BTreeMap<String, String>, clock: Arc<dyn Clock>, change: impl FnOnce(&mut Value)) -> Self {
         let mock = Mock::start(Config::default()).await.unwrap();
-        let env: BTreeMap<String, String> = ["A", "B", "C"].iter().map(|name| ((*name).to_owned(), format!("secret-{name}"))).collect();
         let metrics = Metrics::new();
         let services = Services {
             clients: Arc::new(Clients::new(Proxies::default(), Arc::new(SystemLookup))),
             health: Arc::new(Health::default()),
+            signers: Arc::new(Signers::default()),
             metrics: Arc::clone(&metrics),
             env: Arc::new(env),
             base_dir: PathBuf::from("."),
@@ -98,7 +104,7 @@ impl Rig {
         let gateway = Gateway {
             live: Arc::new(Live::new(table)),
             services,
-            clock: Arc::new(SystemClock::default()),
+            clock,
             log: AccessLog::open(&Destination::Off, metrics.access_log_dropped()).unwrap(),
             ids: RequestIds::new(1),
             seed: AtomicU64::new(1),

@@ -3,7 +3,7 @@
 use bifrostctl::base::{ByteSize, Span};
 use bifrostctl::catalog;
 use bifrostctl::plan::{
-    AccessLog, Admin, Api, Auth, AuthScheme, Balance, FallbackOn, MaxTokensField, MetricsOn, PromptPosition, RuleAction, SecretRef,
+    AccessLog, Admin, Api, Auth, AuthScheme, Balance, FallbackOn, MaxTokensField, MetricsOn, PromptPosition, Proof, RuleAction, SecretRef,
 };
 
 use super::support::{compiled, findings, loaded, plan};
@@ -26,7 +26,7 @@ fn an_almost_empty_spec_gets_every_default() {
     assert_eq!((mock.base_url.as_str(), &mock.auth, mock.api), ("mock:", &AuthScheme::None, Api::OpenaiChat));
     assert_eq!(mock.preset.as_deref(), Some("mock"));
     assert_eq!(mock.credentials.keys().collect::<Vec<_>>(), ["default"]);
-    assert_eq!(mock.credentials["default"].secret, SecretRef::None);
+    assert_eq!(mock.credentials["default"].proof, Proof::Secret(SecretRef::None));
     assert_eq!(mock.credentials["default"].models, ["*"]);
     let times = &mock.timeouts;
     assert_eq!(
@@ -49,7 +49,7 @@ fn every_preset_compiles_by_its_name_alone() {
         assert_eq!(provider.auth, preset.auth, "{name}");
         assert_eq!(provider.quirks.max_tokens_field, preset.quirks.max_tokens_field, "{name}");
         assert_eq!(provider.quirks.done_marker, preset.quirks.done_marker.unwrap_or(true), "{name}");
-        assert_eq!(provider.credentials["default"].secret, SecretRef::Env("KEY".into()), "{name}");
+        assert_eq!(provider.credentials["default"].proof, Proof::Secret(SecretRef::Env("KEY".into())), "{name}");
     }
 }
 
@@ -181,7 +181,7 @@ fn compiling_ten_thousand_keys_is_quick() {
 fn a_keyless_preset_needs_no_credentials() {
     let plan = compiled("version: 1\nproviders: {ollama: {}, vllm: {base_url: \"http://127.0.0.1:8000/v1\"}}\n").plan;
     for provider in plan.providers.values() {
-        assert_eq!(provider.credentials["default"].secret, SecretRef::None);
+        assert_eq!(provider.credentials["default"].proof, Proof::Secret(SecretRef::None));
         assert_eq!(provider.auth, AuthScheme::Bearer);
     }
 }

@@ -143,6 +143,29 @@ fn gateway() -> impl Strategy<Value = GatewaySketch> {
 }
 
 fn provider() -> impl Strategy<Value = Value> {
+    prop_oneof![3 => server(), 1 => bedrock()]
+}
+
+/// A provider whose credentials sign requests.
+fn bedrock() -> impl Strategy<Value = Value> {
+    let identity = json!({"role_arn": "arn:aws:iam::1:role/r", "token_file": "t"});
+    let proof = select(vec![
+        json!({"aws": "environment"}),
+        json!({"aws": {"profile": "p"}}),
+        json!({"aws": {"profile": "p", "shared_credentials_file": "a b"}}),
+        json!({"aws": {"web_identity": identity}}),
+        json!({"aws": {"access_key_id": {"env": "KEY_A"}, "secret_access_key": {"env": "KEY_B"}}}),
+        json!({"aws": {"access_key_id": {"env": "KEY_A"}, "secret_access_key": {"file": "k"}, "session_token": {"cred": "t"}}}),
+        json!({"secret": {"env": "KEY_A"}}),
+    ]);
+    let credentials = btree_map(select(vec!["backup", "default"]), proof, 1..3);
+    let region = select(vec!["eu-central-1", "cn-north-1"]);
+    let url = option::of(select(vec!["https://vpce.example", "http://127.0.0.1:8000"]));
+    (credentials, region, url)
+        .prop_map(|(credentials, region, url)| json!({"preset": "bedrock", "region": region, "base_url": url, "credentials": credentials}))
+}
+
+fn server() -> impl Strategy<Value = Value> {
     let secret = select(vec![json!({"env": "KEY_A"}), json!({"env": "KEY_B"}), json!({"file": "/run/secrets/a b"}), json!({"cred": "k"})]);
     let patterns = select(vec![json!([]), json!(["gpt-*"]), json!(["qwen3", "gpt-*"]), json!(["gpt-*", "qwen3"])]);
     let credential = (secret, 0..3_u32, patterns, any::<bool>())
@@ -243,7 +266,7 @@ impl Sketch {
             auth: if next() { other.gateway.auth } else { self.gateway.auth },
             rest: mix_members(self.gateway.rest, other.gateway.rest, &mut next),
         };
-        let mut providers = mix(self.providers, other.providers.clone(), &mut next, |a, b, next| mix_members(a, b, next));
+        let mut providers = mix(self.providers, other.providers.clone(), &mut next, mix_providers);
         providers.entry("openai").or_insert_with(|| other.providers["openai"].clone());
         let fallback_model = self.models.iter().next().map(|(name, it)| (*name, it.clone()));
         let fallback_key = self.keys.iter().next().map(|(name, it)| (*name, it.clone()));
@@ -318,6 +341,18 @@ fn mix<V: Clone>(
         mixed.extend(entry.map(|entry| (name, entry)));
     }
     mixed
+}
+
+fn mix_providers(a: Value, b: Value, next: &mut dyn FnMut() -> bool) -> Value {
+    // What is said of one kind of provider means nothing to another.
+    let is_same = a.get("preset") == b.get("preset");
+    if is_same {
+        mix_members(a, b, next)
+    } else if next() {
+        b
+    } else {
+        a
+    }
 }
 
 fn mix_members(mut a: Value, b: Value, next: &mut (impl FnMut() -> bool + ?Sized)) -> Value {

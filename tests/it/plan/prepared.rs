@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bifrostctl::plan::{Plan, SecretRef};
-use bifrostctl::provider::{Clients, Health, Proxies, SystemLookup};
+use bifrostctl::plan::{Plan, Proof, SecretRef};
+use bifrostctl::provider::{Clients, Health, Proxies, Signers, SystemLookup};
 use bifrostctl::table::{PrepareError, Services, prepare};
 use bifrostctl::telemetry::Metrics;
 use proptest::prelude::*;
@@ -15,13 +15,14 @@ use super::generate;
 /// Builds a plan's table, every secret being there; returns what was refused.
 pub(crate) fn prepared(mut plan: Plan) -> Vec<PrepareError> {
     for credential in plan.providers.values_mut().flat_map(|provider| provider.credentials.values_mut()) {
-        if credential.secret != SecretRef::None {
-            credential.secret = SecretRef::Env("SECRET".to_owned());
+        if !credential.proof.is_none() {
+            credential.proof = Proof::Secret(SecretRef::Env("SECRET".to_owned()));
         }
     }
     let services = Services {
         clients: Arc::new(Clients::new(Proxies::default(), Arc::new(SystemLookup))),
         health: Arc::new(Health::default()),
+        signers: Arc::new(Signers::default()),
         metrics: Metrics::new(),
         env: Arc::new(BTreeMap::from([("SECRET".to_owned(), "secret".to_owned())])),
         base_dir: PathBuf::from("."),

@@ -4,6 +4,6 @@ mod auth;
 mod client;
 mod destination;
 mod faults;
-mod peer;
+pub(crate) mod peer;
 mod secret;
 mod tls;

@@ -74,6 +74,15 @@ fn spots() -> Vec<(&'static str, Given)> {
     ]
 }
 
+/// Specs with a canary in what a cloud's credential says.
+fn cloud_spots() -> Vec<(&'static str, Given)> {
+    vec![
+        ("secret instead of an account", given(format!("{TOP}    credentials: {{a: {{aws: {WORD}}}}}\n"))),
+        ("secret as a key of AWS", given(format!("{TOP}    credentials: {{a: {{aws: {{secret_access_key: {WORD}}}}}}}\n"))),
+        ("secret in a web identity", given(format!("{TOP}    credentials: {{a: {{aws: {{web_identity: {{token: {WORD}}}}}}}}}\n"))),
+    ]
+}
+
 /// Specs with a canary beside something that was dropped or cut short.
 fn broken_spots() -> Vec<(&'static str, Given)> {
     let provider = |line: &str| given(format!("{TOP}{line}\n"));
@@ -102,7 +111,7 @@ fn reports(found: &[Diagnostic], sources: &Sources) -> Vec<(&'static str, String
 #[test]
 fn a_secret_in_a_wrong_place_is_refused_and_never_shown() {
     let mut shown = Vec::new();
-    for (spot, given) in spots().into_iter().chain(broken_spots()) {
+    for (spot, given) in spots().into_iter().chain(cloud_spots()).chain(broken_spots()) {
         let Err(rejected) = given.load() else { panic!("{spot} is accepted") };
         for (format, text) in reports(&rejected.diagnostics, &rejected.sources) {
             for canary in [KEY, WORD, &KEY[20..], &WORD[8..]] {

@@ -16,6 +16,7 @@ const SPECS: &[&[&str]] = &[
     &["examples/minimal.yaml"],
     &["examples/failover.yaml"],
     &["examples/formats.yaml"],
+    &["examples/clouds.yaml"],
     &["examples/credentials.yaml"],
     &["examples/rules.yaml"],
     &["examples/vllm.yaml"],

@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 
 use bifrostctl::base::Digest;
 use bifrostctl::plan::{Plan, Rule, RuleAction};
-use bifrostctl::provider::{Clients, Health, Proxies, SystemLookup};
+use bifrostctl::provider::{Clients, Health, Proxies, Signers, SystemLookup};
 use bifrostctl::table::explain::{Explanation, Moment, Outcome, Question, explain, human};
 use bifrostctl::table::{RoutingTable, Services, prepare};
 use bifrostctl::telemetry::Metrics;
@@ -79,6 +79,7 @@ fn rig_of(yaml: &str, change: impl FnOnce(&mut Plan)) -> Rig {
     let services = Services {
         clients: Arc::new(Clients::new(Proxies::default(), Arc::new(SystemLookup))),
         health: Arc::new(Health::default()),
+        signers: Arc::new(Signers::default()),
         metrics: Metrics::new(),
         env: Arc::new(env),
         base_dir: PathBuf::from("."),

@@ -42,8 +42,16 @@ impl SigV4 {
         if let AwsSource::Static(keys) = &self.source {
             return sign::sign(keys, &self.scope, outbound, host, now_ms);
         }
-        let keys = self.temporary.get(now_ms, self.source.fetch(now_ms)).await?;
+        // Boxed where it runs: a call is large, and most requests make none.
+        let keys = self.temporary.get(now_ms, async { Box::pin(self.source.fetch(now_ms)).await }).await?;
         sign::sign(&keys, &self.scope, outbound, host, now_ms)
+    }
+
+    pub(super) const fn is_renewed(&self) -> bool {
+        match self.source {
+            AwsSource::Static(_) => false,
+            AwsSource::Profile(_) | AwsSource::WebIdentity(_) | AwsSource::Container(_) => true,
+        }
     }
 
     pub(super) fn forget(&self, now_ms: u64) -> bool {

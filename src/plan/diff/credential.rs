@@ -1,0 +1,80 @@
+//! Credentials: how they prove themselves, and what they are used for.
+
+use super::changes::{Changes, Entry, Meaning, Pair, Sides, json_of};
+use super::pattern::{Patterns, is_unbounded};
+use super::place::Place;
+use super::{Risk, shown};
+use crate::plan::types::{Aws, Credential, Proof, SecretRef};
+
+impl Entry for Credential {
+    fn added(&self, _: Sides<'_>, _: &str) -> Meaning {
+        if self.optional {
+            return Meaning::low("takes a share of the traffic where its secret is set");
+        }
+        Meaning::low("takes a share of the traffic; without its secret the gateway refuses the spec")
+    }
+
+    fn removed(&self, _: Sides<'_>, _: &str) -> Meaning {
+        Meaning::medium("its share of the traffic moves to the provider's other credentials")
+    }
+
+    fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
+        let Self { proof, weight, models, optional } = pair.base;
+        let new = pair.new;
+        self::proof(out, place, proof, &new.proof);
+        out.field(place.member("weight"), weight, &new.weight, || Meaning::plain(Risk::Low));
+        let found = Patterns::compare(models, &new.models);
+        if !found.is_same() {
+            let meaning = if is_unbounded(models) && !is_unbounded(&new.models) {
+                Meaning::medium(format!("used only for {}", shown::names(new.models.iter().map(String::as_str))))
+            } else if found.lost.is_empty() {
+                Meaning::low("used for more models")
+            } else {
+                Meaning::medium(format!("no longer used for {}", shown::names(found.lost.iter().copied())))
+            };
+            let summary = found.summary();
+            out.changed(place.member("models"), models.clone().into(), new.models.clone().into(), meaning.saying(summary));
+        }
+        out.field(place.member("optional"), optional, &new.optional, || {
+            if new.optional {
+                Meaning::medium("an unset secret takes the credential out instead of refusing the spec")
+            } else {
+                Meaning::low("an unset secret refuses the spec instead of taking the credential out")
+            }
+        });
+    }
+}
+
+const OTHER_SECRET: &str = "requests carry another secret, which the gateway must find before it takes the spec";
+
+fn proof(out: &mut Changes<'_>, place: &Place, base: &Proof, new: &Proof) {
+    match (base, new) {
+        (Proof::Secret(base), Proof::Secret(new)) => out.field(place.member("secret"), base, new, || match new {
+            SecretRef::None => Meaning::high("requests are sent without a key"),
+            SecretRef::Env(_) | SecretRef::File(_) | SecretRef::Cred(_) => Meaning::medium(OTHER_SECRET),
+        }),
+        (Proof::Aws(base), Proof::Aws(new)) => aws(out, &place.member("aws"), base, new),
+        (Proof::Secret(_), Proof::Aws(_)) | (Proof::Aws(_), Proof::Secret(_)) => {
+            let gone = Meaning::medium("requests prove themselves in another way, for which the provider must be prepared");
+            out.removed(place.member(base.member()), base.value(), gone.saying(format!("removed: {}", base.needs())));
+            let come = Meaning::medium("the gateway must find it before it takes the spec");
+            out.added(place.member(new.member()), new.value(), come.saying(format!("added: {}", new.needs())));
+        }
+    }
+}
+
+fn aws(out: &mut Changes<'_>, place: &Place, base: &Aws, new: &Aws) {
+    const OTHER_ACCOUNT: &str = "requests are signed for whoever the new keys belong to, with other rights and another bill";
+    if let (
+        Aws::Keys { access_key_id, secret_access_key, session_token },
+        Aws::Keys { access_key_id: new_id, secret_access_key: new_secret, session_token: new_token },
+    ) = (base, new)
+    {
+        out.field(place.member("access_key_id"), access_key_id, new_id, || Meaning::medium(OTHER_SECRET));
+        out.field(place.member("secret_access_key"), secret_access_key, new_secret, || Meaning::medium(OTHER_SECRET));
+        out.field(place.member("session_token"), session_token, new_token, || Meaning::medium(OTHER_SECRET));
+    } else if base != new {
+        let (before, after) = (Proof::Aws(base.clone()).needs(), Proof::Aws(new.clone()).needs());
+        out.changed(place.clone(), json_of(base), json_of(new), Meaning::medium(OTHER_ACCOUNT).saying(format!("{before} → {after}")));
+    }
+}
