@@ -23,8 +23,8 @@ pub(super) fn answer(table: &RoutingTable, key: Option<&Key>, below: &str, diale
 
 fn entry(name: &str, dialect: Format) -> Value {
     match dialect {
-        // Nobody who speaks the last two asks here: their own lists stand elsewhere.
-        Format::OpenaiChat | Format::OpenaiResponses | Format::Bedrock | Format::Cohere => {
+        // Nobody who speaks the last three asks here: their own lists stand elsewhere.
+        Format::OpenaiChat | Format::OpenaiResponses | Format::Bedrock | Format::Cohere | Format::Ollama => {
             json!({"id": name, "object": "model", "created": 0, "owned_by": "bifrostctl"})
         }
         // The epoch is what the provider itself says of a model whose age is not known.
@@ -40,7 +40,9 @@ fn entry(name: &str, dialect: Format) -> Value {
 fn list(names: &[&str], dialect: Format) -> Value {
     let data: Vec<Value> = names.iter().map(|name| entry(name, dialect)).collect();
     match dialect {
-        Format::OpenaiChat | Format::OpenaiResponses | Format::Bedrock | Format::Cohere => json!({"object": "list", "data": data}),
+        Format::OpenaiChat | Format::OpenaiResponses | Format::Bedrock | Format::Cohere | Format::Ollama => {
+            json!({"object": "list", "data": data})
+        }
         Format::Anthropic => json!({"data": data, "has_more": false, "first_id": names.first(), "last_id": names.last()}),
         Format::Gemini => json!({"models": data}),
     }

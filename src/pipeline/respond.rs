@@ -18,7 +18,7 @@ pub(super) fn error(refusal: &Refusal, attempts: &[Attempted], dialect: Format, 
         Format::OpenaiChat | Format::OpenaiResponses => {
             Envelope::new(error.kind, &error.public, None, Some(request_id)).attempts(attempts).to_bytes()
         }
-        Format::Anthropic | Format::Gemini | Format::Bedrock | Format::Cohere => {
+        Format::Anthropic | Format::Gemini | Format::Bedrock | Format::Cohere | Format::Ollama => {
             codec.encode_error(&Failure::new(error.kind, error.public.clone()), request_id)
         }
     };

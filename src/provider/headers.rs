@@ -70,7 +70,7 @@ pub fn request_headers(client: &HeaderMap, provider: &[(HeaderName, HeaderValue)
                 Format::OpenaiChat | Format::OpenaiResponses => copy(client, &[OPENAI_BETA], &mut headers),
                 Format::Anthropic => copy(client, &[ANTHROPIC_BETA, ANTHROPIC_VERSION], &mut headers),
                 // They have no header of their own that changes an answer.
-                Format::Gemini | Format::Bedrock | Format::Cohere => {}
+                Format::Gemini | Format::Bedrock | Format::Cohere | Format::Ollama => {}
             }
         }
         Travel::Translated(_) => {

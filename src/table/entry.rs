@@ -195,9 +195,13 @@ impl Provider {
     pub fn format_for(&self, client: Format) -> Format {
         match client {
             Format::OpenaiResponses if self.format == Format::OpenaiChat && self.spec.quirks.responses => client,
-            Format::OpenaiResponses | Format::OpenaiChat | Format::Anthropic | Format::Gemini | Format::Bedrock | Format::Cohere => {
-                self.format
-            }
+            Format::OpenaiResponses
+            | Format::OpenaiChat
+            | Format::Anthropic
+            | Format::Gemini
+            | Format::Bedrock
+            | Format::Cohere
+            | Format::Ollama => self.format,
         }
     }
 

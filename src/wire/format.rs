@@ -1,7 +1,7 @@
 //! The formats, and the one place where a format's codec is looked up.
 
 use super::codec::Codec;
-use super::{anthropic, bedrock, cohere, gemini, openai_chat, openai_responses};
+use super::{anthropic, bedrock, cohere, gemini, ollama, openai_chat, openai_responses};
 
 /// A wire format. Adding one makes the compiler list the places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -18,11 +18,14 @@ pub enum Format {
     Bedrock,
     /// Cohere's chat, version 2.
     Cohere,
+    /// Ollama's own chat.
+    Ollama,
 }
 
 impl Format {
     /// Every format.
-    pub const ALL: [Self; 6] = [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic, Self::Gemini, Self::Bedrock, Self::Cohere];
+    pub const ALL: [Self; 7] =
+        [Self::OpenaiChat, Self::OpenaiResponses, Self::Anthropic, Self::Gemini, Self::Bedrock, Self::Cohere, Self::Ollama];
 
     /// Returns the format's stable name.
     pub const fn as_str(self) -> &'static str {
@@ -33,6 +36,7 @@ impl Format {
             Self::Gemini => "gemini",
             Self::Bedrock => "bedrock",
             Self::Cohere => "cohere",
+            Self::Ollama => "ollama",
         }
     }
 
@@ -45,6 +49,7 @@ impl Format {
             Self::Gemini => &gemini::Gemini,
             Self::Bedrock => &bedrock::Bedrock,
             Self::Cohere => &cohere::Cohere,
+            Self::Ollama => &ollama::Ollama,
         }
     }
 }

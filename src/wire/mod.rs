@@ -27,6 +27,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+mod calls;
 pub mod codec;
 pub mod cohere;
 pub mod driver;
@@ -39,6 +40,7 @@ pub mod gemini;
 pub mod ir;
 pub mod json;
 pub mod multipart;
+pub mod ollama;
 pub mod openai_chat;
 pub mod openai_responses;
 pub mod quirks;

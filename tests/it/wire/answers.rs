@@ -82,8 +82,9 @@ fn every_error_of_ours_has_an_envelope_in_every_format() {
                 Format::OpenaiChat | Format::OpenaiResponses | Format::Anthropic => (&body["error"]["message"], &body["error"]["type"]),
                 Format::Gemini => (&body["error"]["message"], &body["error"]["status"]),
                 Format::Bedrock => (&body["message"], &body["__type"]),
-                // No class; the id is text, too.
+                // No class in the last two.
                 Format::Cohere => (&body["message"], &body["id"]),
+                Format::Ollama => (&body["error"], &body["error"]),
             };
             assert_eq!(message, "no", "{format:?} {kind:?}");
             assert!(class.is_string());

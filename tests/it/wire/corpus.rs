@@ -61,6 +61,7 @@ pub(super) fn target(format: Format) -> Target<'static> {
         Format::OpenaiChat | Format::OpenaiResponses => "gpt-4.1",
         Format::Anthropic => "claude-sonnet-4-5",
         Format::Gemini => "gemini-3-flash-preview",
+        Format::Ollama => "gpt-oss:20b",
         Format::Cohere => "command-a-reasoning-08-2025",
         Format::Bedrock => "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
     };

@@ -183,6 +183,7 @@ fn targets(format: Format) -> Vec<Target<'static>> {
             "meta.llama3-3-70b-instruct-v1:0",
             "arn:aws:bedrock:us-east-1:1:application-inference-profile/abc",
         ],
+        Format::Ollama => &["gpt-oss:20b", "qwen3:0.6b", "llama3.1"],
         Format::Cohere => &["command-a-03-2025", "command-a-reasoning-08-2025", "command-r7b-12-2024"],
         Format::Anthropic => {
             &["claude-3-haiku", "claude-sonnet-4", "claude-sonnet-4-5", "claude-sonnet-4-6", "claude-opus-4-8", "claude-fable-5"]
@@ -241,6 +242,10 @@ fn losses_of_the_fullest_requests_are_these() {
         (Format::Anthropic, Format::Cohere),
         (Format::Cohere, Format::OpenaiChat),
         (Format::Cohere, Format::Anthropic),
+        (Format::OpenaiChat, Format::Ollama),
+        (Format::Anthropic, Format::Ollama),
+        (Format::Ollama, Format::OpenaiChat),
+        (Format::Ollama, Format::Anthropic),
     ];
     for (from, into) in pairs {
         let encoded = translate(&fullest_request(from), from, &target(into), into);

@@ -150,21 +150,25 @@ pub(super) fn of_response(response: &Response<'_>) -> Said {
 }
 
 /// Brings what was said to what `into` can say, and nothing finer: the coarser reasons, the counts that it has, one answer where it has no
-/// more, refusals as text but for OpenAI, for Gemini and Cohere what is written to a cache as any other input, for Bedrock no count of
-/// thoughts, and for Cohere no signatures and no word for an answer that was filtered.
+/// more, refusals as text but for OpenAI, for Gemini and Cohere what is written to a cache as any other input, for Ollama all
+/// that a cache had to do with, for Bedrock and Ollama no count of thoughts, and for Cohere and Ollama no signatures and no word for an answer
+/// that was filtered.
 pub(super) fn as_heard_in(mut said: Said, into: Format) -> Said {
-    if matches!(into, Format::Anthropic | Format::OpenaiResponses | Format::Bedrock | Format::Cohere) {
+    if matches!(into, Format::Anthropic | Format::OpenaiResponses | Format::Bedrock | Format::Cohere | Format::Ollama) {
         said.choices.retain(|number, _| *number == 0);
     }
+    let is_plain = matches!(into, Format::Cohere | Format::Ollama);
     for choice in said.choices.values_mut() {
-        if matches!(into, Format::Bedrock | Format::Cohere) {
+        if matches!(into, Format::Bedrock | Format::Cohere | Format::Ollama) {
             choice.text.push_str(&std::mem::take(&mut choice.refusal));
         }
-        if into == Format::Cohere {
+        if is_plain {
             choice.signatures.clear();
         }
         if into == Format::Gemini {
             choice.text.push_str(&std::mem::take(&mut choice.refusal));
+        }
+        if matches!(into, Format::Gemini | Format::Ollama) {
             // Free text, or what the model broke, stands in an object there.
             for (_, _, input) in choice.calls.iter_mut().filter(|(_, _, input)| !bifrostctl::wire::json::is_object(input)) {
                 *input = serde_json::json!({ "input": input }).to_string();
@@ -178,17 +182,18 @@ pub(super) fn as_heard_in(mut said: Said, into: Format) -> Said {
             FinishReason::Stop | FinishReason::StopSequence | FinishReason::Pause | FinishReason::Other => FinishReason::Stop,
             FinishReason::Length | FinishReason::ContextWindow => FinishReason::Length,
             FinishReason::ToolCalls => FinishReason::ToolCalls,
-            FinishReason::ContentFilter | FinishReason::Refusal if into == Format::Cohere => FinishReason::Stop,
+            FinishReason::ContentFilter | FinishReason::Refusal if is_plain => FinishReason::Stop,
             FinishReason::ContentFilter | FinishReason::Refusal => FinishReason::Refusal,
         });
     }
-    let counts_writes = !matches!(into, Format::Gemini | Format::Cohere);
+    let counts_writes = !matches!(into, Format::Gemini | Format::Cohere | Format::Ollama);
+    let counts_reads = into != Format::Ollama;
     said.usage = said.usage.map(|usage| Usage {
-        input: usage.input + if counts_writes { 0 } else { usage.cache_write() },
-        cache_read: usage.cache_read,
+        input: usage.input + if counts_writes { 0 } else { usage.cache_write() } + if counts_reads { 0 } else { usage.cache_read },
+        cache_read: if counts_reads { usage.cache_read } else { 0 },
         cache_write: if counts_writes { usage.cache_write() } else { 0 },
         output: usage.output,
-        reasoning: if into == Format::Bedrock { 0 } else { usage.reasoning },
+        reasoning: if matches!(into, Format::Bedrock | Format::Ollama) { 0 } else { usage.reasoning },
         ..Usage::default()
     });
     said

@@ -13,6 +13,7 @@ pub(super) fn check(format: Format, stream: &[u8]) {
         Format::Anthropic => anthropic(text(stream)),
         Format::Gemini => gemini(text(stream)),
         Format::Cohere => super::shape_cohere::check(frames(text(stream))),
+        Format::Ollama => super::shape_ollama::check(std::str::from_utf8(stream).unwrap()),
         Format::Bedrock => super::shape_bedrock::check(stream),
     }
 }

@@ -94,7 +94,7 @@ fn every_recorded_stream_says_the_same_in_every_format() {
             if expected.usage.is_none() {
                 told.usage = None;
             }
-            if matches!(into, Format::Anthropic | Format::Bedrock | Format::Cohere) || recording.format == Format::Gemini {
+            if matches!(into, Format::Anthropic | Format::Bedrock | Format::Cohere | Format::Ollama) || recording.format == Format::Gemini {
                 // The form of a call without an id is the format's.
                 expected.choices.values_mut().flat_map(|choice| &mut choice.calls).for_each(|call| call.0.clear());
                 told.choices.values_mut().flat_map(|choice| &mut choice.calls).for_each(|call| call.0.clear());
@@ -142,7 +142,8 @@ fn ends(recording: &Recording) -> (usize, Option<usize>) {
     let (mut finish, mut terminator) = (usize::MAX, None);
     for line in recording.answer.split_inclusive(|byte| *byte == b'\n') {
         at += line.len();
-        let Some(data) = line.strip_prefix(b"data:").map(<[u8]>::trim_ascii) else { continue };
+        let data = if recording.format == Format::Ollama { Some(line) } else { line.strip_prefix(b"data:") };
+        let Some(data) = data.map(<[u8]>::trim_ascii) else { continue };
         let value: serde_json::Value = serde_json::from_slice(data).unwrap_or_default();
         let is_finish = match recording.format {
             Format::OpenaiChat => value["choices"][0]["finish_reason"].as_str().is_some_and(|word| !word.is_empty()),
@@ -150,12 +151,14 @@ fn ends(recording: &Recording) -> (usize, Option<usize>) {
             Format::Anthropic => value["delta"]["stop_reason"].is_string(),
             Format::Gemini => value["candidates"][0]["finishReason"].is_string(),
             Format::Cohere => value["delta"]["finish_reason"].is_string(),
+            Format::Ollama => value["done"] == true,
             Format::Bedrock => unreachable!("no lines"),
         };
         if is_finish && finish == usize::MAX {
             finish = at;
         }
-        let is_end = data == b"[DONE]" || value["type"] == "message_stop" || (is_finish && recording.format == Format::OpenaiResponses);
+        let ends_itself = matches!(recording.format, Format::OpenaiResponses | Format::Ollama);
+        let is_end = data == b"[DONE]" || value["type"] == "message_stop" || (is_finish && ends_itself);
         if is_end || (is_finish && !recording.format.codec().has_terminator()) {
             terminator = terminator.or(Some(at));
         }

@@ -1,7 +1,8 @@
 //! Reads a request.
 
-use super::{calls, decode_config, decode_parts};
+use super::{decode_config, decode_parts};
 use crate::wire::Format;
+use crate::wire::calls;
 use crate::wire::codec::{BadBody, Route};
 use crate::wire::gemini::members::Members;
 use crate::wire::gemini::schema;
@@ -76,7 +77,7 @@ fn contents<'a>(members: &mut Members<'_, 'a>, request: &mut Request<'a>) -> Fal
     for node in contents.into_iter().flat_map(Node::elements) {
         content(node, request)?;
     }
-    calls::pair(&mut request.messages);
+    calls::pair(&mut request.messages, calls::GEMINI);
     Ok(())
 }
 

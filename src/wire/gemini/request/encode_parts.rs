@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::calls;
 use crate::wire::Format;
+use crate::wire::calls;
 use crate::wire::gemini::answer::is_kept;
 use crate::wire::gemini::{media, signature};
 use crate::wire::ir::{Content, Losses, Maker, Media, Part, Signature, ToolCall, ToolResult};

@@ -1,6 +1,5 @@
 //! Requests, both ways.
 
-mod calls;
 mod decode;
 mod decode_config;
 mod decode_parts;

@@ -235,10 +235,14 @@ impl RequestWriter<'_, '_> {
                     // Both of OpenAI's formats keep to the schema only where they are told to.
                     (None, Format::OpenaiResponses | Format::OpenaiChat) => {}
                     // The others always do, and take schemas that OpenAI refuses as strict.
-                    (None, Format::Anthropic | Format::Gemini | Format::Bedrock | Format::Cohere) if can_be_strict(schema) => {
+                    (None, Format::Anthropic | Format::Gemini | Format::Bedrock | Format::Cohere | Format::Ollama)
+                        if can_be_strict(schema) =>
+                    {
                         writer.key("strict").bool(true)
                     }
-                    (None, Format::Anthropic | Format::Gemini | Format::Bedrock | Format::Cohere) => self.losses.approximated(output.at),
+                    (None, Format::Anthropic | Format::Gemini | Format::Bedrock | Format::Cohere | Format::Ollama) => {
+                        self.losses.approximated(output.at)
+                    }
                 }
             }
         }

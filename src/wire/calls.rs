@@ -1,17 +1,20 @@
-//! Pairs calls with their results. In this format ids are optional, and a result may name nothing but its function.
+//! Pairs calls with their results, for formats where ids are optional and a result may name nothing but its function, or nothing at all.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::wire::ir::{Content, Message, Role, ToolCall, ToolResult};
 use crate::wire::json::Text;
 
-/// Begins the ids that stand for missing ones. They are counted, so that the same conversation gets the same ids each time and the
-/// upstream's cache of prompts stays warm.
-const MISSING: &str = "gemini_call_";
+/// Begins the ids that stand for missing ones in conversations of Gemini's. They are counted, so that the same conversation gets the same
+/// ids each time and the upstream's cache of prompts stays warm.
+pub(in crate::wire) const GEMINI: &str = "gemini_call_";
+
+/// Begins the ids that stand for missing ones in conversations of Ollama's.
+pub(in crate::wire) const OLLAMA: &str = "ollama_call_";
 
 /// Returns whether an id stands for one that the client did not give.
-pub(super) fn is_missing(id: &str) -> bool {
-    id.starts_with(MISSING)
+pub(in crate::wire) fn is_missing(id: &str) -> bool {
+    [GEMINI, OLLAMA].iter().any(|missing| id.starts_with(missing))
 }
 
 /// The calls of the last turn of the model, as far as nobody has answered them.
@@ -20,6 +23,8 @@ struct Open {
     ids: BTreeSet<String>,
     /// Ids by the function's name, in the order of the calls. Some may be answered already.
     by_name: BTreeMap<String, Queues>,
+    /// Ids in the order of the calls, whatever the function.
+    in_order: VecDeque<String>,
 }
 
 #[derive(Default)]
@@ -36,12 +41,16 @@ impl Open {
         if is_missing(&call.id) {
             queues.missing.push_back(call.id.clone().into_owned());
         }
+        self.in_order.push_back(call.id.clone().into_owned());
         self.ids.insert(call.id.clone().into_owned());
     }
 
-    /// Takes the first call of a function that is still open. A call with an id of its own is answered by that id, where the result has one
-    /// at all.
+    /// Takes the first call of a function that is still open; of any, where no function is named. A call with an id of its own is answered
+    /// by that id, where the result has one at all.
     fn take(&mut self, name: &str, has_id: bool) -> Option<String> {
+        if name.is_empty() && !has_id {
+            return std::iter::from_fn(|| self.in_order.pop_front()).find(|id| self.ids.remove(id));
+        }
         let queues = self.by_name.get_mut(name)?;
         let queue = if has_id { &mut queues.missing } else { &mut queues.all };
         std::iter::from_fn(|| queue.pop_front()).find(|id| self.ids.remove(id))
@@ -49,7 +58,7 @@ impl Open {
 }
 
 /// Gives every call and every result an id, so that they can be told apart in formats that need one.
-pub(super) fn pair(messages: &mut [Message<'_>]) {
+pub(in crate::wire) fn pair(messages: &mut [Message<'_>], missing: &str) {
     let mut count = 0;
     let mut open = Open::default();
     // Ids that only the results had.
@@ -63,12 +72,12 @@ pub(super) fn pair(messages: &mut [Message<'_>]) {
             match &mut part.content {
                 Content::ToolCall(call) => {
                     if call.id.is_empty() {
-                        call.id = Text::Owned(format!("{MISSING}{count}"));
+                        call.id = Text::Owned(format!("{missing}{count}"));
                         count += 1;
                     }
                     open.add(call);
                 }
-                Content::ToolResult(result) => answer(result, &mut open, &mut told),
+                Content::ToolResult(result) => answer(result, &mut open, &mut told, missing),
                 _ => {}
             }
         }
@@ -83,7 +92,7 @@ pub(super) fn pair(messages: &mut [Message<'_>]) {
 }
 
 /// Finds the call that a result answers: by its id, otherwise the first open one of its function.
-fn answer(result: &mut ToolResult<'_>, open: &mut Open, told: &mut BTreeMap<String, String>) {
+fn answer(result: &mut ToolResult<'_>, open: &mut Open, told: &mut BTreeMap<String, String>, missing: &str) {
     if open.ids.remove(&*result.id) {
         return;
     }
@@ -93,7 +102,7 @@ fn answer(result: &mut ToolResult<'_>, open: &mut Open, told: &mut BTreeMap<Stri
         Some(id) => {
             told.insert(id, result.id.clone().into_owned());
         }
-        None if result.id.is_empty() => result.id = Text::Owned(format!("{MISSING}{name}")),
+        None if result.id.is_empty() => result.id = Text::Owned(format!("{missing}{name}")),
         None => {}
     }
 }
