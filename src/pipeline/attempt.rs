@@ -7,12 +7,14 @@ use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt as _;
 use tokio::time::Instant;
 
+use super::convert::{self, Conversion};
 use super::facts::LazyFacts;
-use super::intake::{Framing, is_judged};
+use super::intake::Framing;
 use super::outbound::{self, Lane, SystemMessage};
 use super::passing::Passing;
 use super::payload::Payload;
 use super::reader::{Reader, data};
+use super::route::is_judged;
 use super::stream::{Early, Stream};
 use super::translate::{self, Middle};
 use super::waiting::Waiting;
@@ -25,7 +27,8 @@ use crate::wire::gemini::Gemini;
 use crate::wire::ir::Loss;
 use crate::wire::ir::Signature;
 use crate::wire::openai_chat::{Usage, answer_usage, classify};
-use crate::wire::{Format, codec};
+use crate::wire::quirks::RerankWords;
+use crate::wire::{Format, Operation, codec};
 
 /// Largest answer that is held back until it is whole. 2,048 embeddings of 3,072 numbers, the most that OpenAI gives at once, are close
 /// to it.
@@ -49,8 +52,10 @@ pub(super) struct Call<'a> {
     /// The model as the client named it.
     pub(super) model: Option<&'a str>,
     pub(super) waiting: &'a Waiting<'a>,
-    /// The client's format, where the request is one that can be translated.
-    pub(super) format: Option<Format>,
+    /// The client's format.
+    pub(super) format: Format,
+    /// What is asked of a model, where the request is one that can be translated.
+    pub(super) operation: Option<Operation>,
     /// The request in the middle form, once a target needs it.
     pub(super) middle: Middle<'a>,
     pub(super) alias: Option<&'a Alias>,
@@ -61,19 +66,34 @@ pub(super) struct Call<'a> {
     pub(super) framing: Framing,
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
     /// Returns the request's share of chance, from 0 to 1, for openings of breakers.
     #[allow(clippy::cast_precision_loss)]
     pub(super) fn jitter(&self) -> f64 {
         (self.roll >> 11) as f64 / (1_u64 << 53) as f64
     }
 
+    /// Returns what the path says of the request, in formats that put it there.
+    pub(super) fn route(&self) -> codec::Route<'a> {
+        match self.method_of_path {
+            Some(_) => codec::Route { model: self.model, is_stream: Some(self.stream) },
+            None => codec::Route::default(),
+        }
+    }
+
     /// Returns the client's format and the target's, where a request goes through the middle form: to another format, or to the same with
     /// something of the alias's that is not in that format's words, or with thoughts that another target of the chain has signed.
     fn translation(&self, target: &Target) -> Option<(Format, Format)> {
+        let (from, into) = (self.format, target.provider.format_for(self.format));
+        match self.operation? {
+            Operation::Answer => {}
+            Operation::Embed | Operation::Count => return (from != into).then_some((from, into)),
+            Operation::Rerank => {
+                let is_same = from == into && target.provider.quirks.rerank == RerankWords::Cohere;
+                return (!is_same).then_some((from, into));
+            }
+        }
         let sets = self.system.is_some() || self.alias.is_some_and(|alias| !alias.defaults.is_empty() || !alias.overrides.is_empty());
-        let from = self.format?;
-        let into = target.provider.format_for(from);
         let reframed = self.framing == Framing::Array;
         let is_foreign = || matches!(self.payload, Payload::Json { whole, .. } if Signature::may_be_tagged_in(whole));
         (from != into || reframed || (from != Format::OpenaiChat && (sets || is_foreign()))).then_some((from, into))
@@ -133,7 +153,8 @@ pub(super) async fn once(
     let began = Instant::now();
     let provider = &target.provider;
     let prepared = match call.translation(target) {
-        Some(formats) => translate::prepare(call, alias, target, formats)?,
+        Some(formats) if call.operation == Some(Operation::Answer) => translate::prepare(call, alias, target, formats)?,
+        Some(formats) => convert::prepare(call, target, formats)?,
         None => outbound::prepare(call, alias, target),
     };
     let path = provider
@@ -144,6 +165,9 @@ pub(super) async fn once(
     let outbound = Outbound { method: call.method.clone(), path, headers, body: prepared.body };
     let upstream = send(outbound, target, credential, call).await?;
     if !upstream.status.is_success() {
+        if let Some(answer) = convert::uncounted(upstream.status, lane, call) {
+            return Ok(answer);
+        }
         return Err(Box::new(refused(upstream, lane, call).await));
     }
     if !is_judged(call.endpoint) {
@@ -199,6 +223,8 @@ async fn open((upstream, in_time): (Upstream, Instant), target: &Target, lane: L
             };
             (Reader::translate(from, encoder, unwrap_tool), translate::stream_headers(into, call.framing))
         }
+        // Nothing of the kind is streamed, so none was asked for.
+        Lane::Convert(_) => return Err(GatewayError::new(Kind::Internal, "There is no such stream.").into()),
     };
     let mut stream = Stream::new(upstream.body, reader);
     let opening = tokio::time::timeout_at(in_time, stream.open());
@@ -218,6 +244,7 @@ async fn whole(upstream: Upstream, target: &Target, lane: Lane, call: &Call<'_>)
             let reply = translate::reply(call, target, include_usage);
             return Ok(translate::whole(&body, (from, into), unwrap_tool, &reply)?);
         }
+        Lane::Convert(conversion) => return Ok(conversion.whole(&body, target, call)?),
         Lane::Relay { format: Format::OpenaiChat, .. } => {
             let not_json = |error| GatewayError::new(Kind::UpstreamMalformed, "The provider's answer is not JSON.").detail(error);
             answer_usage(&body).map_err(not_json)?
@@ -257,7 +284,7 @@ async fn refused(upstream: Upstream, lane: Lane, call: &Call<'_>) -> Failure {
             let kind = format.codec().decode_error(status.as_u16(), &body).kind;
             (kind, (status, response_headers(status, &upstream.headers), body))
         }
-        Lane::Translate { from, into, .. } => {
+        Lane::Translate { from, into, .. } | Lane::Convert(Conversion { from, into, .. }) => {
             let failure = from.codec().decode_error(status.as_u16(), &body);
             (failure.kind, translate::refusal(&failure, status, into, call))
         }
@@ -273,7 +300,9 @@ fn failed_early(failure: &codec::Failure, event: Option<&Bytes>, lane: Lane, cal
     let data = event.map(data).unwrap_or_default();
     let answer = kind.is_about_the_request().then(|| match lane {
         Lane::Relay { .. } => (StatusCode::BAD_REQUEST, translate::json_headers(), data.clone()),
-        Lane::Translate { into, .. } => translate::refusal(failure, StatusCode::BAD_REQUEST, into, call),
+        Lane::Translate { into, .. } | Lane::Convert(Conversion { into, .. }) => {
+            translate::refusal(failure, StatusCode::BAD_REQUEST, into, call)
+        }
     });
     let retry_after_ms = retry_after_ms(|_| None, &data, call.clock.unix_ms());
     let error = GatewayError::new(kind, public(kind)).detail("an error event before any content");

@@ -37,13 +37,43 @@ pub(super) fn authenticate(table: &RoutingTable, headers: &HeaderMap, unix_ms: u
 fn carried<'h>(headers: &'h HeaderMap, name: &str) -> Option<&'h [u8]> {
     let value = headers.get(name)?.as_bytes();
     let value = if name == "authorization" {
-        let (scheme, rest) = value.split_at_checked(7)?;
-        if !scheme.eq_ignore_ascii_case(b"bearer ") {
-            return None;
+        match value.split_at_checked(7)? {
+            (scheme, rest) if scheme.eq_ignore_ascii_case(b"bearer ") => rest.trim_ascii(),
+            _ => access_key(value)?,
         }
-        rest.trim_ascii()
     } else {
         value
     };
     (!value.is_empty()).then_some(value)
+}
+
+/// Finds the access key's id in a signature of AWS: the virtual key of an SDK that can only sign. The signature itself proves nothing here,
+/// for whoever knows the key can make one.
+fn access_key(value: &[u8]) -> Option<&[u8]> {
+    let signed = value.strip_prefix(b"AWS4-HMAC-SHA256 ")?;
+    let at = memchr::memmem::find(signed, CREDENTIAL)?;
+    signed.get(at + CREDENTIAL.len()..)?.split(|byte| *byte == b'/').next()
+}
+
+const CREDENTIAL: &[u8] = b"Credential=";
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_signature_of_aws_carries_the_key_as_its_access_key() {
+        let carried = |value: &'static str| {
+            let headers = HeaderMap::from_iter([(http::header::AUTHORIZATION, HeaderValue::from_static(value))]);
+            carried(&headers, "authorization").map(|key| String::from_utf8(key.to_vec()).unwrap())
+        };
+        let signed = "AWS4-HMAC-SHA256 Credential=sk-bf-1/20261125/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=ab";
+        assert_eq!(carried(signed).as_deref(), Some("sk-bf-1"));
+        assert_eq!(carried("bearer  sk-bf-1 ").as_deref(), Some("sk-bf-1"));
+        for none in ["AWS4-HMAC-SHA256 Credential=/x", "AWS4-HMAC-SHA256 Signature=ab", "Basic abcdef", "Bearer "] {
+            assert_eq!(carried(none), None, "{none}");
+        }
+    }
 }

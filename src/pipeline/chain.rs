@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::attempt::{Answer, AnswerBody, Call, Failure, once};
+use super::convert;
 use super::exchange::{Attempt, Exchange, Open};
 use super::refusal::Refusal;
 use crate::error::{GatewayError, Kind, Retry};
@@ -46,6 +47,9 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exc
     let mut last: Option<Box<Failure>> = None;
     'chain: for (place, candidate) in decision.candidates.iter().enumerate() {
         let target = &candidate.target;
+        if let Some(answer) = convert::local(call, target) {
+            return Ok(answer?);
+        }
         let targets_left = place + 1 < decision.candidates.len();
         // A half-open breaker lets one request through; whoever else comes goes on to the next target, if there is one.
         let mut probe = target.health.try_probe(call.clock.monotonic_ms());

@@ -7,7 +7,7 @@ use super::exchange::Exchange;
 use super::facts::LazyFacts;
 use super::refusal::{self, Refusal};
 use crate::table::{Ask, Decision, Denial, RoutingTable, Rule, RuleAction, decide, decide_provider};
-use crate::wire::Format;
+use crate::wire::Demand;
 
 /// A decision, and the chance that it and its attempts are made with.
 pub(super) struct Chosen {
@@ -21,14 +21,14 @@ impl Gateway {
         &self,
         table: &RoutingTable,
         facts: &LazyFacts<'_>,
-        (provider, speaks): (Option<&str>, Option<Format>),
+        (provider, demand): (Option<&str>, Demand),
         exchange: &mut Exchange,
     ) -> Result<Chosen, Refusal> {
         let rule = first_true(table, facts);
         let roll = self.seed.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
         let decision = match exchange.model.clone() {
-            Some(model) => self.by_model(table, &model, (rule, roll, speaks), exchange),
-            None => self.by_provider(table, (provider, speaks.unwrap_or(Format::OpenaiChat)), rule, exchange),
+            Some(model) => self.by_model(table, &model, (rule, roll, demand), exchange),
+            None => self.by_provider(table, (provider, demand), rule, exchange),
         }?;
         exchange.metrics = match &decision.alias {
             Some(alias) => alias.metrics.clone(),
@@ -42,7 +42,7 @@ impl Gateway {
         &self,
         table: &RoutingTable,
         model: &str,
-        (rule, roll, speaks): (Option<&Rule>, u64, Option<Format>),
+        (rule, roll, demand): (Option<&Rule>, u64, Demand),
         exchange: &mut Exchange,
     ) -> Result<Decision, Refusal> {
         let alias = match rule.map(|rule| &rule.action) {
@@ -54,7 +54,7 @@ impl Gateway {
         let key = exchange.key.clone();
         let key = key.as_deref();
         let now_ms = self.clock.monotonic_ms();
-        let decided = decide(table, &Ask { key, model, rule, speaks, now_ms, roll, turn });
+        let decided = decide(table, &Ask { key, model, rule, demand, now_ms, roll, turn });
         if let (Some(rule), Ok(_) | Err(Denial::Rule { .. } | Denial::NoCandidate(_))) = (rule, &decided) {
             note(rule, exchange);
         }
@@ -65,7 +65,7 @@ impl Gateway {
     fn by_provider(
         &self,
         table: &RoutingTable,
-        (named, speaks): (Option<&str>, Format),
+        (named, demand): (Option<&str>, Demand),
         rule: Option<&Rule>,
         exchange: &mut Exchange,
     ) -> Result<Decision, Refusal> {
@@ -76,7 +76,7 @@ impl Gateway {
             return Err(refusal::by_rule(&rule.name, *status, message));
         }
         let now_ms = self.clock.monotonic_ms();
-        decide_provider(table, exchange.key.as_deref(), (named, speaks), now_ms)
+        decide_provider(table, exchange.key.as_deref(), (named, demand), now_ms)
             .map_err(|denial| refusal::denied_provider(&denial, named, now_ms))
     }
 }

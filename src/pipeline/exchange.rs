@@ -8,7 +8,7 @@ use http::{Method, Uri};
 
 use super::Gateway;
 use super::attempt::{Answer, AnswerBody, Call, Failure};
-use super::intake;
+use super::route;
 use crate::base::Clock;
 use crate::error::{GatewayError, Kind};
 use crate::provider::Probe;
@@ -105,7 +105,7 @@ impl Exchange {
             rule: None,
             attempts: Vec::new(),
             open: None,
-            dialect: intake::dialect_of(head.uri.path(), &head.headers),
+            dialect: route::dialect_of(head.uri.path(), &head.headers),
             loss: None,
             status: 500,
             error: None,

@@ -29,9 +29,14 @@ impl<'a> LazyFacts<'a> {
 /// Returns the kind of request as conditions and templates call it.
 pub(super) const fn kind(endpoint: Endpoint) -> expr::Endpoint {
     match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::Responses | Endpoint::GenerateContent => expr::Endpoint::Chat,
+        Endpoint::ChatCompletions
+        | Endpoint::Messages
+        | Endpoint::Responses
+        | Endpoint::GenerateContent
+        | Endpoint::Converse
+        | Endpoint::Chat => expr::Endpoint::Chat,
         Endpoint::Completions => expr::Endpoint::Completions,
         Endpoint::Embeddings => expr::Endpoint::Embeddings,
-        Endpoint::Models | Endpoint::Relay | Endpoint::Unknown => expr::Endpoint::Other,
+        Endpoint::Rerank | Endpoint::CountTokens | Endpoint::Models | Endpoint::Relay | Endpoint::Unknown => expr::Endpoint::Other,
     }
 }

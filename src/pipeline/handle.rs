@@ -17,7 +17,7 @@ use super::refusal::{self, Refusal};
 use super::stream::Lease;
 use super::translate::{self, Middle};
 use super::waiting::Waiting;
-use super::{Reply, auth, chain, intake, models, outbound, respond};
+use super::{Reply, auth, chain, intake, models, outbound, respond, route};
 use crate::base::Clock;
 use crate::server::{Handler, Peer, RequestBody};
 use crate::table::{self, Live, RoutingTable, Services};
@@ -69,9 +69,9 @@ impl Handler for Gateway {
             if let Ok(target) = HeaderValue::from_str(&last.target.id()) {
                 headers.insert(TARGET, target);
             }
-            if let Some(Ok(loss)) = exchange.loss.as_deref().map(HeaderValue::from_str) {
-                headers.insert(LOSS, loss);
-            }
+        }
+        if sees_routing && let Some(Ok(loss)) = exchange.loss.as_deref().map(HeaderValue::from_str) {
+            headers.insert(LOSS, loss);
         }
         if let Ok(id) = HeaderValue::from_str(exchange.id.as_str()) {
             headers.insert(REQUEST_ID, id);
@@ -97,7 +97,7 @@ impl Gateway {
         waiting: &Waiting<'_>,
     ) -> Result<Response<Reply>, Refusal> {
         let path = head.uri.path();
-        let route = intake::route(path).ok_or_else(|| refusal::no_path(path))?;
+        let mut route = route::route(path).ok_or_else(|| refusal::no_path(path))?;
         exchange.endpoint = route.endpoint;
         let limits = &table.plan.gateway.limits;
         exchange.in_flight = self.services.metrics.admit(limits.in_flight);
@@ -115,8 +115,8 @@ impl Gateway {
         exchange.bytes_in = bytes.len() as u64;
         let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
         let payload = Payload::read(text("content-type").unwrap_or_default(), &bytes, route.is_resource())?;
-        let asked = intake::asked(&route, &payload)?;
-        (exchange.model, exchange.stream) = (asked.model, asked.stream);
+        let asked = intake::asked(&mut route, &payload)?;
+        (exchange.endpoint, exchange.model, exchange.stream) = (route.endpoint, asked.model, asked.stream);
         // Only what names no model may name its provider.
         let provider = if exchange.model.is_none() { text("x-bifrost-provider").map(str::to_owned) } else { None };
         let headers = Arc::new(head.headers);
@@ -131,8 +131,7 @@ impl Gateway {
             headers: &headers,
             unix_ms: exchange.arrived_unix_ms,
         });
-        let speaks = if route.translates { None } else { Some(exchange.dialect) };
-        let Chosen { decision, roll } = self.choose(table, &facts, (provider.as_deref(), speaks), exchange)?;
+        let Chosen { decision, roll } = self.choose(table, &facts, (provider.as_deref(), route.demand(exchange.dialect)), exchange)?;
         let call = Call {
             clock: &*self.clock,
             method: &head.method,
@@ -146,7 +145,8 @@ impl Gateway {
             roll,
             model: model.as_deref(),
             waiting,
-            format: route.translates.then_some(exchange.dialect),
+            format: exchange.dialect,
+            operation: route.operation,
             middle: Middle::new(),
             alias: decision.alias.as_deref(),
             request_id: id.as_str(),

@@ -1,189 +1,11 @@
-//! What is asked for: the endpoint by its path, and the few members of the body that the gateway needs.
+//! What is asked for: the few members of the body that the gateway needs.
 
 use std::sync::Arc;
 
-use http::{HeaderMap, Method};
-
 use super::payload::Payload;
+use super::route::{GEMINIS_STREAM, Route, is_judged};
 use crate::error::{GatewayError, Kind};
-use crate::telemetry::Endpoint;
-use crate::wire::Format;
-
-/// Where a path leads.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Route<'p> {
-    pub(super) endpoint: Endpoint,
-    /// The path below the provider's root.
-    pub(super) below: &'p str,
-    /// Whether the request can be translated for providers that speak another format.
-    pub(super) translates: bool,
-    /// What the path says of the request, in Gemini's API.
-    pub(super) named: Option<Named<'p>>,
-    takes: Takes,
-}
-
-/// A path that names a model and what is done with it: `models/MODEL:METHOD`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Named<'p> {
-    pub(super) model: &'p str,
-    pub(super) method: &'p str,
-}
-
-impl Named<'_> {
-    /// Returns whether the answer is a stream.
-    pub(super) fn is_stream(&self) -> bool {
-        self.method == "streamGenerateContent"
-    }
-}
-
-/// Which requests a path takes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Takes {
-    /// One operation on a model.
-    Post,
-    /// Something that the provider keeps: it is made, listed, read, deleted.
-    Resource,
-    /// The gateway's own list of models.
-    Models,
-}
-
-impl Route<'_> {
-    /// Returns the methods in words, where this one is not among them.
-    pub(super) fn refuses(&self, method: &Method) -> Option<&'static str> {
-        let reads = method == Method::GET || method == Method::HEAD;
-        match self.takes {
-            Takes::Post if method == Method::POST => None,
-            Takes::Post => Some("POST"),
-            Takes::Resource if reads || method == Method::POST || method == Method::DELETE => None,
-            Takes::Resource => Some("GET, POST or DELETE"),
-            Takes::Models if reads => None,
-            Takes::Models => Some("GET"),
-        }
-    }
-
-    /// Returns whether the path is of something that the provider keeps.
-    pub(super) fn is_resource(&self) -> bool {
-        self.takes == Takes::Resource
-    }
-}
-
-/// Endpoints whose answers are judged, not only passed on.
-pub(super) const fn is_judged(endpoint: Endpoint) -> bool {
-    matches!(
-        endpoint,
-        Endpoint::ChatCompletions
-            | Endpoint::Responses
-            | Endpoint::Messages
-            | Endpoint::GenerateContent
-            | Endpoint::Completions
-            | Endpoint::Embeddings
-    )
-}
-
-/// The drop-in prefixes, with the format of the API behind them: an SDK changes its base URL and nothing else.
-const PREFIXES: [(&str, Format); 3] = [("/openai", Format::OpenaiChat), ("/anthropic", Format::Anthropic), ("/genai", Format::Gemini)];
-
-/// Returns the format in which a client expects its answers and errors. Three APIs list their models at one path: Anthropic's clients send a
-/// version of the API with every request, Google's bring their key in a header of their own, and OpenAI's do neither.
-pub(super) fn dialect_of(path: &str, headers: &HeaderMap) -> Format {
-    let is_shared = path == "/v1/models" || path.starts_with("/v1/models/");
-    match dialect(path) {
-        Format::OpenaiChat if is_shared && headers.contains_key("anthropic-version") => Format::Anthropic,
-        Format::OpenaiChat if is_shared && headers.contains_key("x-goog-api-key") => Format::Gemini,
-        told => told,
-    }
-}
-
-fn dialect(path: &str) -> Format {
-    let prefix = PREFIXES.iter().find(|(prefix, _)| path.strip_prefix(prefix).is_some_and(|rest| rest.starts_with('/')));
-    match prefix {
-        Some((prefix, Format::OpenaiChat)) if path.strip_prefix(prefix) == Some("/v1/responses") => Format::OpenaiResponses,
-        Some((_, format)) => *format,
-        None if path.starts_with("/v1beta/") || path.starts_with("/v1alpha/") => Format::Gemini,
-        // Google's Python SDK asks for the first version since its third.
-        None if path.starts_with("/v1/models/") && path.rsplit_once(':').is_some_and(|(_, method)| METHODS.contains(&method)) => {
-            Format::Gemini
-        }
-        None if path == "/v1/responses" => Format::OpenaiResponses,
-        None if path == "/v1/messages" || path.starts_with("/v1/messages/") => Format::Anthropic,
-        None => Format::OpenaiChat,
-    }
-}
-
-/// What Gemini's API does with a model.
-const METHODS: [&str; 5] = ["generateContent", "streamGenerateContent", "countTokens", "embedContent", "batchEmbedContents"];
-
-/// Operations that are relayed as they are.
-const RELAYED: [&str; 8] = [
-    "/moderations",
-    "/rerank",
-    "/images/generations",
-    "/images/edits",
-    "/images/variations",
-    "/audio/speech",
-    "/audio/transcriptions",
-    "/audio/translations",
-];
-
-/// What providers keep, by the first segment of its path.
-const RESOURCES: [&str; 4] = ["files", "uploads", "batches", "responses"];
-
-/// Finds where a path leads; none where it leads nowhere.
-pub(super) fn route(path: &str) -> Option<Route<'_>> {
-    let dialect = dialect(path);
-    if dialect == Format::Gemini {
-        return gemini(path);
-    }
-    let inside = |prefix: &str| path.strip_prefix(prefix).filter(|rest| rest.starts_with("/v1/"));
-    let path = PREFIXES.iter().find_map(|(prefix, _)| inside(prefix)).unwrap_or(path);
-    let below = path.strip_prefix("/v1").filter(|below| below.starts_with('/'))?;
-    let (endpoint, takes) = match below {
-        "/messages" => (Endpoint::Messages, Takes::Post),
-        "/messages/count_tokens" => (Endpoint::Relay, Takes::Post),
-        "/models" => (Endpoint::Models, Takes::Models),
-        _ if below.starts_with("/models/") => (Endpoint::Models, Takes::Models),
-        // What follows is OpenAI's alone.
-        _ if dialect == Format::Anthropic => return None,
-        "/chat/completions" => (Endpoint::ChatCompletions, Takes::Post),
-        "/completions" => (Endpoint::Completions, Takes::Post),
-        "/embeddings" => (Endpoint::Embeddings, Takes::Post),
-        "/responses" => (Endpoint::Responses, Takes::Post),
-        _ if RELAYED.contains(&below) => (Endpoint::Relay, Takes::Post),
-        _ if is_resource(below) => (Endpoint::Relay, Takes::Resource),
-        _ => return None,
-    };
-    let translates = matches!(endpoint, Endpoint::ChatCompletions | Endpoint::Responses | Endpoint::Messages);
-    Some(Route { endpoint, below, translates, named: None, takes })
-}
-
-/// Finds where a path of Gemini's API leads, under any of its versions.
-fn gemini(path: &str) -> Option<Route<'_>> {
-    let path = path.strip_prefix("/genai").unwrap_or(path);
-    let versions = ["/v1beta", "/v1alpha", "/v1"];
-    let below = versions.iter().find_map(|version| path.strip_prefix(version).filter(|rest| rest.starts_with('/')))?;
-    let listed = Route { endpoint: Endpoint::Models, below, translates: false, named: None, takes: Takes::Models };
-    if below == "/models" {
-        return Some(listed);
-    }
-    let Some((model, method)) = below.strip_prefix("/models/")?.rsplit_once(':') else { return Some(listed) };
-    let (endpoint, translates) = match method {
-        "generateContent" | "streamGenerateContent" => (Endpoint::GenerateContent, true),
-        "countTokens" | "embedContent" | "batchEmbedContents" => (Endpoint::Relay, false),
-        _ => return None,
-    };
-    (!model.is_empty()).then_some(Route { endpoint, translates, named: Some(Named { model, method }), takes: Takes::Post, ..listed })
-}
-
-/// Ids of OpenAI's resources are plain words; anything else could climb out of the resource, or mean something else to the provider.
-fn is_resource(below: &str) -> bool {
-    let is_id = |segment: &str| {
-        !segment.is_empty()
-            && !segment.starts_with('.')
-            && segment.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b':'))
-    };
-    let mut segments = below.split('/').skip(1);
-    segments.next().is_some_and(|first| RESOURCES.contains(&first)) && segments.all(is_id)
-}
+use crate::wire::Operation;
 
 /// How a client's stream is framed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -198,7 +20,7 @@ pub(super) enum Framing {
 pub(super) fn framing(route: &Route<'_>, query: Option<&str>) -> Framing {
     let asks_for_events = query.is_some_and(|query| query.split('&').any(|pair| pair == "alt=sse"));
     match route.named {
-        Some(named) if named.is_stream() && !asks_for_events => Framing::Array,
+        Some(named) if named.method == GEMINIS_STREAM && !asks_for_events => Framing::Array,
         Some(_) | None => Framing::Events,
     }
 }
@@ -216,7 +38,8 @@ pub(super) struct Asked {
 ///
 /// # Errors
 /// [`Kind::BadRequest`] naming the member.
-pub(super) fn asked(route: &Route<'_>, payload: &Payload<'_>) -> Result<Asked, GatewayError> {
+pub(super) fn asked(route: &mut Route<'_>, payload: &Payload<'_>) -> Result<Asked, GatewayError> {
+    route.read(payload.object());
     let endpoint = route.endpoint;
     if let Some(named) = &route.named {
         return match percent_encoding::percent_decode_str(named.model).decode_utf8() {
@@ -229,7 +52,7 @@ pub(super) fn asked(route: &Route<'_>, payload: &Payload<'_>) -> Result<Asked, G
     let (model, stream) = match payload {
         Payload::Json { object, .. } => {
             let stream = match object.get("stream") {
-                Some(b"true") => true,
+                Some(b"true") => matches!(route.operation, None | Some(Operation::Answer)),
                 Some(other) if is_judged(endpoint) && !matches!(other, b"false" | b"null") => {
                     return bad("The member `stream` must be true or false.");
                 }
@@ -261,39 +84,14 @@ pub(super) fn asked(route: &Route<'_>, payload: &Payload<'_>) -> Result<Asked, G
 mod tests {
     use bytes::Bytes;
 
+    use super::super::route::route;
     use super::*;
-
-    fn found(path: &str) -> Option<(Endpoint, &str)> {
-        route(path).map(|route| (route.endpoint, route.below))
-    }
-
-    #[test]
-    fn paths_are_known_with_and_without_the_drop_in_prefix() {
-        assert_eq!(found("/v1/chat/completions"), Some((Endpoint::ChatCompletions, "/chat/completions")));
-        assert_eq!(found("/openai/v1/embeddings"), Some((Endpoint::Embeddings, "/embeddings")));
-        assert_eq!(found("/v1/audio/transcriptions"), Some((Endpoint::Relay, "/audio/transcriptions")));
-        assert_eq!(found("/v1/files/file-a_1.x/content"), Some((Endpoint::Relay, "/files/file-a_1.x/content")));
-        for none in ["/v1/nothing", "/v1x/models", "/", "/v1/files/..", "/v1/files/%2e%2e/models", "/v1/files//x", "/v1/filesystem"] {
-            assert_eq!(found(none), None, "{none}");
-        }
-    }
-
-    #[test]
-    fn each_path_takes_its_methods() {
-        let refuses = |path: &str, method: Method| route(path).unwrap().refuses(&method);
-        assert_eq!(refuses("/v1/embeddings", Method::GET), Some("POST"));
-        assert_eq!(refuses("/v1/models", Method::HEAD), None);
-        assert_eq!(refuses("/v1/models", Method::POST), Some("GET"));
-        for method in [Method::GET, Method::HEAD, Method::POST, Method::DELETE] {
-            assert_eq!(refuses("/v1/files", method), None);
-        }
-        assert_eq!(refuses("/v1/files", Method::PUT), Some("GET, POST or DELETE"));
-    }
+    use crate::telemetry::Endpoint;
 
     fn read(endpoint: Endpoint, body: &'static str) -> Result<Asked, GatewayError> {
         let bytes = Bytes::from_static(body.as_bytes());
         let path = if endpoint == Endpoint::Relay { "/v1/moderations" } else { "/v1/chat/completions" };
-        asked(&route(path).unwrap(), &Payload::read("application/json", &bytes, true)?)
+        asked(&mut route(path).unwrap(), &Payload::read("application/json", &bytes, true)?)
     }
 
     #[test]

@@ -23,16 +23,17 @@ pub(super) fn answer(table: &RoutingTable, key: Option<&Key>, below: &str, diale
 
 fn entry(name: &str, dialect: Format) -> Value {
     match dialect {
-        // Nobody who speaks the last three asks here: their own lists stand elsewhere.
-        Format::OpenaiChat | Format::OpenaiResponses | Format::Bedrock | Format::Cohere | Format::Ollama => {
+        // Nobody who speaks the last two asks here: their own lists stand elsewhere.
+        Format::OpenaiChat | Format::OpenaiResponses | Format::Bedrock | Format::Ollama => {
             json!({"id": name, "object": "model", "created": 0, "owned_by": "bifrostctl"})
         }
         // The epoch is what the provider itself says of a model whose age is not known.
         Format::Anthropic => json!({"type": "model", "id": name, "display_name": name, "created_at": "1970-01-01T00:00:00Z"}),
+        Format::Cohere => json!({"name": name, "endpoints": ["chat", "embed", "rerank"]}),
         Format::Gemini => json!({
             "name": format!("models/{name}"),
             "displayName": name,
-            "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
+            "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
         }),
     }
 }
@@ -40,10 +41,8 @@ fn entry(name: &str, dialect: Format) -> Value {
 fn list(names: &[&str], dialect: Format) -> Value {
     let data: Vec<Value> = names.iter().map(|name| entry(name, dialect)).collect();
     match dialect {
-        Format::OpenaiChat | Format::OpenaiResponses | Format::Bedrock | Format::Cohere | Format::Ollama => {
-            json!({"object": "list", "data": data})
-        }
+        Format::OpenaiChat | Format::OpenaiResponses | Format::Bedrock | Format::Ollama => json!({"object": "list", "data": data}),
         Format::Anthropic => json!({"data": data, "has_more": false, "first_id": names.first(), "last_id": names.last()}),
-        Format::Gemini => json!({"models": data}),
+        Format::Gemini | Format::Cohere => json!({"models": data}),
     }
 }

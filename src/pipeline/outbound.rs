@@ -4,6 +4,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 
 use super::attempt::Call;
+use super::convert::Conversion;
 use super::facts::LazyFacts;
 use super::payload::Payload;
 use crate::error::{GatewayError, Kind};
@@ -14,7 +15,7 @@ use crate::table::{Alias, Provider, Target};
 use crate::telemetry::Endpoint;
 use crate::wire::edit::{Edits, Object};
 use crate::wire::ir::Loss;
-use crate::wire::{Format, codec};
+use crate::wire::{Format, bedrock, gemini};
 
 /// What goes to a target.
 pub(super) struct Prepared {
@@ -34,13 +35,15 @@ pub(super) enum Lane {
     Relay { format: Format, hide_usage: bool },
     /// Each in its own.
     Translate { from: Format, into: Format, unwrap_tool: Option<&'static str>, include_usage: bool },
+    /// Each in its own, where no answer to a conversation is wanted.
+    Convert(Conversion),
 }
 
 impl Lane {
     pub(super) const fn travel(self) -> Travel {
         match self {
             Self::Relay { format, .. } => Travel::Same(format),
-            Self::Translate { from, .. } => Travel::Translated(from),
+            Self::Translate { from, .. } | Self::Convert(Conversion { from, .. }) => Travel::Translated(from),
         }
     }
 }
@@ -65,10 +68,16 @@ pub(super) fn system_message(
 ) -> Result<Option<SystemMessage>, GatewayError> {
     let Some((alias, prompt)) = alias.and_then(|alias| Some((alias, alias.prompt.as_ref()?))) else { return Ok(None) };
     let holder = match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Messages => "messages",
+        Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::Converse | Endpoint::Chat => "messages",
         Endpoint::Responses => "input",
         Endpoint::GenerateContent => "contents",
-        Endpoint::Completions | Endpoint::Embeddings | Endpoint::Models | Endpoint::Relay | Endpoint::Unknown => return Ok(None),
+        Endpoint::Completions
+        | Endpoint::Embeddings
+        | Endpoint::Rerank
+        | Endpoint::CountTokens
+        | Endpoint::Models
+        | Endpoint::Relay
+        | Endpoint::Unknown => return Ok(None),
     };
     let is_text = endpoint == Endpoint::Responses && payload.object().is_some_and(|object| object.string(holder).is_some());
     if !is_text && !payload.object().and_then(|object| object.get(holder)).is_some_and(|raw| raw.starts_with(b"[")) {
@@ -91,7 +100,7 @@ impl SystemMessage {
 
 /// Prepares a request for a target that speaks the client's format. JSON is copied once, a form not at all.
 pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target) -> Prepared {
-    let format = call.format.map_or(target.provider.format, |format| target.provider.format_for(format));
+    let format = call.operation.map_or(target.provider.format, |_| target.provider.format_for(call.format));
     let prepared = |body: Pieces, hide_usage: bool| Prepared {
         body,
         path: call.path.0.to_owned(),
@@ -101,11 +110,11 @@ pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target) -
     };
     let plain = |body: Pieces| prepared(body, false);
     if let (Some(method), Payload::Json { whole, .. }) = (call.method_of_path, call.payload) {
-        let to = codec::Target { model: &target.model, max_output_tokens: None, quirks: &target.provider.quirks };
-        let path = format.codec().path(&to, call.stream);
-        let resource = path.rsplit_once(':').map_or(path.as_ref(), |(resource, _)| resource);
-        let query = call.stream.then(|| "alt=sse".to_owned());
-        return Prepared { path: format!("{resource}:{method}"), query, ..plain(whole.clone().into()) };
+        let (path, query) = match format {
+            Format::Bedrock => (bedrock::path(&target.model, method), None),
+            _ => (gemini::path(&target.model, method), call.stream.then(|| "alt=sse".to_owned())),
+        };
+        return Prepared { path, query, ..plain(whole.clone().into()) };
     }
     match call.payload {
         Payload::Json { object, .. } if object.has("model") && format != Format::OpenaiChat => {

@@ -7,6 +7,7 @@ use http::{HeaderValue, Response, StatusCode};
 use super::Reply;
 use super::refusal::Refusal;
 use crate::wire::Format;
+use crate::wire::bedrock::{self, ERROR_TYPE};
 use crate::wire::codec::Failure;
 use crate::wire::openai_chat::{Attempted, Envelope};
 
@@ -22,8 +23,12 @@ pub(super) fn error(refusal: &Refusal, attempts: &[Attempted], dialect: Format, 
             codec.encode_error(&Failure::new(error.kind, error.public.clone()), request_id)
         }
     };
+    let error_type = (dialect == Format::Bedrock).then(|| HeaderValue::from_static(bedrock::error_type(error.kind)));
     let status = refusal.status.unwrap_or_else(|| codec.error_status(error.kind));
     let mut response = json(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body);
+    if let Some(error_type) = error_type {
+        response.headers_mut().insert(ERROR_TYPE, error_type);
+    }
     if let Some(seconds) = refusal.retry_after_ms.map(|ms| ms.div_ceil(1000))
         && let Ok(value) = HeaderValue::from_str(&seconds.to_string())
     {

@@ -15,12 +15,12 @@ use crate::error::{GatewayError, Kind};
 use crate::plan::PromptPosition;
 use crate::table::refusal::bad_body;
 use crate::table::{Alias, Target};
-use crate::wire::codec::{self, Reply, Route};
+use crate::wire::codec::{self, Reply};
 use crate::wire::ir::{Loss, Message, Part, Reason, Request, Role};
 use crate::wire::json::Place;
 use crate::wire::openai_chat::Usage;
 use crate::wire::scan;
-use crate::wire::{Format, codec::Encoded};
+use crate::wire::{Format, Operation, codec::Encoded, count};
 
 /// A client's request in the middle form, read when the first target needs it.
 pub(super) type Middle<'a> = OnceLock<Result<Request<'a>, GatewayError>>;
@@ -71,16 +71,17 @@ pub(super) fn prepare(
     Ok(Prepared { body: Bytes::from(body).into(), path, query, lane, losses })
 }
 
-fn read<'a>(call: &Call<'a>, from: Format) -> Result<Request<'a>, GatewayError> {
+pub(super) fn read<'a>(call: &Call<'a>, from: Format) -> Result<Request<'a>, GatewayError> {
     let Payload::Json { whole, .. } = call.payload else {
         return Err(GatewayError::new(Kind::BadRequest, "The request must be a JSON object."));
     };
-    let route = match call.method_of_path {
-        Some(_) => Route { model: call.model, is_stream: Some(call.stream) },
-        None => Route::default(),
-    };
+    let route = call.route();
     let decode = |body: &'a [u8], format: Format| format.codec().decode_request(body, &route);
-    let mut request = decode(whole, from).map_err(|error| bad_body(&error))?;
+    let read = match call.operation {
+        Some(Operation::Count) => count::decode(from, whole, &route),
+        Some(Operation::Answer | Operation::Embed | Operation::Rerank) | None => decode(whole, from),
+    };
+    let mut request = read.map_err(|error| bad_body(&error))?;
     if let Some(alias) = call.alias {
         let unread = |error: codec::BadBody| {
             let text = format!("The alias `{}` sets something that cannot be translated.", alias.name);

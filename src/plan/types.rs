@@ -10,7 +10,7 @@ pub use super::credential::{Aws, Credential, Proof};
 use crate::base::{ByteSize, Digest, Span};
 pub use crate::spec::{
     Api, Auth, AuthScheme, Balance, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn, PromptPosition,
-    ReasoningField, Scope, SecretRef, WebIdentity,
+    ReasoningField, RerankWords, Scope, SecretRef, WebIdentity,
 };
 
 /// The compiled spec.
@@ -163,6 +163,9 @@ pub struct Quirks {
     /// Whether `top_k` is understood.
     #[serde(default)]
     pub top_k: bool,
+    /// What it calls the members of requests for an order of documents.
+    #[serde(default)]
+    pub rerank: RerankWords,
 }
 
 /// Time limits of one attempt (`total`: of the request).

@@ -23,6 +23,8 @@ pub struct Quirks {
     pub cache_marks: Option<CacheMarks>,
     /// Whether `top_k` is understood. For translated requests. Default: false.
     pub top_k: Option<bool>,
+    /// What the server calls the members of requests for an order of documents. Default: cohere.
+    pub rerank: Option<RerankWords>,
 }
 
 /// The member of a message that carries thoughts.
@@ -51,6 +53,17 @@ pub enum CacheMarks {
     CacheControl,
     /// By `prompt_cache_breakpoint` on parts.
     Breakpoint,
+}
+
+/// What a server calls the members of requests for an order of documents.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RerankWords {
+    /// As Cohere does, which is nearly all of them.
+    #[default]
+    Cohere,
+    /// `top_k`, and `data` for the results.
+    Voyage,
 }
 
 /// A spelling of the output limit.

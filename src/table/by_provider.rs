@@ -9,7 +9,7 @@ use super::decide::{Candidate, Decision, Excluded, Standing, ready};
 use super::entry::{EVERY_MODEL, Key, RoutingTable};
 use crate::plan::Auth;
 use crate::provider::Admit;
-use crate::wire::Format;
+use crate::wire::Demand;
 
 /// Why there is no provider to send to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,14 +33,14 @@ pub enum ProviderDenial {
 pub fn decide_provider(
     table: &RoutingTable,
     key: Option<&Key>,
-    (named, speaks): (Option<&str>, Format),
+    (named, demand): (Option<&str>, Demand),
     now_ms: u64,
 ) -> Result<Decision, ProviderDenial> {
     if key.is_none() && table.plan.gateway.auth != Auth::Off {
         return Err(ProviderDenial::NeedsKey);
     }
     // A provider of another format has no such endpoint.
-    let has_it = |name: &str| table.providers.get(name).is_some_and(|provider| provider.format == speaks);
+    let has_it = |name: &str| table.providers.get(name).is_some_and(|provider| demand.is_met_by(provider.format));
     let covers = |name: &str| has_it(name) && table.may_use(key, &format!("{name}/{EVERY_MODEL}"));
     let covered = || table.plan.providers.keys().filter(|name| covers(name)).cloned().collect::<Vec<_>>();
     let target = match named {

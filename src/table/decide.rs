@@ -7,7 +7,7 @@ use super::rules::{Rule, RuleAction};
 use crate::base::glob;
 use crate::plan::Balance;
 use crate::provider::{Admit, CredentialState, Reason};
-use crate::wire::Format;
+use crate::wire::{Demand, Format};
 
 /// What a decision depends on.
 #[derive(Debug, Clone, Copy)]
@@ -18,8 +18,8 @@ pub struct Ask<'a> {
     pub model: &'a str,
     /// The rule that decides, from [`RoutingTable::verdict`].
     pub rule: Option<&'a Rule>,
-    /// The only format that serves, where the request is one that cannot be translated.
-    pub speaks: Option<Format>,
+    /// Which formats can serve.
+    pub demand: Demand,
     /// Monotonic milliseconds, for cooldowns and breakers.
     pub now_ms: u64,
     /// A random number; decides every weighted choice.
@@ -241,7 +241,7 @@ fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result
     for stage in stages {
         for target in order(stage, ask.turn, &mut dice) {
             let format = target.provider.format;
-            if ask.speaks.is_some_and(|speaks| speaks != format) {
+            if !ask.demand.is_met_by(format) {
                 excluded.push(Excluded { target: target.id(), why: Exclusion::Format(format) });
                 continue;
             }

@@ -44,6 +44,14 @@ pub enum Endpoint {
     Messages,
     /// `/v1beta/models/MODEL:generateContent` and its stream.
     GenerateContent,
+    /// `/model/MODEL/converse` and its stream, Bedrock's.
+    Converse,
+    /// `/v2/chat`, Cohere's.
+    Chat,
+    /// `/v1/rerank`.
+    Rerank,
+    /// Requests for the length of a prompt.
+    CountTokens,
     /// `/v1/models`.
     Models,
     /// Any other path that is relayed as it is.
@@ -54,13 +62,17 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every endpoint.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 13] = [
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
         Self::Responses,
         Self::Messages,
         Self::GenerateContent,
+        Self::Converse,
+        Self::Chat,
+        Self::Rerank,
+        Self::CountTokens,
         Self::Models,
         Self::Relay,
         Self::Unknown,
@@ -75,6 +87,10 @@ impl Endpoint {
             Self::Responses => "responses",
             Self::Messages => "messages",
             Self::GenerateContent => "generate_content",
+            Self::Converse => "converse",
+            Self::Chat => "chat",
+            Self::Rerank => "rerank",
+            Self::CountTokens => "count_tokens",
             Self::Models => "models",
             Self::Relay => "relay",
             Self::Unknown => "unknown",

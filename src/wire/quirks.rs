@@ -35,6 +35,15 @@ pub enum CacheMarks {
     Breakpoint,
 }
 
+/// What a server calls the members of requests for an order of documents.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RerankWords {
+    /// As Cohere does: Jina, Together, vLLM, and nearly all others.
+    Cohere,
+    /// `top_k`, and `data` for the results: Voyage.
+    Voyage,
+}
+
 /// How an OpenAI-compatible server differs from OpenAI's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Quirks {
@@ -50,6 +59,8 @@ pub struct Quirks {
     pub has_top_k: bool,
     /// Whether `stream_options` is known.
     pub has_stream_options: bool,
+    /// What it calls the members of requests for an order of documents.
+    pub rerank: RerankWords,
 }
 
 impl Quirks {
@@ -61,6 +72,7 @@ impl Quirks {
         cache_marks: CacheMarks::None,
         has_top_k: false,
         has_stream_options: true,
+        rerank: RerankWords::Cohere,
     };
 
     /// A server that we know nothing of but that it speaks like OpenAI's.

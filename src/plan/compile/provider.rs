@@ -100,6 +100,7 @@ fn quirks(spec: &spec::Quirks, preset: Option<&spec::Quirks>) -> plan::Quirks {
         reasoning_field: spec.reasoning_field.or_else(|| preset.and_then(|it| it.reasoning_field)).unwrap_or_default(),
         cache_marks: spec.cache_marks.or_else(|| preset.and_then(|it| it.cache_marks)).unwrap_or_default(),
         top_k: spec.top_k.or_else(|| preset.and_then(|it| it.top_k)).unwrap_or(false),
+        rerank: spec.rerank.or_else(|| preset.and_then(|it| it.rerank)).unwrap_or_default(),
     }
 }
 

@@ -70,7 +70,8 @@ fn scheme_and_host(url: &str) -> (&str, &str) {
 }
 
 fn quirks(out: &mut Changes<'_>, place: &Place, base: &Quirks, new: &Quirks) {
-    let Quirks { max_tokens_field, stream_options, done_marker, responses, developer_role, reasoning_field, cache_marks, top_k } = base;
+    let Quirks { max_tokens_field, stream_options, done_marker, responses, developer_role, reasoning_field, cache_marks, top_k, rerank } =
+        base;
     out.field(place.member("max_tokens_field"), max_tokens_field, &new.max_tokens_field, || {
         Meaning::medium("a server that does not know the name ignores the output limit or refuses the request")
     });
@@ -100,6 +101,7 @@ fn quirks(out: &mut Changes<'_>, place: &Place, base: &Quirks, new: &Quirks) {
     out.field(place.member("reasoning_field"), reasoning_field, &new.reasoning_field, translated);
     out.field(place.member("cache_marks"), cache_marks, &new.cache_marks, translated);
     out.field(place.member("top_k"), top_k, &new.top_k, translated);
+    out.field(place.member("rerank"), rerank, &new.rerank, translated);
 }
 
 fn timeouts(out: &mut Changes<'_>, place: &Place, base: &Timeouts, new: &Timeouts) {

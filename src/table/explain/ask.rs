@@ -11,8 +11,8 @@ use crate::plan::Auth;
 use crate::plan::expr::{ENDPOINTS, Endpoint};
 use crate::table::refusal::{self, Refusal};
 use crate::table::{Key, Request, RoutingTable};
-use crate::wire::Format;
 use crate::wire::edit::Object;
+use crate::wire::{Demand, Format, Operation};
 
 pub(super) struct Asked<'q> {
     key: Option<Arc<Key>>,
@@ -88,11 +88,12 @@ impl<'q> Asked<'q> {
         self.format
     }
 
-    /// Returns the only format that serves what is asked, where it cannot be translated.
-    pub(super) const fn speaks(&self) -> Option<Format> {
+    /// Returns which formats can serve what is asked.
+    pub(super) const fn demand(&self) -> Demand {
         match self.endpoint {
-            Endpoint::Chat => None,
-            Endpoint::Completions | Endpoint::Embeddings | Endpoint::Other => Some(Format::OpenaiChat),
+            Endpoint::Chat => Demand::Any(Operation::Answer),
+            Endpoint::Embeddings => Demand::Any(Operation::Embed),
+            Endpoint::Completions | Endpoint::Other => Demand::Only(Format::OpenaiChat),
         }
     }
 

@@ -24,7 +24,6 @@ use super::entry::{Alias, Key, RoutingTable, Stage};
 use super::refusal::{self, Refusal};
 use super::rules::{Rule, RuleAction};
 use crate::base::glob;
-use crate::wire::Format;
 use ask::Asked;
 
 pub use human::human;
@@ -111,7 +110,7 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
         return Ok(());
     };
     let turn = next_turn(table, model, verdict.rule);
-    let ask = Ask { key, model, rule: verdict.rule, speaks: asked.speaks(), now_ms: at.now_ms, roll: at.roll, turn };
+    let ask = Ask { key, model, rule: verdict.rule, demand: asked.demand(), now_ms: at.now_ms, roll: at.roll, turn };
     let decided = decide(table, &ask);
     // A rule matters only to a key that may ask for the model at all.
     if let (Some(rule), Ok(_) | Err(Denial::Rule { .. } | Denial::NoCandidate(_))) = (verdict.rule, &decided) {
@@ -158,7 +157,7 @@ fn by_provider(
         return Err(refusal::by_rule(&rule.name, *status, message));
     }
     let named = asked.provider();
-    decide_provider(table, key, (named, Format::OpenaiChat), now_ms).map_err(|denial| {
+    decide_provider(table, key, (named, asked.demand()), now_ms).map_err(|denial| {
         if let ProviderDenial::NoCandidate(excluded) = &denial {
             told.excluded = left_out(table, std::slice::from_ref(excluded), now_ms);
         }

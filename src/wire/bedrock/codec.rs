@@ -20,7 +20,7 @@ impl Codec for Bedrock {
 
     fn path(&self, target: &Target<'_>, is_stream: bool) -> Cow<'static, str> {
         let call = if is_stream { "converse-stream" } else { "converse" };
-        Cow::Owned(format!("/model/{}/{call}", segment(target.model)))
+        Cow::Owned(path(target.model, call))
     }
 
     fn encode_request(&self, request: &Request<'_>, target: &Target<'_>) -> Encoded {
@@ -60,6 +60,11 @@ impl Codec for Bedrock {
     fn error_status(&self, kind: Kind) -> u16 {
         error::status(kind)
     }
+}
+
+/// Returns where a model is called, below the upstream's root.
+pub fn path(model: &str, call: &str) -> String {
+    format!("/model/{}/{call}", segment(model))
 }
 
 /// Writes a model's id as one segment of a path: an ARN's colons and slashes too, because what is signed must be what is sent.

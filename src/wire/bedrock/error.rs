@@ -97,8 +97,11 @@ pub(super) const fn exception_name(kind: Kind) -> &'static str {
     }
 }
 
-/// Returns the name of a kind, as whole answers have it.
-const fn error_type(kind: Kind) -> &'static str {
+/// Names the class of an error that is a whole answer; clients look there first.
+pub const ERROR_TYPE: &str = "x-amzn-errortype";
+
+/// Returns the name of a kind, as whole answers have it, in their header and in their body.
+pub const fn error_type(kind: Kind) -> &'static str {
     match kind {
         Kind::BadRequest
         | Kind::LossyTranslation

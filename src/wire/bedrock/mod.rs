@@ -10,4 +10,7 @@ mod media;
 mod models;
 mod request;
 
-pub use codec::Bedrock;
+pub(in crate::wire) use request::decode_count;
+
+pub use codec::{Bedrock, path};
+pub use error::{ERROR_TYPE, error_type};

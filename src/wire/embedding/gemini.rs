@@ -1,13 +1,12 @@
 //! `embedContent`, which makes one vector, and `batchEmbedContents`, as Gemini has them.
 
-use super::{Asked, Encoded, Vectors, vector};
+use super::{Asked, Encoded, Shape, Vectors, vector};
 use crate::wire::codec::{BadBody, Failure, Route};
 use crate::wire::gemini::{Members, bare_model, read_error, resource};
 use crate::wire::ir::Losses;
 use crate::wire::json::{Document, Fault, Given, Node, Text, Writer};
 
-/// Returns where a request that [`encode`] wrote goes, below the upstream's root.
-pub fn path(model: &str) -> String {
+fn path(model: &str) -> String {
     format!("/{}:batchEmbedContents", resource(model))
 }
 
@@ -24,7 +23,7 @@ pub fn decode<'a>(body: &'a [u8], route: &Route<'a>) -> Result<Asked<'a>, BadBod
         inputs: Vec::new(),
         dimensions: None,
         purpose: None,
-        as_base64: false,
+        shape: Shape { is_single: members.node().get("requests").is_none(), as_base64: false },
         extras: Vec::new(),
         losses: Losses::default(),
     };
@@ -89,7 +88,7 @@ fn value<T>(given: &Option<Given<T>>) -> Option<&T> {
 /// Writes a request for an upstream, as a batch.
 pub fn encode(asked: &Asked<'_>, model: &str) -> Encoded {
     // Numbers are all that the format has.
-    let Asked { source, model: _, inputs, dimensions, purpose, as_base64: _, extras, losses } = asked;
+    let Asked { source, model: _, inputs, dimensions, purpose, shape: _, extras, losses } = asked;
     let mut losses = losses.clone();
     losses.extras(extras);
     let mut body = Vec::with_capacity(source.len());
@@ -116,7 +115,7 @@ pub fn encode(asked: &Asked<'_>, model: &str) -> Encoded {
     }
     writer.end_array();
     writer.end_object();
-    Encoded { body, losses: losses.resolve(source) }
+    Encoded { path: path(model), body, losses: losses.resolve(source) }
 }
 
 /// Reads an upstream's answer, to a batch or to one.

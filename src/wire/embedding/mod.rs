@@ -2,12 +2,18 @@
 //!
 //! Not a part of [`super::ir`]: nothing is generated, and there is nothing to stream. The rules are the same: what is not written is told.
 
+pub mod bedrock;
+pub mod cohere;
 pub mod gemini;
+pub mod ollama;
 pub mod openai;
+mod purpose;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::Format;
+use super::codec::{BadBody, Failure, Route};
 use super::ir::{Loss, Losses};
 use super::json::{Document, Extras, Given, Json, Node, Text};
 
@@ -24,17 +30,28 @@ pub struct Asked<'a> {
     pub dimensions: Option<Given<u64>>,
     /// What the vectors are for, in Gemini's words: `RETRIEVAL_QUERY`, `RETRIEVAL_DOCUMENT`, ….
     pub purpose: Option<Given<Text<'a>>>,
-    /// The client wants bytes in base64 instead of numbers.
-    pub as_base64: bool,
+    /// How the client wants its answer.
+    pub shape: Shape,
     /// What nobody understood.
     pub extras: Extras<'a>,
     /// What was lost when the request was read.
     pub losses: Losses,
 }
 
+/// How a client wants its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Shape {
+    /// Bytes in base64 instead of numbers.
+    pub as_base64: bool,
+    /// One vector alone, in formats that write that in another way than several.
+    pub is_single: bool,
+}
+
 /// A request that was written for an upstream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Encoded {
+    /// Where it goes, below the upstream's root.
+    pub path: String,
     /// The body.
     pub body: Vec<u8>,
     /// What it does not carry as the client wrote it.
@@ -50,6 +67,59 @@ pub struct Vectors<'a> {
     pub vectors: Vec<Json<'a>>,
     /// Tokens of the input, where the upstream says.
     pub input_tokens: Option<u64>,
+}
+
+/// Reads a client's request.
+///
+/// # Errors
+/// [`BadBody`], whose text is for the client.
+pub fn decode<'a>(format: Format, body: &'a [u8], route: &Route<'a>) -> Result<Asked<'a>, BadBody> {
+    match format {
+        Format::OpenaiChat | Format::OpenaiResponses | Format::Anthropic | Format::Ollama => openai::decode(body),
+        Format::Cohere => cohere::decode(body),
+        Format::Gemini => gemini::decode(body, route),
+        Format::Bedrock => bedrock::decode(body, route),
+    }
+}
+
+/// Writes a request for an upstream of a format that has vectors.
+///
+/// # Errors
+/// What keeps this model from it, for the client.
+pub fn encode(format: Format, asked: &Asked<'_>, model: &str) -> Result<Encoded, String> {
+    match format {
+        Format::OpenaiChat | Format::OpenaiResponses | Format::Anthropic => Ok(openai::encode(asked, model)),
+        Format::Ollama => Ok(ollama::encode(asked, model)),
+        Format::Cohere => Ok(cohere::encode(asked, model)),
+        Format::Gemini => Ok(gemini::encode(asked, model)),
+        Format::Bedrock => bedrock::encode(asked, model),
+    }
+}
+
+/// Reads an upstream's answer.
+///
+/// # Errors
+/// A [`Failure`], where it is not what the format says.
+pub fn decode_answer(format: Format, body: &[u8]) -> Result<Vectors<'_>, Failure> {
+    match format {
+        Format::OpenaiChat | Format::OpenaiResponses | Format::Anthropic => openai::decode_answer(body),
+        Format::Ollama => ollama::decode_answer(body),
+        Format::Cohere => cohere::decode_answer(body),
+        Format::Gemini => gemini::decode_answer(body),
+        Format::Bedrock => bedrock::decode_answer(body),
+    }
+}
+
+/// Writes an answer for a client. `model` stands in where the upstream did not say, `id` where the format wants one.
+pub fn encode_answer(format: Format, vectors: &Vectors<'_>, (model, id): (&str, &str), shape: Shape) -> Vec<u8> {
+    match format {
+        Format::OpenaiChat | Format::OpenaiResponses | Format::Anthropic | Format::Ollama => {
+            openai::encode_answer(vectors, model, shape.as_base64)
+        }
+        Format::Cohere => cohere::encode_answer(vectors, id, shape),
+        Format::Gemini => gemini::encode_answer(vectors, !shape.is_single),
+        Format::Bedrock => bedrock::encode_answer(vectors, id, shape),
+    }
 }
 
 /// Writes numbers as OpenAI's base64: 32-bit floats, little end first.

@@ -1,6 +1,6 @@
 //! `/v1/embeddings`, as OpenAI and all that speak like it have it.
 
-use super::{Asked, Encoded, Vectors, to_base64, vector};
+use super::{Asked, Encoded, Shape, Vectors, purpose, to_base64, vector};
 use crate::wire::codec::{BadBody, Failure};
 use crate::wire::json::{Document, Fault, Fields, Kind, Node, Text, Writer};
 
@@ -15,13 +15,15 @@ pub fn decode(body: &[u8]) -> Result<Asked<'_>, BadBody> {
     let inputs = inputs(fields.need("input", "a string or an array of strings")?)?;
     let dimensions = fields.count("dimensions")?;
     let as_base64 = fields.text("encoding_format")?.is_some_and(|format| format.value == "base64");
+    // Not OpenAI's own, but what Voyage, NVIDIA, Cohere and others that speak like it call it.
+    let purpose = fields.text("input_type")?.map(|given| given.map(purpose::of));
     let mut asked = Asked {
         source: document.text(),
         model,
         inputs,
         dimensions,
-        purpose: None,
-        as_base64,
+        purpose,
+        shape: Shape { as_base64, is_single: false },
         extras: Vec::new(),
         losses: crate::wire::ir::Losses::default(),
     };
@@ -42,7 +44,7 @@ fn inputs<'a>(node: Node<'_, 'a>) -> Result<Vec<Text<'a>>, Fault> {
 
 /// Writes a request for an upstream. Numbers are asked for, whatever the client wants.
 pub fn encode(asked: &Asked<'_>, model: &str) -> Encoded {
-    let Asked { source, model: _, inputs, dimensions, purpose, as_base64: _, extras, losses } = asked;
+    let Asked { source, model: _, inputs, dimensions, purpose, shape: _, extras, losses } = asked;
     let mut losses = losses.clone();
     losses.extras(extras);
     losses.without(purpose.as_ref());
@@ -58,7 +60,7 @@ pub fn encode(asked: &Asked<'_>, model: &str) -> Encoded {
     }
     writer.key("encoding_format").text("float");
     writer.end_object();
-    Encoded { body, losses: losses.resolve(source) }
+    Encoded { path: "/embeddings".to_owned(), body, losses: losses.resolve(source) }
 }
 
 /// Reads an upstream's answer.

@@ -65,6 +65,11 @@ impl Codec for Gemini {
     }
 }
 
+/// Returns where something is done with a model, below the upstream's root.
+pub fn path(model: &str, method: &str) -> String {
+    format!("/{}:{method}", resource(model))
+}
+
 /// Returns a model's path: `models/NAME`, or `tunedModels/NAME`. What could end the path's segment is escaped.
 pub(in crate::wire) fn resource(model: &str) -> String {
     let (collection, name) = match model.split_once('/') {

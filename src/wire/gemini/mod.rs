@@ -18,6 +18,6 @@ pub(in crate::wire) use members::Members;
 pub(in crate::wire) use request::bare_model;
 pub(in crate::wire) use signature::read as read_signature;
 
-pub use codec::Gemini;
+pub use codec::{Gemini, path};
 pub use count::{decode_count, decode_counted, encode_count, encode_counted};
 pub use error::retry_delay;

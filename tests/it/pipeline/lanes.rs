@@ -13,14 +13,14 @@ use tokio::task::JoinSet;
 use super::harness::{KEY, Rig, Seen};
 
 /// An upstream that answers with what it was given, in order, and keeps what it was asked. The last answer is repeated.
-struct Upstream {
-    url: String,
+pub(super) struct Upstream {
+    pub(super) url: String,
     asked: Arc<Mutex<Vec<(String, Value)>>>,
     _task: JoinSet<()>,
 }
 
 impl Upstream {
-    async fn start(answers: Vec<String>) -> Self {
+    pub(super) async fn start(answers: Vec<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1", listener.local_addr().unwrap());
         let asked = Arc::new(Mutex::new(Vec::new()));
@@ -38,7 +38,7 @@ impl Upstream {
         Self { url, asked, _task: task }
     }
 
-    fn asked(&self) -> Vec<(String, Value)> {
+    pub(super) fn asked(&self) -> Vec<(String, Value)> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -57,12 +57,12 @@ async fn read(stream: &mut tokio::net::TcpStream) -> (String, Value) {
     }
 }
 
-fn answer(status: u16, content_type: &str, body: &str) -> String {
+pub(super) fn answer(status: u16, content_type: &str, body: &str) -> String {
     let length = body.len();
     format!("HTTP/1.1 {status} X\r\ncontent-type: {content_type}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}")
 }
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 const SSE: &str = "text/event-stream";
 
 /// Provider `one` speaks Anthropic at `url`; `two` is the mock, which speaks OpenAI.
@@ -286,7 +286,7 @@ async fn endpoints_that_cannot_be_translated_go_only_where_they_exist() {
     let count = Bytes::from_static(br#"{"model":"fast","messages":[]}"#);
     assert_eq!(rig.call("POST", "/v1/messages/count_tokens", auth, count.clone()).await.text(), r#"{"input_tokens":9}"#);
     assert!(upstream.asked()[0].0.starts_with("post /v1/messages/count_tokens "));
-    let seen = rig.call("POST", "/v1/messages/count_tokens", auth, Bytes::from_static(br#"{"model":"two/m","messages":[]}"#)).await;
+    let seen = rig.call("POST", "/v1/completions", auth, Bytes::from_static(br#"{"model":"fast","prompt":"x"}"#)).await;
     assert_eq!((seen.status, seen.json()["error"]["type"].as_str()), (StatusCode::BAD_REQUEST, Some("invalid_request_error")));
 }
 
@@ -484,7 +484,7 @@ async fn a_client_of_geminis_is_served_by_an_upstream_that_speaks_openai() {
     let seen = rig.call("POST", "/v1beta/models/nope:generateContent", GOOG, ask.clone()).await;
     assert_eq!((&seen.json()["error"]["code"], &seen.json()["error"]["status"]), (&json!(404), &json!("NOT_FOUND")));
     let seen = rig.call("POST", "/v1beta/models/fast:countTokens", GOOG, ask).await;
-    assert_eq!((seen.status, &seen.json()["error"]["status"]), (StatusCode::BAD_REQUEST, &json!("INVALID_ARGUMENT")));
+    assert!(seen.json()["totalTokens"].as_u64().is_some_and(|tokens| tokens < 100), "{}", seen.text());
     // Where a refusal repeats its status, both are one: SDKs read either.
     let seen = rig
         .call(

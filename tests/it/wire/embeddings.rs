@@ -1,13 +1,15 @@
 //! Requests for vectors, and for the length of a prompt.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use bifrostctl::error::Kind;
 use bifrostctl::wire::Format;
 use bifrostctl::wire::codec::{Route, Target};
-use bifrostctl::wire::embedding::{gemini, openai};
+use bifrostctl::wire::embedding::{self, Shape, Vectors, gemini, openai};
 use bifrostctl::wire::gemini::{decode_count, decode_counted, encode_count, encode_counted};
 use bifrostctl::wire::quirks::Quirks;
+use bifrostctl::wire::rerank;
 use serde_json::{Value, json};
 
 fn read(path: &str) -> Vec<u8> {
@@ -19,42 +21,92 @@ fn value(bytes: &[u8]) -> Value {
     serde_json::from_slice(bytes).unwrap()
 }
 
-#[test]
-fn recorded_requests_for_vectors_go_to_openai_and_their_answers_to_its_clients() {
-    let index = String::from_utf8(read("EMBEDDINGS.tsv")).unwrap();
-    let mut told = Vec::new();
-    for line in index.lines().skip(1) {
+/// One recorded exchange: its name, the provider's format, the status, the request where it is known, and the answer.
+type Case = (String, Format, u16, Option<Vec<u8>>, Vec<u8>);
+
+fn cases(index: &str) -> Vec<Case> {
+    let index = String::from_utf8(read(index)).unwrap();
+    let case = |line: &str| {
         let columns: Vec<&str> = line.split('\t').collect();
-        let (name, status) = (columns[0], columns[3]);
-        let (request, answer) = (read(&format!("{name}.request.json")), read(&format!("{name}.response.json")));
-        if status != "200" {
-            assert_eq!(Format::Gemini.codec().decode_error(404, &answer).kind, Kind::UpstreamRejected);
-            told.push("error");
+        let [name, format, has_request, status, ..] = columns[..] else { panic!("{line}") };
+        let format = Format::ALL.into_iter().find(|known| known.as_str() == format).unwrap();
+        let request = (has_request == "yes").then(|| read(&format!("{name}.request.json")));
+        (name.to_owned(), format, status.parse().unwrap(), request, read(&format!("{name}.response.json")))
+    };
+    index.lines().skip(1).map(case).collect()
+}
+
+/// Formats with vectors, and a model of each.
+const EMBEDDERS: [(Format, &str); 4] = [
+    (Format::OpenaiChat, "text-embedding-3-small"),
+    (Format::Gemini, "gemini-embedding-001"),
+    (Format::Cohere, "embed-v4.0"),
+    (Format::Bedrock, "us.cohere.embed-v4:0"),
+];
+
+fn numbers(vectors: &Vectors<'_>) -> Vec<Vec<f64>> {
+    vectors.vectors.iter().map(|vector| serde_json::from_str(vector.as_str()).unwrap()).collect()
+}
+
+#[test]
+fn recorded_requests_for_vectors_say_the_same_in_every_format_and_so_do_their_answers() {
+    let mut told = BTreeMap::new();
+    for (name, format, status, request, answer) in cases("EMBEDDINGS.tsv") {
+        if status != 200 {
+            let kind = format.codec().decode_error(status, &answer).kind;
+            assert_eq!(kind, if status == 401 { Kind::UpstreamAuth } else { Kind::UpstreamRejected }, "{name}");
+            *told.entry("error").or_insert(0) += 1;
             continue;
         }
-        let vectors = gemini::decode_answer(&answer).unwrap();
-        let body = value(&openai::encode_answer(&vectors, "alias", false));
-        let own = value(&answer);
-        for (entry, vector) in body["data"].as_array().unwrap().iter().zip(own["embeddings"].as_array().unwrap()) {
-            assert_eq!(entry["embedding"], vector["values"], "{name}");
+        let vectors = embedding::decode_answer(format, &answer).unwrap();
+        assert!(!vectors.vectors.is_empty(), "{name}");
+        for (into, _) in EMBEDDERS {
+            let written = embedding::encode_answer(into, &vectors, ("m", "id"), Shape::default());
+            let again = embedding::decode_answer(into, &written).unwrap();
+            assert_eq!(numbers(&again), numbers(&vectors), "{name} in {into:?}");
+            assert_eq!(again.input_tokens.unwrap_or_default(), vectors.input_tokens.unwrap_or_default(), "{name} in {into:?}");
         }
-        assert_eq!(body["usage"]["prompt_tokens"], own["usageMetadata"]["promptTokenCount"].as_u64().unwrap_or_default());
-        assert_eq!(value(&gemini::encode_answer(&vectors, true))["embeddings"], own["embeddings"], "{name}");
-        match gemini::decode(&request, &Route::default()) {
-            Ok(asked) => {
-                let sent = value(&openai::encode(&asked, "text-embedding-3-small").body);
-                assert_eq!(sent["input"], json!(["Ruby", "Python", "JavaScript"]));
-                assert_eq!((&sent["dimensions"], asked.model.as_ref()), (&json!(768), "gemini-embedding-001"));
-                told.push("text");
-            }
+        let request = request.unwrap();
+        let asked = match embedding::decode(format, &request, &Route::default()) {
+            Ok(asked) => asked,
             Err(bad) => {
                 assert!(bad.to_string().contains("requests[0].content.parts[1]"), "{bad}");
-                told.push("picture");
+                *told.entry("picture").or_insert(0) += 1;
+                continue;
             }
+        };
+        assert_eq!(asked.inputs.len(), vectors.vectors.len(), "{name}");
+        let dimensions = asked.dimensions.as_ref().map(|it| it.value);
+        for (into, model) in EMBEDDERS {
+            let written = embedding::encode(into, &asked, model).unwrap();
+            let again = embedding::decode(into, &written.body, &Route { model: Some(model), is_stream: None }).unwrap();
+            assert_eq!(again.inputs, asked.inputs, "{name} in {into:?}");
+            assert_eq!((again.dimensions.map(|it| it.value), again.model.as_ref()), (dimensions, model), "{name} in {into:?}");
         }
+        *told.entry("text").or_insert(0) += 1;
     }
-    told.sort_unstable();
-    assert_eq!(told, ["error", "picture", "text"]);
+    assert_eq!(told, BTreeMap::from([("error", 5), ("picture", 1), ("text", 8)]));
+}
+
+#[test]
+fn recorded_orders_come_back_in_one_shape() {
+    let mut told = 0;
+    for (name, format, status, request, answer) in cases("RERANK.tsv") {
+        assert_eq!(status, 200, "{name}");
+        let ranking = rerank::decode_answer(&answer).unwrap();
+        assert!(ranking.results.len() >= 2 && (ranking.tokens.is_some() || ranking.search_units.is_some()), "{name}: {ranking:?}");
+        // One was recorded without its request.
+        let request = request.unwrap_or_else(|| json!({"model": "m", "query": "q", "documents": vec!["d"; 6]}).to_string().into_bytes());
+        let asked = rerank::decode(&request).unwrap();
+        let body = rerank::encode_answer(&ranking, &asked, "ours");
+        let again = rerank::decode_answer(&body).unwrap();
+        assert_eq!((&again.results, again.tokens), (&ranking.results, ranking.tokens), "{name}");
+        let target = Target { model: "up", max_output_tokens: None, quirks: &Quirks::COMPATIBLE };
+        let written = rerank::encode(format, &asked, &target);
+        assert_eq!(value(&written.body)["documents"].as_array().unwrap().len(), asked.documents.len(), "{name}");
+        told += 1;
+    }
+    assert_eq!(told, 4);
 }
 
 #[test]
@@ -67,8 +119,8 @@ fn a_request_of_openai_is_a_batch_of_gemini_and_back() {
         |text: &str| json!({"model": "models/gemini-embedding-001", "content": {"parts": [{"text": text}]}, "outputDimensionality": 3});
     assert_eq!(value(&encoded.body), json!({"requests": [one("a"), one("b")]}));
     let losses: Vec<&str> = encoded.losses.iter().map(|loss| loss.path.as_str()).collect();
-    assert_eq!((losses, asked.as_base64), (vec!["user", "zz"], true));
-    assert_eq!(gemini::path("gemini-embedding-001"), "/models/gemini-embedding-001:batchEmbedContents");
+    assert_eq!((losses, asked.shape.as_base64), (vec!["user", "zz"], true));
+    assert_eq!(gemini::encode(&asked, "gemini-embedding-001").path, "/models/gemini-embedding-001:batchEmbedContents");
     let vectors = gemini::decode_answer(br#"{"embeddings":[{"values":[1.0,-2.0]}]}"#).unwrap();
     assert_eq!(value(&openai::encode_answer(&vectors, "alias", true))["data"][0]["embedding"], "AACAPwAAAMA=");
 

@@ -5,6 +5,7 @@ mod bedrock;
 mod cohere;
 mod corpus;
 mod embeddings;
+mod estimate;
 mod fragments;
 mod gemini;
 mod grammar;

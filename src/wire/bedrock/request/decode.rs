@@ -10,8 +10,21 @@ type Fallible<T> = Result<T, Fault>;
 
 pub(in crate::wire::bedrock) fn decode<'a>(body: &'a [u8], route: &Route<'a>) -> Result<Request<'a>, BadBody> {
     let document = Document::parse(body)?;
-    let mut fields = Fields::open(document.root())?;
-    let mut request = Request::new(Format::Bedrock, document.text());
+    Ok(decode_node(document.root(), document.text(), route)?)
+}
+
+/// Reads a request that is to be counted: the one inside `input.converse`.
+pub(in crate::wire) fn decode_count<'a>(body: &'a [u8], route: &Route<'a>) -> Result<Request<'a>, BadBody> {
+    let document = Document::parse(body)?;
+    let root = document.root();
+    let converse = root.get("input").and_then(|input| input.get("converse"));
+    let inner = converse.ok_or_else(|| root.get("input").unwrap_or(root).fault("an object with `converse`"))?;
+    Ok(decode_node(inner, document.text(), route)?)
+}
+
+fn decode_node<'a>(node: Node<'_, 'a>, source: &'a str, route: &Route<'a>) -> Fallible<Request<'a>> {
+    let mut fields = Fields::open(node)?;
+    let mut request = Request::new(Format::Bedrock, source);
     request.model = Text::Borrowed(route.model.unwrap_or_default());
     request.is_stream = route.is_stream.unwrap_or_default();
     system(&mut fields, &mut request)?;

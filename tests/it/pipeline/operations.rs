@@ -1,0 +1,162 @@
+//! What is asked of a model besides an answer, and the drop-in paths: vectors, orders of documents, lengths of prompts, across formats.
+
+use bytes::Bytes;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::harness::{KEY, Rig, Seen};
+use super::lanes::{JSON, Upstream, answer};
+
+/// Provider `one` speaks a format at `url`; `two` is the mock, which speaks OpenAI.
+async fn rig(api: &str, url: &str, change: impl FnOnce(&mut Value)) -> Rig {
+    Rig::start_with(|plan| {
+        let one = &mut plan["providers"]["one"];
+        (one["api"], one["base_url"]) = (json!(api), json!(url));
+        plan["virtual_keys"]["web"]["models"] = json!(["*"]);
+        change(plan);
+    })
+    .await
+}
+
+async fn post(rig: &Rig, path: &str, body: &Value) -> Seen {
+    rig.call("POST", path, &[("x-api-key", KEY)], Bytes::from(body.to_string())).await
+}
+
+fn loss(seen: &Seen) -> Option<&str> {
+    seen.headers.get("x-bifrost-loss").map(|value| value.to_str().unwrap())
+}
+
+#[tokio::test]
+async fn a_client_of_openais_gets_vectors_from_gemini_in_its_own_spelling() {
+    let vectors = r#"{"embeddings":[{"values":[1,-2]},{"values":[0.5,0]}],"usageMetadata":{"promptTokenCount":4}}"#;
+    let upstream = Upstream::start(vec![answer(200, JSON, vectors)]).await;
+    let rig = rig("gemini", &upstream.url, |_| {}).await;
+    // What OpenAI's SDKs ask for unless they are told otherwise.
+    let ask = json!({"model": "one/e", "input": ["a", "b"], "dimensions": 2, "encoding_format": "base64", "user": "u"});
+    let seen = post(&rig, "/v1/embeddings", &ask).await;
+    assert_eq!(seen.status, StatusCode::OK, "{}", seen.text());
+    let told = seen.json();
+    assert_eq!((&told["data"][0]["embedding"], &told["data"][1]["index"]), (&json!("AACAPwAAAMA="), &json!(1)));
+    assert_eq!((&told["model"], &told["usage"]), (&json!("e"), &json!({"prompt_tokens": 4, "total_tokens": 4})));
+    assert_eq!(loss(&seen), Some("user=unsupported"));
+    let (head, body) = &upstream.asked()[0];
+    assert!(head.starts_with("post /v1/models/e:batchembedcontents http"), "{head}");
+    assert_eq!(body["requests"][1]["content"]["parts"][0]["text"], "b");
+}
+
+#[tokio::test]
+async fn clients_of_every_format_get_vectors_from_a_server_like_openais() {
+    let rig = Rig::start_with(|plan| plan["virtual_keys"]["web"]["models"] = json!(["*"])).await;
+    let one = post(&rig, "/genai/v1beta/models/two%2Fe:embedContent", &json!({"content": {"parts": [{"text": "a"}]}})).await.json();
+    let length = one["embedding"]["values"].as_array().unwrap().len();
+    let requests = json!([{"model": "models/x", "content": {"parts": [{"text": "a"}]}}, {"content": {"parts": [{"text": "b"}]}}]);
+    let several = post(&rig, "/v1beta/models/two%2Fe:batchEmbedContents", &json!({"requests": requests})).await.json();
+    assert_eq!(several["embeddings"][0], one["embedding"], "one text has one vector");
+    assert_eq!(several["embeddings"][1]["values"].as_array().unwrap().len(), length);
+    let ask = json!({"model": "two/e", "texts": ["a"], "input_type": "search_query", "embedding_types": ["float"]});
+    let seen = post(&rig, "/cohere/v2/embed", &ask).await;
+    assert_eq!(seen.json()["embeddings"]["float"][0], one["embedding"]["values"]);
+    assert_eq!(loss(&seen), Some("input_type=unsupported"));
+    let seen = post(&rig, "/bedrock/model/two%2Fe/invoke", &json!({"inputText": "a"})).await;
+    assert_eq!(seen.json()["embedding"], one["embedding"]["values"], "{}", seen.text());
+    assert!(rig.mock.requests().iter().all(|request| request.path().ends_with("/embeddings")));
+}
+
+#[tokio::test]
+async fn nobody_is_asked_for_vectors_who_has_none() {
+    let upstream = Upstream::start(vec![answer(200, JSON, "{}")]).await;
+    let rig = rig("anthropic", &upstream.url, |_| {}).await;
+    let seen = post(&rig, "/v1/embeddings", &json!({"model": "one/m", "input": "a"})).await;
+    assert_eq!(seen.status, StatusCode::BAD_REQUEST, "{}", seen.text());
+    let seen = post(&rig, "/v1/embeddings", &json!({"model": "fast", "input": "a"})).await;
+    assert_eq!((seen.status, upstream.asked().len()), (StatusCode::OK, 0), "the chain's next target has them");
+}
+
+#[tokio::test]
+async fn an_order_of_documents_passes_or_is_put_into_the_servers_words() {
+    let data = r#"{"object":"list","data":[{"relevance_score":0.690,"index":1}],"usage":{"total_tokens":4}}"#;
+    let upstream = Upstream::start(vec![answer(200, JSON, data)]).await;
+    let ask = json!({"model": "one/r", "query": "q", "documents": ["a", {"text": "b"}], "top_n": 1, "return_documents": true});
+    {
+        let rig = rig("openai-chat", &upstream.url, |_| {}).await;
+        assert_eq!(post(&rig, "/v1/rerank", &ask).await.text(), data, "bytes pass");
+        let (_, body) = &upstream.asked()[0];
+        assert_eq!((&body["model"], &body["documents"]), (&json!("r"), &ask["documents"]));
+    }
+    let rig = rig("openai-chat", &upstream.url, |plan| plan["providers"]["one"]["quirks"]["rerank"] = json!("voyage")).await;
+    for path in ["/v1/rerank", "/cohere/v2/rerank", "/v2/rerank"] {
+        let told = post(&rig, path, &ask).await.text();
+        assert!(told.contains(r#""results":[{"index":1,"relevance_score":0.690,"document":{"text":"b"}}]"#), "{path}: {told}");
+        let asked = upstream.asked();
+        let (head, body) = asked.last().unwrap();
+        assert!(head.starts_with("post /v1/rerank "), "{head}");
+        assert_eq!(*body, json!({"model": "r", "query": "q", "documents": ["a", "b"], "top_k": 1}));
+    }
+    let seen = post(&rig, "/cohere/v2/rerank", &json!({"model": "one/r", "query": "q", "documents": [7]})).await;
+    assert_eq!(seen.status, StatusCode::BAD_REQUEST);
+    assert!(seen.json()["message"].as_str().unwrap().contains("documents[0]"), "{}", seen.text());
+}
+
+#[tokio::test]
+async fn a_prompt_is_counted_by_whoever_counts_and_guessed_for_the_others() {
+    let upstream = Upstream::start(vec![answer(200, JSON, r#"{"totalTokens":31}"#), answer(404, JSON, "{}")]).await;
+    let rig = rig("gemini", &upstream.url, |_| {}).await;
+    let tool = json!({"name": "t", "description": "d", "input_schema": {"type": "object"}});
+    let ask = |model: &str| json!({"model": model, "system": "s", "messages": [{"role": "user", "content": "Hi there"}], "tools": [tool]});
+    let seen = post(&rig, "/v1/messages/count_tokens", &ask("one/m")).await;
+    assert_eq!((seen.text().as_str(), loss(&seen)), (r#"{"input_tokens":31}"#, None));
+    let (head, body) = &upstream.asked()[0];
+    assert!(head.starts_with("post /v1/models/m:counttokens "), "{head}");
+    assert_eq!(body["generateContentRequest"]["systemInstruction"]["parts"][0]["text"], "s");
+    // Whoever turns out to count nothing, and whoever is known to.
+    for model in ["one/m", "two/m"] {
+        let seen = post(&rig, "/anthropic/v1/messages/count_tokens", &ask(model)).await;
+        assert_eq!(loss(&seen), Some("input_tokens=approximated"), "{model}: {}", seen.text());
+        assert!((100..180).contains(&seen.json()["input_tokens"].as_u64().unwrap()), "{}", seen.text());
+    }
+    assert!(rig.mock.requests().is_empty());
+    let input = json!({"model": "two/m", "input": "Hi there"});
+    let told = post(&rig, "/v1/responses/input_tokens", &input).await.json();
+    assert_eq!(told["object"], "response.input_tokens");
+    let converse = json!({"input": {"converse": {"messages": [{"role": "user", "content": [{"text": "Hi there"}]}]}}});
+    let told = post(&rig, "/bedrock/model/two%2Fm/count-tokens", &converse).await.json();
+    assert_eq!(told["inputTokens"], json!(6));
+    let seen = post(&rig, "/bedrock/model/two%2Fm/count-tokens", &json!({"input": {}})).await;
+    assert_eq!((seen.status, &seen.json()["__type"]), (StatusCode::BAD_REQUEST, &json!("ValidationException")));
+}
+
+#[tokio::test]
+async fn a_client_of_bedrocks_is_served_by_a_server_like_openais() {
+    let rig = Rig::start().await;
+    let ask = json!({"messages": [{"role": "user", "content": [{"text": "Hi"}]}], "inferenceConfig": {"maxTokens": 9}});
+    let seen = post(&rig, "/bedrock/model/fast/converse", &ask).await;
+    assert_eq!(seen.json()["stopReason"], "end_turn", "{}", seen.text());
+    assert!(seen.json()["output"]["message"]["content"][0]["text"].is_string());
+    assert_eq!(rig.mock.requests()[0].json()["max_tokens"], 9);
+    let seen = post(&rig, "/bedrock/model/fast/converse-stream", &ask).await;
+    assert_eq!(seen.headers["content-type"], "application/vnd.amazon.eventstream");
+    let text = String::from_utf8_lossy(&seen.body).into_owned();
+    assert!(text.contains("messageStart") && text.contains("messageStop") && text.contains("metadata"), "{text}");
+    let signed = format!("AWS4-HMAC-SHA256 Credential={KEY}/20261125/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=ab");
+    let body = Bytes::from(ask.to_string());
+    let seen = rig.call("POST", "/bedrock/model/fast/converse", &[("authorization", &signed)], body.clone()).await;
+    assert_eq!(seen.status, StatusCode::OK);
+    let seen = rig.call("POST", "/bedrock/model/nope/converse", &[("authorization", &signed)], body.clone()).await;
+    assert_eq!((seen.status, &seen.headers["x-amzn-errortype"]), (StatusCode::NOT_FOUND, &"ResourceNotFoundException".parse().unwrap()));
+    let seen = rig.call("POST", "/bedrock/model/fast/converse", &[], body).await;
+    assert_eq!((seen.status, &seen.headers["x-amzn-errortype"]), (StatusCode::FORBIDDEN, &"UnrecognizedClientException".parse().unwrap()));
+}
+
+#[tokio::test]
+async fn a_client_of_coheres_is_served_by_a_server_like_openais() {
+    let rig = Rig::start().await;
+    let ask = json!({"model": "fast", "messages": [{"role": "user", "content": "Hi"}]});
+    let told = post(&rig, "/cohere/v2/chat", &ask).await.json();
+    assert_eq!((&told["finish_reason"], told["message"]["content"][0]["type"].as_str()), (&json!("COMPLETE"), Some("text")), "{told}");
+    let text = post(&rig, "/v2/chat", &json!({"model": "fast", "stream": true, "messages": ask["messages"]})).await.text();
+    assert!(text.contains("message-start") && text.contains("message-end"), "{text}");
+    let listed = rig.call("GET", "/cohere/v1/models", &[("x-api-key", KEY)], Bytes::new()).await.json();
+    assert_eq!(listed["models"][0]["name"], "fast");
+    let told = post(&rig, "/cohere/v2/chat", &json!({"model": "nope", "messages": []})).await;
+    assert!((told.status, told.json()["message"].is_string()) == (StatusCode::NOT_FOUND, true), "{}", told.text());
+}
