@@ -11,6 +11,15 @@ use crate::wire::json::Text;
 /// Stands for a signature that nobody has. Google documents it for histories that another model made.
 pub(super) const SKIP_VALIDATION: &str = "skip_thought_signature_validator";
 
+/// What clients send in place of a signature that they do not have: the words that Google documents, and the same in base64, as SDKs write
+/// bytes.
+const DUMMIES: [&str; 4] = [
+    SKIP_VALIDATION,
+    "c2tpcF90aG91Z2h0X3NpZ25hdHVyZV92YWxpZGF0b3I",
+    "context_engineering_is_the_way_to_go",
+    "Y29udGV4dF9lbmdpbmVlcmluZ19pc190aGVfd2F5X3RvX2dv",
+];
+
 /// How [`Signature::spell`] begins what another maker signed, in base64: `bifrost.`, whose last two bits the next byte decides.
 const TAG: &str = "Ymlmcm9zdC";
 
@@ -21,7 +30,8 @@ const READER: GeneralPurpose = GeneralPurpose::new(
 
 /// Reads a signature; `None` where it says that there is none.
 pub(in crate::wire) fn read(value: Text<'_>) -> Option<Signature<'_>> {
-    if value.is_empty() || value == SKIP_VALIDATION {
+    // The plain words are base64 too, so that an SDK may write them in its own alphabet.
+    if value.is_empty() || DUMMIES.contains(&super::media::url_safe(&value).trim_end_matches('=')) {
         return None;
     }
     let tagged = value.starts_with(TAG).then(|| READER.decode(super::media::url_safe(&value).as_bytes()).ok()).flatten();
@@ -59,6 +69,9 @@ mod tests {
     #[test]
     fn what_stands_for_no_signature_is_none() {
         assert_eq!(read("".into()), None);
-        assert_eq!(read(SKIP_VALIDATION.into()), None);
+        for dummy in DUMMIES {
+            assert_eq!(read(dummy.into()), None);
+            assert_eq!(read(format!("{}=", dummy.replace('_', "/")).into()), None);
+        }
     }
 }
