@@ -89,10 +89,30 @@ impl Failure {
         Self { kind, message: message.into() }
     }
 
+    /// Returns the message in the words by which clients of a format know it: agents shorten their history and go on where they are told that
+    /// it is too long, and by far not all of them look at a code.
+    pub fn told(&self, too_long: &TooLong) -> Cow<'_, str> {
+        let lower = self.message.to_ascii_lowercase();
+        if self.kind != Kind::ContextWindow || too_long.known.iter().any(|known| lower.contains(known)) {
+            return Cow::Borrowed(&self.message);
+        }
+        let joint = if self.message.is_empty() { "" } else { ": " };
+        Cow::Owned(format!("{}{joint}{}", too_long.words, self.message))
+    }
+
     /// Makes the failure of a stream that is not what its format says.
     pub fn malformed(message: &'static str) -> Self {
         Self::new(Kind::UpstreamMalformed, message)
     }
+}
+
+/// How a format says that a prompt is too long for the model.
+#[derive(Debug, Clone, Copy)]
+pub struct TooLong {
+    /// What its provider says, in lower case; any of these is understood.
+    pub known: &'static [&'static str],
+    /// What is put in front of words that are none of these.
+    pub words: &'static str,
 }
 
 /// One frame of a stream: an event of SSE, a line of NDJSON, a message of an AWS event stream.
@@ -207,5 +227,35 @@ impl Reply<'_> {
     /// Returns the model: the upstream's name of it, or ours.
     pub fn model_of<'m>(&'m self, model: &'m Text<'_>) -> &'m str {
         if model.is_empty() { self.model } else { model }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::Format;
+
+    #[test]
+    fn a_prompt_that_is_too_long_is_told_in_the_words_that_clients_of_the_format_know() {
+        let says = |format: Format, kind: Kind, words: &str| {
+            let body = format.codec().encode_error(&Failure::new(kind, words), "r1");
+            crate::wire::failure::message(&body)
+        };
+        let theirs = [
+            (Format::OpenaiChat, "this model's maximum context length is"),
+            (Format::OpenaiResponses, "this model's maximum context length is"),
+            (Format::Anthropic, "prompt is too long"),
+            (Format::Gemini, "exceeds the maximum number of tokens allowed"),
+            (Format::Bedrock, "input is too long"),
+        ];
+        for (format, words) in theirs {
+            for (_, foreign) in theirs {
+                let told = says(format, Kind::ContextWindow, foreign).to_ascii_lowercase();
+                assert!(told.contains(words) && told.ends_with(foreign), "{format:?}: {told}");
+                assert_eq!(told.matches(words).count(), 1, "{told}");
+            }
+            assert!(says(format, Kind::ContextWindow, "").to_ascii_lowercase().contains(words));
+            assert_eq!(says(format, Kind::UpstreamRejected, "no"), "no");
+        }
     }
 }

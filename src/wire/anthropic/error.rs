@@ -1,7 +1,7 @@
 //! Errors: what an upstream's answer means, and how ours are written. Source: the provider's page of errors, and recorded ones.
 
 use crate::error::Kind;
-use crate::wire::codec::Failure;
+use crate::wire::codec::{Failure, TooLong};
 use crate::wire::failure;
 use crate::wire::json::{Document, Node, Text, Writer};
 
@@ -85,13 +85,16 @@ pub(super) const fn status(kind: Kind) -> u16 {
     }
 }
 
+/// Claude Code and LangChain go by these words.
+const TOO_LONG: TooLong = TooLong { known: &["prompt is too long", "exceed context limit"], words: "prompt is too long" };
+
 /// Writes `{type:error, error:{type, message}, request_id}`.
 pub(super) fn write(failure: &Failure, request_id: &str, writer: &mut Writer<'_>) {
     writer.begin_object();
     writer.key("type").text("error");
     writer.object("error");
     writer.key("type").text(error_type(failure.kind));
-    writer.key("message").text(&failure.message);
+    writer.key("message").text(&failure.told(&TOO_LONG));
     writer.end_object();
     writer.key("request_id").text(request_id);
     writer.end_object();

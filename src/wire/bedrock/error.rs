@@ -4,7 +4,7 @@
 //! in its frame.
 
 use crate::error::Kind;
-use crate::wire::codec::Failure;
+use crate::wire::codec::{Failure, TooLong};
 use crate::wire::failure;
 use crate::wire::json::{Document, Node, Text, Writer};
 
@@ -130,12 +130,16 @@ pub(super) const fn status(kind: Kind) -> u16 {
     }
 }
 
+/// LiteLLM and others go by these words.
+pub(super) const TOO_LONG: TooLong =
+    TooLong { known: &["input is too long", "input tokens exceeded"], words: "Input is too long for requested model" };
+
 /// Writes `{__type, message}`: clients read the class there where no header has it.
 pub(super) fn write(failure: &Failure, out: &mut Vec<u8>) {
     let mut writer = Writer::new(out);
     writer.begin_object();
     writer.key("__type").text(error_type(failure.kind));
-    writer.key("message").text(&failure.message);
+    writer.key("message").text(&failure.told(&TOO_LONG));
     writer.end_object();
 }
 

@@ -1,7 +1,7 @@
 //! Errors: what an upstream's answer means, and how ours are written. Source: Google's page of errors, and recorded ones.
 
 use crate::error::Kind;
-use crate::wire::codec::Failure;
+use crate::wire::codec::{Failure, TooLong};
 use crate::wire::failure;
 use crate::wire::json::{Document, Node, Writer};
 
@@ -77,13 +77,19 @@ const fn status_word(kind: Kind) -> &'static str {
     }
 }
 
+/// LangChain and LiteLLM go by these words.
+const TOO_LONG: TooLong = TooLong {
+    known: &["exceeds the maximum number of tokens allowed"],
+    words: "The input token count exceeds the maximum number of tokens allowed",
+};
+
 /// Writes `{error:{code, message, status, details}}`. `error` stands first, and `code` is a number: that is how the official SDKs know one
 /// inside a stream.
 pub(super) fn write(failure: &Failure, request_id: &str, writer: &mut Writer<'_>) {
     writer.begin_object();
     writer.object("error");
     writer.key("code").count(u64::from(failure.kind.status()));
-    writer.key("message").text(&failure.message);
+    writer.key("message").text(&failure.told(&TOO_LONG));
     writer.key("status").text(status_word(failure.kind));
     writer.array("details");
     writer.begin_object();

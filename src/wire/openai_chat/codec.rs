@@ -46,6 +46,6 @@ impl Codec for OpenaiChat {
     }
 
     fn encode_error(&self, failure: &Failure, request_id: &str) -> Vec<u8> {
-        error::Envelope::new(failure.kind, &failure.message, None, Some(request_id)).to_bytes()
+        error::Envelope::new(failure.kind, &failure.told(&error::TOO_LONG), None, Some(request_id)).to_bytes()
     }
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::error::Kind;
+use crate::wire::codec::TooLong;
 
 /// Our error in OpenAI's shape.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -61,6 +62,12 @@ pub fn error_event(kind: Kind, message: &str, request_id: &str) -> Vec<u8> {
     out.extend_from_slice(b"\n\n");
     out
 }
+
+/// The code says it too, but LiteLLM goes by the words, and LangChain looks for the code among them.
+pub(in crate::wire) const TOO_LONG: TooLong = TooLong {
+    known: &["maximum context length is", "exceeds the context window", "input tokens exceed the configured limit"],
+    words: "This model's maximum context length is exceeded (context_length_exceeded)",
+};
 
 /// Returns the code that clients see: the one that OpenAI's own API uses where it has one, ours elsewhere. Source: recorded errors of
 /// the API.

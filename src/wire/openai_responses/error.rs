@@ -1,7 +1,7 @@
 //! Errors: the envelope is the chat format's; a stream tells them in two shapes, flat and nested, and once more in its last event.
 
 use crate::error::Kind;
-use crate::wire::codec::Failure;
+use crate::wire::codec::{Failure, TooLong};
 use crate::wire::failure;
 use crate::wire::json::Node;
 use crate::wire::openai_chat::{classify_event, client_code};
@@ -18,6 +18,12 @@ pub(super) fn read(error: Node<'_, '_>) -> Failure {
     };
     Failure::new(kind, failure::message(raw))
 }
+
+/// The code says it too, but LangChain goes by the words where a stream fails.
+pub(super) const TOO_LONG: TooLong = TooLong {
+    known: &["exceeds the context window", "maximum context length is"],
+    words: "Your input exceeds the context window of this model",
+};
 
 /// Returns the code that an answer which failed names.
 pub(super) const fn code(kind: Kind) -> &'static str {

@@ -65,7 +65,10 @@ fn recorded_errors_are_these() {
             let status = into.codec().error_status(failure.kind);
             let body = into.codec().encode_error(&failure, "r1");
             let again = into.codec().decode_error(status, &body);
-            assert_eq!(again.message, failure.message, "{} → {into:?}", recording.name);
+            // What is too long is told in the format's own words first.
+            let is_told = again.message == failure.message
+                || failure.kind == Kind::ContextWindow && again.message.ends_with(&failure.message) && again.kind == failure.kind;
+            assert!(is_told, "{} → {into:?}: {}", recording.name, again.message);
         }
     }
     assert!(told.len() > 25, "{}", told.len());
@@ -86,7 +89,7 @@ fn every_error_of_ours_has_an_envelope_in_every_format() {
                 Format::Cohere => (&body["message"], &body["id"]),
                 Format::Ollama => (&body["error"], &body["error"]),
             };
-            assert_eq!(message, "no", "{format:?} {kind:?}");
+            assert!(message.as_str().unwrap().ends_with("no"), "{format:?} {kind:?}");
             assert!(class.is_string());
             assert!((400..600).contains(&format.codec().error_status(kind)));
         }

@@ -90,7 +90,7 @@ impl EncodeStream for Encoder {
         write_message(Telling::Exception(error::exception_name(failure.kind)), out, |out| {
             let mut writer = Writer::fresh(out);
             writer.begin_object();
-            writer.key("message").text(&failure.message);
+            writer.key("message").text(&failure.told(&error::TOO_LONG));
             writer.end_object();
         });
     }

@@ -7,7 +7,7 @@ use crate::wire::codec::{EncodeStream, Failure, Reply};
 use crate::wire::ir::{Delta, Event, Finish, FinishReason, Maker, PartStart, Usage};
 use crate::wire::json::{Text, Writer};
 use crate::wire::openai_chat::answer::{annotation, finish_word, image, write_usage};
-use crate::wire::openai_chat::error::error_event;
+use crate::wire::openai_chat::error::{TOO_LONG, error_event};
 use crate::wire::openai_chat::thoughts;
 
 /// What becomes of a part's deltas.
@@ -253,7 +253,7 @@ impl EncodeStream for Encoder {
     }
 
     fn failure(&mut self, failure: &Failure, request_id: &str, out: &mut Vec<u8>) {
-        out.extend_from_slice(&error_event(failure.kind, &failure.message, request_id));
+        out.extend_from_slice(&error_event(failure.kind, &failure.told(&TOO_LONG), request_id));
     }
 }
 

@@ -93,7 +93,7 @@ impl Envelope<'_> {
         let Some(failure) = self.failure else { return writer.key("error").null() };
         writer.object("error");
         writer.key("code").text(error::code(failure.kind));
-        writer.key("message").text(&failure.message);
+        writer.key("message").text(&failure.told(&error::TOO_LONG));
         writer.end_object();
     }
 }

@@ -377,15 +377,16 @@ impl EncodeStream for Encoder {
     fn failure(&mut self, failure: &Failure, request_id: &str, out: &mut Vec<u8>) {
         self.start(out);
         let code = error::code(failure.kind);
+        let message = failure.told(&error::TOO_LONG);
         // Flat as the API's description has it, and nested as the API sends it and official clients raise it.
         self.log.event(out, "error", |writer| {
             writer.key("code").text(code);
-            writer.key("message").text(&failure.message);
+            writer.key("message").text(&message);
             writer.key("param").null();
             writer.object("error");
             writer.key("type").text(error_type(failure.kind));
             writer.key("code").text(code);
-            writer.key("message").text(&failure.message);
+            writer.key("message").text(&message);
             writer.key("param").null();
             writer.key("request_id").text(request_id);
             writer.end_object();
