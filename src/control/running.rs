@@ -22,7 +22,7 @@ use super::start::{OnDisk, Options, StartError, admin_address};
 use super::watch;
 use super::watched::watch_set;
 use super::writer::{Outcome, Refusal, Triggers, Writer};
-use crate::pipeline::Gateway;
+use crate::pipeline::{Affinity, Gateway};
 use crate::server::{Acceptor, Config, Drained, Listener, Server, Stop, Workers};
 use crate::spec::Rejected;
 use crate::store::Revisions;
@@ -215,6 +215,7 @@ fn share(
 fn gateway(shared: &Shared, services: Services, log: AccessLog) -> Result<Gateway, StartError> {
     let random = |error: getrandom::Error| StartError::System(error.to_string());
     Ok(Gateway {
+        affinity: Affinity::default(),
         live: Arc::clone(&shared.live),
         services,
         clock: Arc::clone(&shared.clock),

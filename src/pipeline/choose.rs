@@ -3,11 +3,21 @@
 use std::sync::atomic::Ordering;
 
 use super::Gateway;
+use super::affinity::Home;
 use super::exchange::Exchange;
 use super::facts::LazyFacts;
 use super::refusal::{self, Refusal};
 use crate::table::{Ask, Decision, Denial, RoutingTable, Rule, RuleAction, decide, decide_provider};
 use crate::wire::Demand;
+
+/// What a request wants of whoever serves it.
+pub(super) struct Wish {
+    pub(super) demand: Demand,
+    /// The provider that it names, where it names no model.
+    pub(super) provider: Option<String>,
+    /// Who keeps what it goes on from.
+    pub(super) home: Option<Home>,
+}
 
 /// A decision, and the chance that it and its attempts are made with.
 pub(super) struct Chosen {
@@ -21,15 +31,20 @@ impl Gateway {
         &self,
         table: &RoutingTable,
         facts: &LazyFacts<'_>,
-        (provider, demand): (Option<&str>, Demand),
+        wish: Wish,
         exchange: &mut Exchange,
     ) -> Result<Chosen, Refusal> {
+        let Wish { demand, provider, home } = wish;
         let rule = first_true(table, facts);
         let roll = self.seed.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
-        let decision = match exchange.model.clone() {
+        let named = provider.as_deref().or(home.as_ref().map(|home| &*home.provider));
+        let mut decision = match exchange.model.clone() {
             Some(model) => self.by_model(table, &model, (rule, roll, demand), exchange),
-            None => self.by_provider(table, (provider, demand), rule, exchange),
+            None => self.by_provider(table, (named, demand), rule, exchange),
         }?;
+        if let Some(home) = home {
+            decision.keep_to(&home.provider, &home.credential);
+        }
         exchange.metrics = match &decision.alias {
             Some(alias) => alias.metrics.clone(),
             None => table.unnamed.direct.clone(),

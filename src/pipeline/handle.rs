@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::request::Parts;
-use http::{HeaderName, HeaderValue, Method, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 
+use super::affinity::Affinity;
 use super::attempt::{Answer, AnswerBody, Call};
-use super::choose::Chosen;
+use super::choose::{Chosen, Wish};
 use super::exchange::{Attempt, Exchange};
 use super::facts::{self, LazyFacts};
 use super::payload::Payload;
 use super::refusal::{self, Refusal};
+use super::route::Route;
 use super::stream::Lease;
 use super::translate::{self, Middle};
 use super::waiting::Waiting;
@@ -41,6 +43,8 @@ pub struct Gateway {
     pub log: AccessLog,
     /// Makes request ids.
     pub ids: RequestIds,
+    /// Who keeps which answers.
+    pub affinity: Affinity,
     /// Seeds every choice by chance.
     pub seed: AtomicU64,
 }
@@ -96,18 +100,8 @@ impl Gateway {
         exchange: &mut Exchange,
         waiting: &Waiting<'_>,
     ) -> Result<Response<Reply>, Refusal> {
-        let path = head.uri.path();
-        let mut route = route::route(path).ok_or_else(|| refusal::no_path(path))?;
-        exchange.endpoint = route.endpoint;
         let limits = &table.plan.gateway.limits;
-        exchange.in_flight = self.services.metrics.admit(limits.in_flight);
-        if exchange.in_flight.is_none() {
-            return Err(refusal::full(limits.in_flight));
-        }
-        exchange.key = auth::authenticate(table, &head.headers, exchange.arrived_unix_ms)?;
-        if let Some(methods) = route.refuses(&head.method) {
-            return Err(refusal::wrong_method(methods));
-        }
+        let mut route = self.admit(table, (head.uri.path(), &head.method), &head.headers, exchange)?;
         if route.endpoint == Endpoint::Models {
             return models::answer(table, exchange.key.as_deref(), route.below, exchange.dialect);
         }
@@ -117,8 +111,12 @@ impl Gateway {
         let payload = Payload::read(text("content-type").unwrap_or_default(), &bytes, route.is_resource())?;
         let asked = intake::asked(&mut route, &payload)?;
         (exchange.endpoint, exchange.model, exchange.stream) = (route.endpoint, asked.model, asked.stream);
-        // Only what names no model may name its provider.
-        let provider = if exchange.model.is_none() { text("x-bifrost-provider").map(str::to_owned) } else { None };
+        let wish = Wish {
+            demand: route.demand(exchange.dialect),
+            // Only what names no model may name its provider.
+            provider: text("x-bifrost-provider").filter(|_| exchange.model.is_none()).map(str::to_owned),
+            home: self.affinity.home(&route, payload.object()),
+        };
         let headers = Arc::new(head.headers);
         let (key, model, id) = (exchange.key.clone(), exchange.model.clone(), exchange.id);
         let facts = LazyFacts::new(table::Request {
@@ -131,7 +129,7 @@ impl Gateway {
             headers: &headers,
             unix_ms: exchange.arrived_unix_ms,
         });
-        let Chosen { decision, roll } = self.choose(table, &facts, (provider.as_deref(), route.demand(exchange.dialect)), exchange)?;
+        let Chosen { decision, roll } = self.choose(table, &facts, wish, exchange)?;
         let call = Call {
             clock: &*self.clock,
             method: &head.method,
@@ -154,7 +152,32 @@ impl Gateway {
             framing: intake::framing(&route, head.uri.query()),
         };
         let answer = chain::run(&decision, &call, exchange).await?;
+        if let (Endpoint::Responses, Some(last)) = (route.endpoint, exchange.attempts.last()) {
+            self.affinity.note(&answer, &last.target, &last.credential);
+        }
         Ok(self.reply(answer, table, exchange))
+    }
+
+    /// Lets a request in: its path leads somewhere, there is room, its key is good, and the path takes its method.
+    fn admit<'p>(
+        &self,
+        table: &RoutingTable,
+        (path, method): (&'p str, &Method),
+        headers: &HeaderMap,
+        exchange: &mut Exchange,
+    ) -> Result<Route<'p>, Refusal> {
+        let route = route::route(path).ok_or_else(|| refusal::no_path(path))?;
+        exchange.endpoint = route.endpoint;
+        let most = table.plan.gateway.limits.in_flight;
+        exchange.in_flight = self.services.metrics.admit(most);
+        if exchange.in_flight.is_none() {
+            return Err(refusal::full(most));
+        }
+        exchange.key = auth::authenticate(table, headers, exchange.arrived_unix_ms)?;
+        match route.refuses(method) {
+            Some(methods) => Err(refusal::wrong_method(methods)),
+            None => Ok(route),
+        }
     }
 
     fn reply(&self, answer: Answer, table: &RoutingTable, exchange: &mut Exchange) -> Response<Reply> {

@@ -3,6 +3,7 @@
 //! Rule: the table is taken once and kept to the end of the request; nothing goes to the client before the first content, so that the
 //! next target stays possible; after it, a fault becomes a typed error in the client's own format, never a clean end.
 
+mod affinity;
 mod attempt;
 mod auth;
 mod chain;
@@ -25,5 +26,6 @@ mod stream;
 mod translate;
 mod waiting;
 
+pub use affinity::Affinity;
 pub use handle::Gateway;
 pub use reply::Reply;

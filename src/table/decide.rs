@@ -39,6 +39,20 @@ pub struct Decision {
     pub excluded: Vec<Excluded>,
 }
 
+impl Decision {
+    /// Keeps to the targets of one provider, one of whose credentials comes first, where there are any: nobody else has what the request goes
+    /// on from.
+    pub fn keep_to(&mut self, provider: &str, credential: &str) {
+        if !self.candidates.iter().any(|candidate| candidate.target.provider.name == provider) {
+            return;
+        }
+        self.candidates.retain(|candidate| candidate.target.provider.name == provider);
+        for candidate in &mut self.candidates {
+            candidate.credentials.sort_by_key(|known| known.name != credential);
+        }
+    }
+}
+
 /// A target with the credentials to try it with.
 #[derive(Debug)]
 pub struct Candidate {

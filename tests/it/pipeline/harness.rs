@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use bifrostctl::base::{Clock, Digest, SystemClock};
 use bifrostctl::mock::{Config, Mock};
-use bifrostctl::pipeline::{Gateway, Reply};
+use bifrostctl::pipeline::{Affinity, Gateway, Reply};
 use bifrostctl::plan::{AccessLog as Destination, Plan};
 use bifrostctl::provider::{Clients, Health, Proxies, Signers, SystemLookup};
 use bifrostctl::server::{Handler, Peer, RequestBody};
@@ -102,6 +102,7 @@ impl Rig {
         };
         let table = prepare(Arc::new(plan(change)), 1, &services).unwrap();
         let gateway = Gateway {
+            affinity: Affinity::default(),
             live: Arc::new(Live::new(table)),
             services,
             clock,

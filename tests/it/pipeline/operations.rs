@@ -160,3 +160,38 @@ async fn a_client_of_coheres_is_served_by_a_server_like_openais() {
     let told = post(&rig, "/cohere/v2/chat", &json!({"model": "nope", "messages": []})).await;
     assert!((told.status, told.json()["message"].is_string()) == (StatusCode::NOT_FOUND, true), "{}", told.text());
 }
+
+#[tokio::test]
+async fn a_conversation_goes_on_where_its_last_answer_is_kept() {
+    let rig = Rig::start_with(|plan| {
+        for name in ["one", "two"] {
+            plan["providers"][name]["quirks"]["responses"] = json!(true);
+        }
+        plan["models"]["fast"]["targets"] =
+            json!([{"provider": "one", "model": "m", "weight": 1}, {"provider": "two", "model": "m", "weight": 1}]);
+        plan["models"]["fast"]["fallbacks"] = json!([]);
+        plan["virtual_keys"]["web"]["models"] = json!(["*"]);
+    })
+    .await;
+    let mut served = std::collections::BTreeSet::new();
+    for number in 0..24 {
+        let first = post(&rig, "/v1/responses", &json!({"model": "fast", "input": "Hi", "stream": number % 2 == 0})).await;
+        let target = first.headers["x-bifrost-target"].clone();
+        let text = first.text();
+        let at = text.find("\"id\":\"resp_").unwrap() + 6;
+        let id = text[at..].split('"').next().unwrap();
+        let more = json!({"model": "fast", "input": "More", "previous_response_id": id});
+        let seen = post(&rig, "/v1/responses", &more).await;
+        assert_eq!((seen.status, &seen.headers["x-bifrost-target"]), (StatusCode::OK, &target), "{}", seen.text());
+        let tried = rig.tried();
+        let [.., first, second] = tried.as_slice() else { panic!("{tried:?}") };
+        assert_eq!(first, second, "the same credential");
+        served.insert((target.to_str().unwrap().to_owned(), second.clone()));
+        // What names no model finds its provider by the answer, though the key covers two.
+        let seen = rig.call("GET", &format!("/v1/responses/{id}"), &[("x-api-key", KEY)], Bytes::new()).await;
+        assert_eq!(rig.tried().last(), Some(second), "{}", seen.text());
+        let none = rig.call("GET", "/v1/responses/resp_unknown", &[("x-api-key", KEY)], Bytes::new()).await;
+        assert_eq!(none.status, StatusCode::BAD_REQUEST, "{}", none.text());
+    }
+    assert_eq!(served.len(), 3, "{served:?}");
+}
