@@ -92,6 +92,9 @@ pub struct Behaviour {
     /// What the model thinks before it answers, where it is asked to think and to show it.
     #[serde(deserialize_with = "scalar")]
     pub thoughts: Option<String>,
+    /// An address that the answer's text cites, all of it.
+    #[serde(deserialize_with = "scalar")]
+    pub cites: Option<String>,
     /// Where tools are offered, so many of them are called at once, in turn; by default one.
     pub calls: Option<usize>,
     /// The finish reason.

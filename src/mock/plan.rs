@@ -151,22 +151,27 @@ fn edit(mut reply: Reply, ask: &Ask<'_>) -> Reply {
                 !(behaviour.no_done && event.kind == EventKind::Done || behaviour.no_finish && event.kind == EventKind::Finish)
             });
             if let Some(event) = behaviour.malformed_at.and_then(|at| events.get_mut(at)) {
-                event.bytes = broken(&event.bytes);
+                event.bytes = match ask.dialect {
+                    Some(dialect) => dialect.broken(&event.bytes),
+                    None => broken(&event.bytes),
+                };
             }
             if let Some(at) = behaviour.error_at {
                 let end = events.iter().position(|event| event.kind == EventKind::Done).unwrap_or(events.len());
                 events.truncate(at.min(end));
-                let bytes = match ask.dialect {
-                    Some(dialect) => dialect.failure_event(failure, ask),
+                events.push(match ask.dialect {
+                    Some(dialect) => dialect.failure_event(failure, ask, events.len()),
                     None => {
                         let name = if behaviour.error_named { "event: error\n" } else { "" };
-                        format!("{name}data: {}\n\n", openai::failure_json(failure, ask.model)).into()
+                        let bytes = format!("{name}data: {}\n\n", openai::failure_json(failure, ask.model)).into();
+                        Event { kind: EventKind::Error, bytes }
                     }
-                };
-                events.push(Event { kind: EventKind::Error, bytes });
+                });
             }
-            let ping = Event { kind: EventKind::Quiet, bytes: Bytes::from_static(b": keep-alive\n\n") };
-            events.splice(0..0, std::iter::repeat_n(ping, behaviour.pings));
+            let bytes = ask.dialect.map_or(Bytes::from_static(b": keep-alive\n\n"), |dialect| dialect.ping(ask));
+            let ping = Event { kind: EventKind::Quiet, bytes };
+            let pings = if ping.bytes.is_empty() { 0 } else { behaviour.pings };
+            events.splice(0..0, std::iter::repeat_n(ping, pings));
         }
     }
     reply
@@ -223,7 +228,7 @@ fn head(ask: &Ask<'_>, reply: &Reply, (framing, now): (Framing, SystemTime)) -> 
     let behaviour = ask.behaviour;
     let mut headers = vec![("content-type", reply.content_type.to_owned())];
     match ask.dialect {
-        Some(dialect) => headers.extend(dialect.headers(ask)),
+        Some(dialect) => headers.extend(dialect.headers(ask, reply)),
         None => headers.extend(openai::headers(ask)),
     }
     let mut add = |name, value: &Option<String>| headers.extend(value.iter().map(|value| (name, value.clone())));

@@ -52,6 +52,7 @@ fn finish(ask: &Ask<'_>, content: Content, reason: &str) -> Choice {
     Choice {
         thoughts: text::pieces(thoughts).into_iter().map(str::to_owned).collect(),
         signature: ask.dialect.and_then(Dialect::signature),
+        cites: ask.behaviour.cites.clone(),
         content,
         finish: ask.behaviour.finish_reason.clone().unwrap_or_else(|| reason.to_owned()),
     }

@@ -10,6 +10,8 @@ pub(super) struct Choice {
     pub(super) thoughts: Vec<String>,
     /// Signs the thoughts.
     pub(super) signature: Option<Signature>,
+    /// The address that a text cites.
+    pub(super) cites: Option<String>,
     pub(super) content: Content,
     pub(super) finish: String,
 }
@@ -53,7 +55,9 @@ impl Choice {
     /// Writes the message.
     pub(super) fn message(&self) -> Value {
         let mut message = match &self.content {
-            Content::Text(pieces) => json!({"role": "assistant", "content": pieces.concat(), "refusal": null, "annotations": []}),
+            Content::Text(pieces) => {
+                json!({"role": "assistant", "content": pieces.concat(), "refusal": null, "annotations": self.annotations()})
+            }
             Content::Tools(calls) => {
                 let call = |call: &Call| {
                     let function = json!({"name": call.name, "arguments": call.arguments.concat()});
@@ -68,6 +72,13 @@ impl Choice {
             message.extend(self.signature.map_or_else(|| plain(&thoughts), |signature| signature.sign(&thoughts)));
         }
         message
+    }
+
+    /// Writes what the text cites.
+    fn annotations(&self) -> Vec<Value> {
+        let (Some(url), Content::Text(pieces)) = (&self.cites, &self.content) else { return Vec::new() };
+        let end: usize = pieces.iter().map(|piece| piece.chars().count()).sum();
+        vec![json!({"type": "url_citation", "url_citation": {"url": url, "title": "mock", "start_index": 0, "end_index": end}})]
     }
 
     /// Writes the first delta, which has no content.
@@ -86,7 +97,9 @@ impl Choice {
             Content::Text(pieces) => pieces.iter().map(|piece| json!({"content": piece})).collect(),
             Content::Tools(calls) => calls.iter().enumerate().flat_map(|(index, call)| call.deltas(index)).collect(),
         };
-        thoughts.chain(signed).chain(said).collect()
+        let annotations = self.annotations();
+        let cited = (!annotations.is_empty()).then(|| json!({"annotations": annotations}));
+        thoughts.chain(signed).chain(said).chain(cited).collect()
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn answer(ask: &Ask<'_>) -> Result<Reply, Box<Reply>> {
 }
 
 /// Makes a unit vector from model and input; the first dimensions of a longer one point the same way.
-fn vector(model: &str, input: &Value, dimensions: u64) -> Vec<f32> {
+pub(in crate::mock) fn vector(model: &str, input: &Value, dimensions: u64) -> Vec<f32> {
     let input = input.to_string();
     let mut raw = Vec::new();
     for block in 0..dimensions.div_ceil(16) {

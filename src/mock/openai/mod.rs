@@ -17,7 +17,10 @@ use super::dialect::Dialect;
 use super::http::Request;
 
 pub(super) use choice::Signature;
+pub(super) use embedding::vector;
 pub(super) use error::{bad_fault, failure, failure_json, refuse_fault};
+pub(super) use other::{models, rerank};
+pub(super) use text::tokens;
 
 /// The headers about limits of requests and of tokens: how many are left, and when they are full again.
 pub(super) const LIMITS: [(&str, &str); 2] =
@@ -108,7 +111,8 @@ impl Event {
 }
 
 impl Ask<'_> {
-    fn get(&self, member: &str) -> &Value {
+    /// Returns a member of the body; null where there is none.
+    pub(super) fn get(&self, member: &str) -> &Value {
         self.json.and_then(|json| json.get(member)).unwrap_or(&Value::Null)
     }
 

@@ -12,7 +12,7 @@ fn entry(ask: &Ask<'_>, id: &str) -> Value {
     json!({"id": id, "object": "model", "created": ask.created, "owned_by": "mock"})
 }
 
-pub(super) fn models(ask: &Ask<'_>) -> Reply {
+pub(in crate::mock) fn models(ask: &Ask<'_>) -> Reply {
     let data: Value = ask.models.iter().map(|id| entry(ask, id)).collect();
     Reply::json(200, &json!({"object": "list", "data": data}))
 }
@@ -64,7 +64,7 @@ fn moderation(ask: &Ask<'_>) -> Value {
 }
 
 /// In input order with falling scores: indexes are what a test wants to recognise.
-fn rerank(ask: &Ask<'_>) -> Value {
+pub(in crate::mock) fn rerank(ask: &Ask<'_>) -> Value {
     let count = ask.get("documents").as_array().map_or(0, Vec::len);
     let most = ask.get("top_n").as_u64().map_or(count, |top| usize::try_from(top).unwrap_or(count).min(count));
     let results: Value = (0..most).map(|index| json!({"index": index, "relevance_score": score(index)})).collect();

@@ -26,7 +26,7 @@ pub(super) fn pieces(text: &str) -> Vec<&str> {
 }
 
 /// Counts the tokens of a text.
-pub(super) fn tokens(text: &str) -> u64 {
+pub(in crate::mock) fn tokens(text: &str) -> u64 {
     pieces(text).len() as u64
 }
 

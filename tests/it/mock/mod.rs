@@ -3,6 +3,7 @@
 mod answers;
 mod dialects;
 mod faults;
+mod formats;
 mod load;
 mod recording;
 mod support;

@@ -151,37 +151,42 @@ impl AnswerWriter<'_, '_> {
     fn citations(&mut self, cited: &[(u64, &Citation<'_>)]) {
         let array = self.writer.optional_array("citations");
         for (number, citation) in cited {
-            let Citation { url, title, cited, span, origin, at } = citation;
-            if origin.0 == Format::Cohere {
-                self.writer.json(&origin.1);
-                continue;
+            if !write_citation(&mut self.writer, citation, *number) {
+                self.losses.unsupported(citation.at);
             }
-            // Where in the text, and what of it, is the heart of a citation here.
-            let (Some((start, end)), Some(url)) = (span, url) else {
-                self.losses.unsupported(*at);
-                continue;
-            };
-            self.writer.begin_object();
-            self.writer.key("start").count(*start);
-            self.writer.key("end").count(*end);
-            self.writer.array("sources");
-            self.writer.begin_object();
-            self.writer.key("type").text("document");
-            self.writer.key("id").text(url);
-            self.writer.object("document");
-            self.writer.key("url").text(url);
-            for (key, text) in [("title", title), ("text", cited)] {
-                if let Some(text) = text {
-                    self.writer.key(key).text(text);
-                }
-            }
-            self.writer.end_object();
-            self.writer.end_object();
-            self.writer.end_array();
-            self.writer.key("type").text("TEXT_CONTENT");
-            self.writer.key("content_index").count(*number);
-            self.writer.end_object();
         }
         self.writer.end_optional(array);
     }
+}
+
+/// Writes a citation of the text with a number. Where in the text, and what of it, is the heart of one here: without that it is not written.
+/// Returns whether it was.
+pub(in crate::wire::cohere) fn write_citation(writer: &mut Writer<'_>, citation: &Citation<'_>, number: u64) -> bool {
+    let Citation { url, title, cited, span, origin, at: _ } = citation;
+    if origin.0 == Format::Cohere {
+        writer.json(&origin.1);
+        return true;
+    }
+    let (Some((start, end)), Some(url)) = (span, url) else { return false };
+    writer.begin_object();
+    writer.key("start").count(*start);
+    writer.key("end").count(*end);
+    writer.array("sources");
+    writer.begin_object();
+    writer.key("type").text("document");
+    writer.key("id").text(url);
+    writer.object("document");
+    writer.key("url").text(url);
+    for (key, text) in [("title", title), ("text", cited)] {
+        if let Some(text) = text {
+            writer.key(key).text(text);
+        }
+    }
+    writer.end_object();
+    writer.end_object();
+    writer.end_array();
+    writer.key("type").text("TEXT_CONTENT");
+    writer.key("content_index").count(number);
+    writer.end_object();
+    true
 }

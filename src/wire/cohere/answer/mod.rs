@@ -6,6 +6,6 @@ mod finish;
 mod usage;
 
 pub(super) use decode::{citation, decode};
-pub(super) use encode::encode;
+pub(super) use encode::{encode, write_citation};
 pub(super) use finish::{read as read_finish, word as finish_word};
 pub(super) use usage::{members as usage_members, read as read_usage};

@@ -2,8 +2,8 @@
 
 use crate::wire::Format;
 use crate::wire::codec::{EncodeStream, Failure, Reply};
-use crate::wire::cohere::answer::{finish_word, usage_members};
-use crate::wire::ir::{Delta, Event, Finish, PartStart, Usage};
+use crate::wire::cohere::answer::{finish_word, usage_members, write_citation};
+use crate::wire::ir::{Citation, Delta, Event, Finish, PartStart, Usage};
 use crate::wire::json::{Text, Writer};
 use crate::wire::sequence::{Sequence, Step};
 
@@ -165,13 +165,16 @@ impl Blocks {
                 writer.end_object();
                 writer.end_object();
             }),
-            (Delta::Citation(citation), Kind::Text) if citation.origin.0 == Format::Cohere => {
+            (Delta::Citation(citation), Kind::Text) if can_be_cited(citation) => {
                 self.open_content(out);
-                message(out, "citation-start", self.citations, |writer| writer.key("citations").json(&citation.origin.1));
+                let number = self.contents;
+                message(out, "citation-start", self.citations, |writer| {
+                    write_citation(writer.key("citations"), citation, number);
+                });
                 bare(out, "citation-end", self.citations);
                 self.citations += 1;
             }
-            // Nothing is signed here, and what another format cites has no place.
+            // Nothing is signed here.
             (Delta::Text(_) | Delta::Input(_) | Delta::Signature(_) | Delta::Citation(_) | Delta::Opaque(_), _) => {}
         }
     }
@@ -206,6 +209,11 @@ impl Blocks {
             Kind::Hidden => {}
         }
     }
+}
+
+/// Returns whether a citation says where in the text it is, and what of.
+fn can_be_cited(citation: &Citation<'_>) -> bool {
+    citation.origin.0 == Format::Cohere || (citation.span.is_some() && citation.url.is_some())
 }
 
 /// Writes an event with a message in its delta.
