@@ -32,6 +32,8 @@ pub struct Preset {
     /// Whether a key is needed.
     #[serde(default)]
     pub credential: CredentialNeed,
+    /// The cloud whose place the spec must say, where the format alone does not tell.
+    pub cloud: Option<Cloud>,
     /// The environment variable that the provider's own documentation uses for the key.
     pub env: Option<String>,
     /// How the server differs from OpenAI's.
@@ -40,6 +42,28 @@ pub struct Preset {
     /// What a user should know.
     #[serde(default)]
     pub note: String,
+}
+
+/// A cloud that serves formats of others.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Cloud {
+    /// Google Cloud's Vertex AI: `project` and `location`.
+    Vertex,
+}
+
+impl Preset {
+    /// Returns the least that a spec says of such a provider, as YAML.
+    pub fn entry(&self) -> String {
+        match (self.api, self.cloud, &self.env) {
+            (Api::Bedrock, ..) => "{region: REGION, credentials: {default: {aws: environment}}}".to_owned(),
+            (_, Some(Cloud::Vertex), _) => {
+                "{project: PROJECT, location: LOCATION, credentials: {default: {google: environment}}}".to_owned()
+            }
+            (_, None, Some(env)) => format!("{{credentials: {{default: {{secret: {{env: {env}}}}}}}}}"),
+            (_, None, None) => "{}".to_owned(),
+        }
+    }
 }
 
 /// Whether a provider needs a key.

@@ -23,6 +23,7 @@ use crate::error::{GatewayError, Kind};
 use crate::provider::{Outbound, Upstream, Waits, response_headers, retry_after_ms};
 use crate::table::{Alias, Credential, Target};
 use crate::telemetry::Endpoint;
+use crate::wire::edit::Object;
 use crate::wire::gemini::Gemini;
 use crate::wire::ir::Loss;
 use crate::wire::ir::Signature;
@@ -157,10 +158,10 @@ pub(super) async fn once(
         Some(formats) => convert::prepare(call, target, formats)?,
         None => outbound::prepare(call, alias, target),
     };
-    let path = provider
-        .path(&prepared.path, prepared.query.as_deref())
-        .map_err(|error| GatewayError::new(Kind::Internal, "The provider's address cannot be built.").detail(error))?;
     let lane = prepared.lane;
+    let path = target
+        .path(lane.spoken(), (&prepared.path, prepared.query.as_deref()), call.stream)
+        .map_err(|error| GatewayError::new(Kind::Internal, "The provider's address cannot be built.").detail(error))?;
     let headers = outbound::headers(call.headers, provider, (call.facts, lane.travel()))?;
     let outbound = Outbound { method: call.method.clone(), path, headers, body: prepared.body };
     let upstream = send(outbound, target, credential, call).await?;
@@ -281,8 +282,13 @@ async fn refused(upstream: Upstream, lane: Lane, call: &Call<'_>) -> Failure {
             (kind, (status, response_headers(status, &upstream.headers), body))
         }
         Lane::Relay { format, .. } => {
-            let kind = format.codec().decode_error(status.as_u16(), &body).kind;
-            (kind, (status, response_headers(status, &upstream.headers), body))
+            let failure = format.codec().decode_error(status.as_u16(), &body);
+            // Whoever hosts an API refuses in words of its own, which the format's clients cannot read.
+            let is_own = format != Format::Anthropic || Object::scan(&body).is_ok_and(|it| it.string("type").as_deref() == Some("error"));
+            match is_own {
+                true => (failure.kind, (status, response_headers(status, &upstream.headers), body)),
+                false => (failure.kind, translate::refusal(&failure, status, format, call)),
+            }
         }
         Lane::Translate { from, into, .. } | Lane::Convert(Conversion { from, into, .. }) => {
             let failure = from.codec().decode_error(status.as_u16(), &body);

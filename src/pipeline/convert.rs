@@ -57,6 +57,8 @@ pub(super) fn prepare(call: &Call<'_>, target: &Target, (from, into): (Format, F
             (path, body, losses)
         }
     };
+    let unwritten = |error| GatewayError::new(Kind::Internal, "The request could not be written.").detail(error);
+    let body = target.provider.hosting.body(into, &path, &target.model, body).map_err(unwritten)?;
     let lane = Lane::Convert(Conversion { operation, from: into, into: from, shape });
     Ok(Prepared { body: Bytes::from(body).into(), path, query: None, lane, losses })
 }

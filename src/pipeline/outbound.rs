@@ -40,6 +40,14 @@ pub(super) enum Lane {
 }
 
 impl Lane {
+    /// Returns the format that the upstream is spoken to in.
+    pub(super) const fn spoken(self) -> Format {
+        match self {
+            Self::Relay { format, .. } => format,
+            Self::Translate { from, .. } | Self::Convert(Conversion { from, .. }) => from,
+        }
+    }
+
     pub(super) const fn travel(self) -> Travel {
         match self {
             Self::Relay { format, .. } => Travel::Same(format),
@@ -114,12 +122,16 @@ pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target) -
             Format::Bedrock => (bedrock::path(&target.model, method), None),
             _ => (gemini::path(&target.model, method), call.stream.then(|| "alt=sse".to_owned())),
         };
-        return Prepared { path, query, ..plain(whole.clone().into()) };
+        let body = match target.provider.hosting.counts_bare(format, &path) {
+            true => target.provider.hosting.body(format, &path, &target.model, whole.to_vec()).map_or_else(|_| whole.clone(), Bytes::from),
+            false => whole.clone(),
+        };
+        return Prepared { path, query, ..plain(body.into()) };
     }
     match call.payload {
         Payload::Json { object, .. } if object.has("model") && format != Format::OpenaiChat => {
             let mut edits = object.edit();
-            edits.set_string("model", &target.model);
+            target.provider.hosting.name_model(format, call.path.0, &target.model, &mut edits);
             plain(Bytes::from(edits.apply()).into())
         }
         Payload::Json { object, .. } if object.has("model") => {

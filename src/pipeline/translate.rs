@@ -66,6 +66,8 @@ pub(super) fn prepare(
         Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
         None => (path.into_owned(), None),
     };
+    let unwritten = |error| GatewayError::new(Kind::Internal, "The request could not be written.").detail(error);
+    let body = target.provider.hosting.body(into, &path, &target.model, body).map_err(unwritten)?;
     let include_usage = request.include_usage.is_some_and(|it| it.value);
     let lane = Lane::Translate { from: into, into: from, unwrap_tool, include_usage };
     Ok(Prepared { body: Bytes::from(body).into(), path, query, lane, losses })

@@ -27,6 +27,8 @@ pub enum Proof {
     Secret(SecretRef),
     /// A signature with the keys of an AWS account.
     Aws(Aws),
+    /// A token of Google Cloud's.
+    Google(Google),
 }
 
 /// Where the keys of an AWS account are.
@@ -58,12 +60,26 @@ pub enum Aws {
     },
 }
 
+/// Whom Google signs in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Google {
+    /// Whomever the gateway's environment names.
+    Environment(FromEnvironment),
+    /// Whom a key file is for.
+    KeyFile {
+        /// Where its JSON is.
+        service_account: SecretRef,
+    },
+}
+
 impl Proof {
     /// Returns the member of the credential that says it.
     pub const fn member(&self) -> &'static str {
         match self {
             Self::Secret(_) => "secret",
             Self::Aws(_) => "aws",
+            Self::Google(_) => "google",
         }
     }
 
@@ -73,6 +89,7 @@ impl Proof {
         match self {
             Self::Secret(secret) => serde_json::to_value(secret),
             Self::Aws(aws) => serde_json::to_value(aws),
+            Self::Google(google) => serde_json::to_value(google),
         }
         .unwrap_or(Value::Null)
     }
@@ -89,17 +106,21 @@ impl Proof {
             Self::Aws(Aws::Keys { access_key_id, secret_access_key, session_token }) => {
                 [access_key_id, secret_access_key].into_iter().chain(session_token).collect()
             }
-            Self::Aws(Aws::Environment(_) | Aws::Profile { .. } | Aws::WebIdentity { .. }) => Vec::new(),
+            Self::Google(Google::KeyFile { service_account }) => vec![service_account],
+            Self::Aws(Aws::Environment(_) | Aws::Profile { .. } | Aws::WebIdentity { .. }) | Self::Google(Google::Environment(_)) => {
+                Vec::new()
+            }
         }
     }
 
     /// Returns what must be there for it, for people: `env NAME`, `AWS profile NAME`.
     pub fn needs(&self) -> String {
         match self {
-            Self::Secret(_) | Self::Aws(Aws::Keys { .. }) => {
+            Self::Secret(_) | Self::Aws(Aws::Keys { .. }) | Self::Google(Google::KeyFile { .. }) => {
                 self.secrets().iter().map(|secret| format!("`{secret}`")).collect::<Vec<_>>().join(" and ")
             }
             Self::Aws(Aws::Environment(_)) => "AWS keys in the environment".to_owned(),
+            Self::Google(Google::Environment(_)) => "a Google key file in the environment".to_owned(),
             Self::Aws(Aws::Profile { profile, .. }) => format!("AWS profile `{profile}`"),
             Self::Aws(Aws::WebIdentity { web_identity }) => format!("file `{}`", web_identity.token_file),
         }

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-pub use super::credential::{Aws, Credential, Proof};
+pub use super::credential::{Aws, Credential, Google, Proof};
 use crate::base::{ByteSize, Digest, Span};
 pub use crate::spec::{
     Api, Auth, AuthScheme, Balance, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn, PromptPosition,
@@ -125,6 +125,12 @@ pub struct Provider {
     /// The AWS region.
     #[serde(default)]
     pub region: Option<String>,
+    /// The Google Cloud project; with it and the location, the provider is Vertex AI.
+    #[serde(default)]
+    pub project: Option<String>,
+    /// The Google Cloud location.
+    #[serde(default)]
+    pub location: Option<String>,
     /// How credentials travel that are a key in a header.
     pub auth: AuthScheme,
     /// Credentials by name; never empty.

@@ -64,3 +64,22 @@ pub struct WebIdentity {
     #[schemars(length(min = 1))]
     pub sts_url: Option<String>,
 }
+
+/// Whom Google signs in: `environment`, or a key file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Google {
+    /// `environment`: the key file that `GOOGLE_APPLICATION_CREDENTIALS` names, or the one that `gcloud auth application-default login`
+    /// wrote. Metadata services are never called.
+    Environment(FromEnvironment),
+    /// A key file.
+    Account(GoogleAccount),
+}
+
+/// A key file of Google's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct GoogleAccount {
+    /// The JSON of a service account's key, or of a user's (`type: authorized_user`), whole.
+    pub service_account: SecretRef,
+}

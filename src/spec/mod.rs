@@ -17,7 +17,7 @@ pub(crate) mod suggest;
 mod types;
 mod yaml;
 
-pub use cloud::{Aws, AwsAccount, FromEnvironment, WebIdentity};
+pub use cloud::{Aws, AwsAccount, FromEnvironment, Google, GoogleAccount, WebIdentity};
 pub use diagnostic::{Diagnostic, Location, Severity};
 pub use load::{load, tidy};
 pub use loaded::{Environment, Inputs, Loaded, ProcessEnvironment, Rejected, Spans};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::cloud::Aws;
+use super::cloud::{Aws, Google};
 use super::quirks::Quirks;
 use super::refs::SecretRef;
 use crate::base::Span;
@@ -26,6 +26,12 @@ pub struct Provider {
     /// The AWS region, for Bedrock: `eu-central-1`. `base_url` follows from it.
     #[schemars(regex(pattern = "^[a-z0-9-]+$"))]
     pub region: Option<String>,
+    /// The Google Cloud project, for Vertex AI.
+    #[schemars(regex(pattern = "^[a-z0-9.:-]+$"))]
+    pub project: Option<String>,
+    /// The Google Cloud location, for Vertex AI: `europe-west4`, `eu`, `global`. `base_url` follows from it.
+    #[schemars(regex(pattern = "^[a-z0-9-]+$"))]
+    pub location: Option<String>,
     /// How credentials travel. Default: the preset's, else bearer.
     pub auth: Option<AuthScheme>,
     /// Keys for this upstream, by name: weighted, cooled down and rotated one by one.
@@ -75,7 +81,7 @@ pub enum AuthScheme {
     None,
 }
 
-/// One key for an upstream: exactly one of `secret` and `aws`.
+/// One key for an upstream: exactly one of `secret`, `aws` and `google`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Credential {
@@ -83,6 +89,8 @@ pub struct Credential {
     pub secret: Option<SecretRef>,
     /// Signs requests with the keys of an AWS account, for Bedrock.
     pub aws: Option<Aws>,
+    /// Signs in to Google Cloud, for Vertex AI.
+    pub google: Option<Google>,
     /// Share of the traffic among this provider's credentials. Default: 1.
     #[schemars(range(max = 1_000_000))]
     pub weight: Option<u32>,

@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use http::HeaderName;
 
 use super::entry::{Alias, Credential, ENDPOINTS, EVERY_MODEL, Key, Provider, RoutingTable, Stage, Target, Unnamed};
+use super::hosting::Hosting;
 use super::rules::{Rule, RuleAction};
 use super::speech;
 use super::template::{HeaderLine, Prompt};
@@ -124,6 +125,7 @@ impl Builder<'_> {
             spec: spec.clone(),
             format,
             quirks,
+            hosting: Hosting::of(spec),
             destination,
             paths,
             client,

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use http::uri::PathAndQuery;
 
+use super::hosting::Hosting;
 use super::rules::Rule;
 use super::template::{HeaderLine, Prompt};
 use crate::base::{Digest, glob};
@@ -159,6 +160,15 @@ impl Target {
     pub fn id(&self) -> String {
         format!("{}/{}", self.provider.name, self.model)
     }
+
+    /// Returns the path and query of a request at the client's origin. `path` is what it would be below the root of the format's own API.
+    ///
+    /// # Errors
+    /// [`DestinationError::Path`] when the path climbs out of the provider's root.
+    pub fn path(&self, format: Format, (path, query): (&str, Option<&str>), is_stream: bool) -> Result<PathAndQuery, DestinationError> {
+        let path = self.provider.hosting.place(format, path, (&self.model, is_stream));
+        self.provider.path(&path, query)
+    }
 }
 
 /// An upstream with what its requests need, made once.
@@ -172,6 +182,8 @@ pub struct Provider {
     pub format: Format,
     /// How it differs from the format's own, for whoever writes requests in it.
     pub quirks: Quirks,
+    /// Who hosts its API.
+    pub hosting: Hosting,
     /// Where it is.
     pub destination: Destination,
     /// Paths of the endpoints in [`ENDPOINTS`], made once.

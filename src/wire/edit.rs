@@ -75,7 +75,7 @@ impl<'a> Object<'a> {
 
     /// Starts a set of edits.
     pub fn edit(&self) -> Edits<'_, 'a> {
-        Edits { object: self, splices: Vec::with_capacity(4), inserts: Vec::new() }
+        Edits { object: self, splices: Vec::with_capacity(4), inserts: Vec::new(), removed: Vec::new() }
     }
 }
 
@@ -86,6 +86,8 @@ pub struct Edits<'o, 'a> {
     splices: Vec<(Range<usize>, Vec<u8>)>,
     /// Members that the object has not got, with their values.
     inserts: Vec<(String, Vec<u8>)>,
+    /// Members that go, by their places.
+    removed: Vec<usize>,
 }
 
 impl Edits<'_, '_> {
@@ -113,6 +115,34 @@ impl Edits<'_, '_> {
         let mut raw = Vec::with_capacity(value.len() + 2);
         quote_into(value, &mut raw);
         self.put(key, raw);
+    }
+
+    /// Takes a member out, whatever else was to happen to it.
+    pub fn remove(&mut self, key: &str) {
+        self.inserts.retain(|(name, _)| name != key);
+        let found = self.object.members.iter().enumerate().filter(|(_, member)| member.key == key).map(|(at, _)| at);
+        self.removed.extend(found);
+    }
+
+    /// Turns members that go into bytes that go, each with one of the commas around it. Returns whether any member stays.
+    fn cut(&mut self) -> bool {
+        let members = &self.object.members;
+        let mut has_kept = false;
+        for (at, member) in members.iter().enumerate() {
+            if !self.removed.contains(&at) {
+                has_kept = true;
+                continue;
+            }
+            let range = match (members.get(at.wrapping_sub(1)).filter(|_| has_kept), members.get(at + 1)) {
+                (Some(before), _) => before.value.end..member.value.end,
+                (None, Some(next)) => member.start..next.start,
+                (None, None) => member.start..member.value.end,
+            };
+            let whole = member.start..member.value.end;
+            self.splices.retain(|(other, _)| other.start < whole.start || other.end > whole.end);
+            self.splices.push((range, Vec::new()));
+        }
+        has_kept
     }
 
     /// Renames a member where it stands; nothing where the new name is there already.
@@ -151,13 +181,14 @@ impl Edits<'_, '_> {
 
     /// Returns whether nothing changes.
     pub fn is_empty(&self) -> bool {
-        self.splices.is_empty() && self.inserts.is_empty()
+        self.splices.is_empty() && self.inserts.is_empty() && self.removed.is_empty()
     }
 
     /// Writes the edited object.
     pub fn apply(mut self) -> Vec<u8> {
+        let has_members = self.cut();
         if !self.inserts.is_empty() {
-            let is_bare = self.object.members.is_empty();
+            let is_bare = !has_members;
             let at = if is_bare { self.object.open } else { self.object.close };
             let mut members = Vec::new();
             for (key, raw) in &self.inserts {
@@ -239,6 +270,27 @@ mod tests {
         );
         let both = "{\"max_tokens\":5,\"max_completion_tokens\":6}";
         assert_eq!(edited(both, |edits| edits.rename("max_tokens", "max_completion_tokens")), both);
+    }
+
+    #[test]
+    fn a_member_that_is_taken_out_takes_one_comma_along() {
+        for (body, out) in [
+            (r#"{ "a" : 1 , "b":2,"c":3 }"#, [r#"{ "b":2,"c":3 }"#, r#"{ "a" : 1,"c":3 }"#, r#"{ "a" : 1 , "b":2 }"#]),
+            (r#"{"a":1,"b":2}"#, [r#"{"b":2}"#, r#"{"a":1}"#, r#"{"a":1,"b":2}"#]),
+            (r#"{"a":1}"#, ["{}", r#"{"a":1}"#, r#"{"a":1}"#]),
+        ] {
+            for (key, out) in ["a", "b", "c"].into_iter().zip(out) {
+                assert_eq!(edited(body, |edits| edits.remove(key)), out, "{key} of {body}");
+            }
+        }
+        let all = |edits: &mut Edits<'_, '_>| {
+            edits.set("b", b"9");
+            edits.set("z", b"8");
+            ["b", "a", "c"].into_iter().for_each(|key| edits.remove(key));
+            edits.set("y", b"7");
+        };
+        assert_eq!(edited(r#"{"a":1, "b":2, "c":3}"#, all), r#"{"z":8,"y":7}"#);
+        assert_eq!(edited(r#"{"a":1, "b":2, "d":3, "c":4}"#, all), r#"{"d":3,"z":8,"y":7}"#);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::exit::CommandError;
 use super::key::new::{generate, write_secret};
 use super::output::{Format, Outcome};
 use super::virtual_key;
-use crate::catalog;
+use crate::catalog::{self, Cloud};
 use crate::spec::Api;
 
 /// Writes a commented gateway.yaml, a CI workflow and a .gitignore to start from.
@@ -124,10 +124,17 @@ fn from_env(context: &Context<'_>) -> Result<Vec<(String, String)>, CommandError
         let address = match (&preset.base_url, preset.api) {
             (Some(_), _) => "",
             (None, Api::Bedrock) => "    region: us-east-1   # or where your models are\n",
+            (None, Api::Gemini | Api::Anthropic) if preset.cloud == Some(Cloud::Vertex) => {
+                "    project: fill-in\n    location: global   # or where your models are\n"
+            }
             // Some providers have an address of their own for every customer; the user must fill that in.
             (None, Api::OpenaiChat | Api::Anthropic | Api::Gemini) => "    base_url: https://FILL-IN   # every installation has its own\n",
         };
-        let entry = format!("  {name}:\n{address}    credentials:\n      default: {{secret: {{env: {variable}}}}}\n");
+        let proof = match preset.cloud {
+            Some(Cloud::Vertex) => "google: environment".to_owned(),
+            None => format!("secret: {{env: {variable}}}"),
+        };
+        let entry = format!("  {name}:\n{address}    credentials:\n      default: {{{proof}}}\n");
         found.push((name.clone(), entry));
     }
     if found.is_empty() {

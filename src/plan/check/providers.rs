@@ -6,6 +6,7 @@ use url::Url;
 
 use super::references::{self, Meant};
 use crate::base::{Destination, DestinationError, Span, glob};
+use crate::catalog::{self, Cloud};
 use crate::plan::codes;
 use crate::plan::finding::{Findings, On, pointer};
 use crate::plan::types::{Api, Auth, AuthScheme, Credential, Plan, Proof, Provider};
@@ -95,18 +96,33 @@ fn credentials(found: &mut Findings<'_>, name: &str, provider: &Provider) {
 
 /// Checks credentials that sign requests: the provider must know the signature.
 fn signed(found: &mut Findings<'_>, name: &str, provider: &Provider) {
-    let is_signed = |credential: &Credential| matches!(credential.proof, Proof::Aws(_));
-    for (credential, _) in provider.credentials.iter().filter(|(_, it)| is_signed(it) && provider.api != Api::Bedrock) {
-        let problem = format!("credential `{credential}` signs requests for AWS, which provider `{name}` does not know");
-        let problem = Diagnostic::error(codes::CREDENTIAL_UNFIT, problem)
-            .help("name a `secret`, or use Bedrock's own API: `preset: bedrock` with `region`");
-        found.add(On::Key, pointer(&["providers", name, "credentials", credential, "aws"]), problem);
+    let is_signed = |credential: &Credential| matches!(credential.proof, Proof::Aws(_) | Proof::Google(_));
+    for (credential, it) in &provider.credentials {
+        let (what, help) = match it.proof {
+            Proof::Aws(_) if provider.api != Api::Bedrock => {
+                ("signs requests for AWS", "name a `secret`, or use Bedrock's own API: `preset: bedrock` with `region`")
+            }
+            Proof::Google(_) if !is_vertex(found, name, provider) => {
+                ("signs in to Google Cloud", "name a `secret`, or use Vertex AI: `preset: vertex` with `project` and `location`")
+            }
+            Proof::Secret(_) | Proof::Aws(_) | Proof::Google(_) => continue,
+        };
+        let problem = format!("credential `{credential}` {what}, which provider `{name}` does not know");
+        let at = pointer(&["providers", name, "credentials", credential, it.proof.member()]);
+        found.add(On::Key, at, Diagnostic::error(codes::CREDENTIAL_UNFIT, problem).help(help));
     }
     let is_written = found.loaded.spec.providers.get(name).is_some_and(|spec| spec.auth.is_some());
-    if is_written && provider.api == Api::Bedrock && provider.credentials.values().all(is_signed) {
+    if is_written && !provider.credentials.is_empty() && provider.credentials.values().all(is_signed) {
         let problem = format!("`auth` of provider `{name}` means nothing: every credential signs its requests");
         found.add(On::Key, pointer(&["providers", name, "auth"]), Diagnostic::error(codes::AUTH_UNUSED, problem).help("remove it"));
     }
+}
+
+/// Returns whether a provider is Vertex AI, or was meant to be and has been told what it lacks.
+fn is_vertex(found: &Findings<'_>, name: &str, provider: &Provider) -> bool {
+    let preset = provider.preset.as_deref().and_then(catalog::preset);
+    let written = found.loaded.spec.providers.get(name).is_some_and(|spec| spec.project.is_some() || spec.location.is_some());
+    preset.is_some_and(|preset| preset.cloud == Some(Cloud::Vertex)) || written
 }
 
 /// Notes which providers may stand idle; one note for all of them, for a file that many people start from has many.

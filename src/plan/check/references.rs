@@ -83,10 +83,9 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) -> Meant {
 
 fn missing_provider(plan: &Plan, wrong: &str) -> String {
     match catalog::preset(wrong) {
-        Some(preset) if nearest(wrong, plan.providers.keys().map(String::as_str)).is_none() => match &preset.env {
-            Some(env) => format!("add it: `providers: {{{wrong}: {{credentials: {{default: {{secret: {{env: {env}}}}}}}}}}}`"),
-            None => format!("add it: `providers: {{{wrong}: {{}}}}`"),
-        },
+        Some(preset) if nearest(wrong, plan.providers.keys().map(String::as_str)).is_none() => {
+            format!("add it: `providers: {{{wrong}: {}}}`", preset.entry())
+        }
         _ => suggest(wrong, "providers", plan.providers.keys().map(String::as_str)),
     }
 }

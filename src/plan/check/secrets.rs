@@ -22,7 +22,7 @@ pub(super) fn check(found: &mut Findings<'_>) {
 }
 
 /// Fields that refer to a secret.
-const REFERENCES: [&str; 4] = ["secret", "access_key_id", "secret_access_key", "session_token"];
+const REFERENCES: [&str; 5] = ["secret", "access_key_id", "secret_access_key", "session_token", "service_account"];
 
 /// Looks at every scalar below a value, and at every name. References to secrets hold names, of which only known keys are none.
 fn walk(found: &mut Findings<'_>, at: &str, is_reference: bool, value: &Value) {

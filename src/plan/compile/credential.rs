@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::catalog::{CredentialNeed, Preset};
+use crate::catalog::{Cloud, CredentialNeed, Preset};
 use crate::plan::codes;
 use crate::plan::finding::{Findings, On, pointer};
 use crate::plan::types::{self as plan, Api, AuthScheme, Proof, SecretRef};
@@ -29,6 +29,9 @@ pub(super) fn credentials(found: &mut Findings<'_>, owner: &Owner<'_>, spec: &sp
             Api::Bedrock => {
                 format!("add `credentials: {{default: {{aws: environment}}}}`, or `{{secret: {{env: {env}}}}}` for an API key of Bedrock's")
             }
+            Api::Anthropic | Api::Gemini if owner.preset.is_some_and(|preset| preset.cloud == Some(Cloud::Vertex)) => {
+                "add `credentials: {default: {google: environment}}`, or `{google: {service_account: {file: PATH}}}`".to_owned()
+            }
             Api::OpenaiChat | Api::Anthropic | Api::Gemini => {
                 format!("add `credentials: {{default: {{secret: {{env: {env}}}}}}}`, or `auth: none` for a server without keys")
             }
@@ -54,13 +57,14 @@ fn everything() -> Vec<String> {
 }
 
 fn proof(found: &mut Findings<'_>, provider: &str, name: &str, spec: &spec::Credential) -> Proof {
-    let lowered = match (&spec.secret, &spec.aws) {
-        (Some(secret), None) => Some(Proof::Secret(secret.clone())),
-        (None, Some(aws)) => self::aws(found, (provider, name), aws).map(Proof::Aws),
-        (secret, _) => {
-            let what = if secret.is_none() { "says no way to prove itself" } else { "says two ways to prove itself" };
+    let lowered = match (&spec.secret, &spec.aws, &spec.google) {
+        (Some(secret), None, None) => Some(Proof::Secret(secret.clone())),
+        (None, Some(aws), None) => self::aws(found, (provider, name), aws).map(Proof::Aws),
+        (None, None, Some(google)) => self::google(found, (provider, name), google).map(Proof::Google),
+        ways => {
+            let what = if ways == (&None, &None, &None) { "says no way to prove itself" } else { "says several ways to prove itself" };
             let problem = Diagnostic::error(codes::CREDENTIAL_KIND, format!("credential `{name}` of provider `{provider}` {what}"))
-                .help("write exactly one of `secret` and `aws`; `secret: none` is for a server without keys");
+                .help("write exactly one of `secret`, `aws` and `google`; `secret: none` is for a server without keys");
             found.add(On::Key, pointer(&["providers", provider, "credentials", name]), problem);
             None
         }
@@ -103,5 +107,19 @@ fn aws(found: &mut Findings<'_>, (provider, name): (&str, &str), spec: &spec::Aw
         (.., Some(web_identity)) => Some(plan::Aws::WebIdentity { web_identity: web_identity.clone() }),
         _ if has_profile => refuse(None, "`shared_credentials_file` needs the `profile` that is in it", "add `profile: NAME`"),
         _ => refuse(None, "`access_key_id` and `secret_access_key` belong together", "write both"),
+    }
+}
+
+fn google(found: &mut Findings<'_>, (provider, name): (&str, &str), spec: &spec::Google) -> Option<plan::Google> {
+    match spec {
+        spec::Google::Environment(word) => Some(plan::Google::Environment(*word)),
+        spec::Google::Account(spec::GoogleAccount { service_account: SecretRef::None }) => {
+            let what = format!("credential `{name}` of provider `{provider}`: `service_account` is no key file");
+            let problem = Diagnostic::error(codes::CREDENTIAL_KIND, what).help("name where its JSON is kept, such as `{file: PATH}`");
+            let at = pointer(&["providers", provider, "credentials", name, "google", "service_account"]);
+            found.add(On::Value, at, problem);
+            None
+        }
+        spec::Google::Account(account) => Some(plan::Google::KeyFile { service_account: account.service_account.clone() }),
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::cloud;
+use super::cloud::{self, Place};
 use super::credential::{Owner, credentials};
 use crate::base::Span;
 use crate::catalog::{self, Preset};
@@ -19,14 +19,17 @@ pub(super) fn provider(found: &mut Findings<'_>, name: &str, spec: &spec::Provid
         other @ (AuthScheme::Bearer | AuthScheme::None) => other,
     };
     let api = spec.api.or_else(|| preset.map(|(_, it)| it.api)).unwrap_or(Api::OpenaiChat);
-    cloud::check(found, name, api, spec);
+    let place = Place::of(api, preset.map(|(_, it)| it), spec);
+    cloud::check(found, name, place, spec);
     let owner = Owner { name, api, auth: &auth, preset: preset.map(|(_, it)| it) };
     plan::Provider {
         preset: preset.map(|(name, _)| name.to_owned()),
         api,
-        base_url: base_url(found, name, spec, (preset, api)),
+        base_url: base_url(found, (name, preset), spec, (place, api)),
         allow_plain_http: spec.allow_plain_http,
         region: spec.region.clone(),
+        project: spec.project.clone(),
+        location: spec.location.clone(),
         credentials: credentials(found, &owner, spec),
         auth: auth.clone(),
         quirks: quirks(&spec.quirks, preset.map(|(_, it)| &it.quirks)),
@@ -78,10 +81,11 @@ fn start(found: &mut Findings<'_>, name: &str, spec: &spec::Provider) -> Option<
     preset
 }
 
-fn base_url(found: &mut Findings<'_>, name: &str, spec: &spec::Provider, (preset, api): (Option<Start>, Api)) -> String {
-    let url = spec.base_url.clone().or_else(|| preset.and_then(|(_, it)| it.base_url.clone())).or_else(|| cloud::base_url(api, spec));
+fn base_url(found: &mut Findings<'_>, (name, preset): (&str, Option<Start>), spec: &spec::Provider, (place, api): (Place, Api)) -> String {
+    let url =
+        spec.base_url.clone().or_else(|| preset.and_then(|(_, it)| it.base_url.clone())).or_else(|| cloud::base_url(place, api, spec));
     // A provider that is not known at all has been reported already, and so has a cloud's place that is missing.
-    if url.is_none() && (preset.is_some() || spec.api.is_some()) && api != Api::Bedrock {
+    if url.is_none() && (preset.is_some() || spec.api.is_some()) && place == Place::Elsewhere {
         let help = preset.map(|(_, it)| it.note.as_str()).filter(|note| note.contains("base_url"));
         let help = help.unwrap_or("give base_url, up to and with the API's version, such as `http://127.0.0.1:8000/v1`");
         let problem = Diagnostic::error(codes::BASE_URL_MISSING, format!("provider `{name}` needs `base_url`")).help(help);

@@ -4,7 +4,7 @@ use super::changes::{Changes, Entry, Meaning, Pair, Sides, json_of};
 use super::pattern::{Patterns, is_unbounded};
 use super::place::Place;
 use super::{Risk, shown};
-use crate::plan::types::{Aws, Credential, Proof, SecretRef};
+use crate::plan::types::{Aws, Credential, Google, Proof, SecretRef};
 
 impl Entry for Credential {
     fn added(&self, _: Sides<'_>, _: &str) -> Meaning {
@@ -54,7 +54,8 @@ fn proof(out: &mut Changes<'_>, place: &Place, base: &Proof, new: &Proof) {
             SecretRef::Env(_) | SecretRef::File(_) | SecretRef::Cred(_) => Meaning::medium(OTHER_SECRET),
         }),
         (Proof::Aws(base), Proof::Aws(new)) => aws(out, &place.member("aws"), base, new),
-        (Proof::Secret(_), Proof::Aws(_)) | (Proof::Aws(_), Proof::Secret(_)) => {
+        (Proof::Google(base), Proof::Google(new)) => google(out, &place.member("google"), base, new),
+        (Proof::Secret(_) | Proof::Aws(_) | Proof::Google(_), _) => {
             let gone = Meaning::medium("requests prove themselves in another way, for which the provider must be prepared");
             out.removed(place.member(base.member()), base.value(), gone.saying(format!("removed: {}", base.needs())));
             let come = Meaning::medium("the gateway must find it before it takes the spec");
@@ -63,8 +64,9 @@ fn proof(out: &mut Changes<'_>, place: &Place, base: &Proof, new: &Proof) {
     }
 }
 
+const OTHER_ACCOUNT: &str = "requests are made for whoever the new keys belong to, with other rights and another bill";
+
 fn aws(out: &mut Changes<'_>, place: &Place, base: &Aws, new: &Aws) {
-    const OTHER_ACCOUNT: &str = "requests are signed for whoever the new keys belong to, with other rights and another bill";
     if let (
         Aws::Keys { access_key_id, secret_access_key, session_token },
         Aws::Keys { access_key_id: new_id, secret_access_key: new_secret, session_token: new_token },
@@ -76,5 +78,19 @@ fn aws(out: &mut Changes<'_>, place: &Place, base: &Aws, new: &Aws) {
     } else if base != new {
         let (before, after) = (Proof::Aws(base.clone()).needs(), Proof::Aws(new.clone()).needs());
         out.changed(place.clone(), json_of(base), json_of(new), Meaning::medium(OTHER_ACCOUNT).saying(format!("{before} → {after}")));
+    }
+}
+
+fn google(out: &mut Changes<'_>, place: &Place, base: &Google, new: &Google) {
+    match (base, new) {
+        (Google::KeyFile { service_account: base }, Google::KeyFile { service_account: new }) => {
+            out.field(place.member("service_account"), base, new, || Meaning::medium(OTHER_ACCOUNT));
+        }
+        (base, new) if base == new => {}
+        (Google::KeyFile { .. } | Google::Environment(_), _) => {
+            let (before, after) = (Proof::Google(base.clone()).needs(), Proof::Google(new.clone()).needs());
+            let meaning = Meaning::medium(OTHER_ACCOUNT).saying(format!("{before} → {after}"));
+            out.changed(place.clone(), json_of(base), json_of(new), meaning);
+        }
     }
 }

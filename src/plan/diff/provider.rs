@@ -22,7 +22,21 @@ impl Entry for Provider {
     }
 
     fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
-        let Self { preset, api, base_url, allow_plain_http, region, auth, credentials, quirks, timeouts, retries, headers } = pair.base;
+        let Self {
+            preset,
+            api,
+            base_url,
+            allow_plain_http,
+            region,
+            project,
+            location,
+            auth,
+            credentials,
+            quirks,
+            timeouts,
+            retries,
+            headers,
+        } = pair.base;
         let new = pair.new;
         out.field(place.member("preset"), preset, &new.preset, || Meaning::low("what the preset changes is listed as changes of its own"));
         out.field(place.member("api"), api, &new.api, || Meaning::high("requests are sent in another format"));
@@ -33,6 +47,12 @@ impl Entry for Provider {
         });
         out.field(place.member("region"), region, &new.region, || {
             Meaning::high("prompts go to another region, where models and rights differ")
+        });
+        out.field(place.member("project"), project, &new.project, || {
+            Meaning::high("another project is asked and billed, with other rights")
+        });
+        out.field(place.member("location"), location, &new.location, || {
+            Meaning::high("prompts go to another location, where models and rights differ")
         });
         out.field(place.member("auth"), auth, &new.auth, || match new.auth {
             AuthScheme::None => Meaning::high("requests are sent without a credential"),

@@ -27,6 +27,9 @@ pub enum AuthError {
     /// A profile without keys.
     #[error("AWS profile `{0}` {1}")]
     Profile(String, &'static str),
+    /// No Google key file in the environment.
+    #[error("no Google key file in the environment; set GOOGLE_APPLICATION_CREDENTIALS to the path of one")]
+    NoGoogleKey,
     /// No AWS keys in the environment.
     #[error("{0}")]
     NoAwsKeys(&'static str),
@@ -37,7 +40,7 @@ impl AuthError {
     pub const fn is_absent(&self) -> bool {
         match self {
             Self::File(_, kind) => matches!(kind, std::io::ErrorKind::NotFound),
-            Self::NoAwsKeys(_) => true,
+            Self::NoAwsKeys(_) | Self::NoGoogleKey => true,
             Self::NoSecret(_)
             | Self::Name(_)
             | Self::Reserved(_)

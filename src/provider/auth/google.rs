@@ -6,8 +6,8 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::HeaderValue;
 use http::header::AUTHORIZATION;
+use http::{HeaderName, HeaderValue};
 use ring::rand::SystemRandom;
 use ring::signature::{RSA_PKCS1_SHA256, RsaKeyPair};
 use rustls::pki_types::PrivatePkcs8KeyDer;
@@ -22,6 +22,7 @@ use crate::error::{GatewayError, Kind};
 use crate::provider::client::{Clients, Outbound};
 
 const TOKEN_SERVICE: &str = "https://oauth2.googleapis.com/token";
+const QUOTA_PROJECT: HeaderName = HeaderName::from_static("x-goog-user-project");
 const SCOPE: &str = "https://www.googleapis.com/auth/cloud-platform";
 /// The longest that a statement may be good for, in seconds.
 const STATEMENT_SECONDS: u64 = 3_600;
@@ -30,6 +31,8 @@ const STATEMENT_SECONDS: u64 = 3_600;
 pub struct Google {
     account: Account,
     project: Option<String>,
+    /// Whom the calls of a user count for; a service account is in its project already.
+    quota_project: Option<HeaderValue>,
     endpoint: Endpoint,
     token: Refreshing<HeaderValue>,
 }
@@ -73,7 +76,11 @@ impl Google {
             None => return Err(AuthError::GoogleKey("it has no `type`")),
         };
         let project = text("project_id").or_else(|| text("quota_project_id"));
-        Ok(Self { account, project, endpoint: Endpoint::new(&service, clients)?, token: Refreshing::default() })
+        let quota_project = match &account {
+            Account::Service { .. } => None,
+            Account::User { .. } => text("quota_project_id").and_then(|project| HeaderValue::try_from(project).ok()),
+        };
+        Ok(Self { account, project, quota_project, endpoint: Endpoint::new(&service, clients)?, token: Refreshing::default() })
     }
 
     /// Returns the project that the key file names.
@@ -85,6 +92,9 @@ impl Google {
         // Boxed where it runs: a call is large, and most requests make none.
         let token = self.token.get(now_ms, async { Box::pin(self.fetch(now_ms)).await }).await?;
         outbound.headers.insert(AUTHORIZATION, (*token).clone());
+        if let Some(project) = &self.quota_project {
+            outbound.headers.insert(QUOTA_PROJECT, project.clone());
+        }
         Ok(())
     }
 

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use super::{AuthError, AwsKeys, AwsSource, CredentialHeader, Profile, Scope, SigV4, Signer, WebIdentity, WebIdentityOptions};
+use super::{AuthError, AwsKeys, AwsSource, CredentialHeader, Google, Profile, Scope, SigV4, Signer, WebIdentity, WebIdentityOptions};
 use crate::base::{Digest, Secret};
 use crate::plan::{self, Aws, Proof, SecretRef};
 use crate::provider::client::Clients;
@@ -106,6 +106,8 @@ enum Material {
     AwsWebIdentity(WebIdentityOptions),
     /// With what the environment says, variable by variable.
     AwsEnvironment(Vec<Option<String>>),
+    /// The JSON of a key file.
+    GoogleKeyFile(&'static str, Secret<String>),
 }
 
 /// The variables that AWS's SDKs look at, and so do we.
@@ -125,6 +127,15 @@ const AWS_VARIABLES: [&str; 13] = [
     "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
 ];
 
+/// Returns the key file that Google's own libraries find in an environment.
+fn google_key_file(env: &dyn Environment) -> Result<String, AuthError> {
+    const DEFAULT: &str = "application_default_credentials.json";
+    let set = |name: &str| env.get(name).filter(|value| !value.is_empty());
+    let named = set("GOOGLE_APPLICATION_CREDENTIALS");
+    let folder = || set("CLOUDSDK_CONFIG").or_else(|| set("HOME").map(|home| format!("{home}/.config/gcloud")));
+    named.or_else(|| folder().map(|folder| format!("{folder}/{DEFAULT}"))).ok_or(AuthError::NoGoogleKey)
+}
+
 impl Material {
     fn read(_: &plan::Provider, proof: &Proof, world: World<'_>) -> Result<Self, SignInError> {
         let resolve = |place: &'static str, reference: &SecretRef| {
@@ -132,6 +143,11 @@ impl Material {
         };
         let present = |place: &'static str, reference: &SecretRef| {
             resolve(place, reference)?.ok_or(SignInError { place, why: Why::Auth(AuthError::Value) })
+        };
+        let document = |place: &'static str, reference: &SecretRef| {
+            let read = secret::resolve_document(reference, world.env, world.base_dir);
+            let read = read.map_err(|error| SignInError { place, why: Why::Secret(error) })?;
+            read.ok_or(SignInError { place, why: Why::Auth(AuthError::Value) })
         };
         Ok(match proof {
             Proof::Secret(reference) => Self::Key(resolve("/secret", reference)?),
@@ -152,6 +168,15 @@ impl Material {
                 session_name: web_identity.session_name.clone(),
                 sts_url: web_identity.sts_url.clone(),
             }),
+            Proof::Google(plan::Google::KeyFile { service_account }) => {
+                let place = "/google/service_account";
+                Self::GoogleKeyFile(place, document(place, service_account)?)
+            }
+            Proof::Google(plan::Google::Environment(_)) => {
+                let place = "/google";
+                let file = google_key_file(world.env).map_err(|error| SignInError { place, why: Why::Auth(error) })?;
+                Self::GoogleKeyFile(place, document(place, &SecretRef::File(file))?)
+            }
             Proof::Aws(Aws::Environment(_)) => Self::AwsEnvironment(AWS_VARIABLES.iter().map(|variable| world.env.get(variable)).collect()),
         })
     }
@@ -161,6 +186,7 @@ impl Material {
             (Self::Key(_), plan::AuthScheme::Bearer) => "bearer".to_owned(),
             (Self::Key(_), plan::AuthScheme::Header(name)) => format!("header {name}"),
             (Self::Key(_), plan::AuthScheme::None) => "none".to_owned(),
+            (Self::GoogleKeyFile(..), _) => "google".to_owned(),
             (Self::AwsKeys { .. } | Self::AwsProfile(_) | Self::AwsWebIdentity(_) | Self::AwsEnvironment(_), _) => "aws".to_owned(),
         };
         let of = |secret: &Secret<String>| secret::fingerprint(secret).to_string();
@@ -169,6 +195,7 @@ impl Material {
             Self::AwsKeys { id, secret, token } => {
                 vec!["keys".to_owned(), of(id), of(secret), token.as_ref().map(of).unwrap_or_default()]
             }
+            Self::GoogleKeyFile(_, file) => vec!["key file".to_owned(), of(file)],
             Self::AwsProfile(profile) => vec!["profile".to_owned(), format!("{profile:?}")],
             Self::AwsWebIdentity(options) => vec!["web identity".to_owned(), format!("{options:?}")],
             Self::AwsEnvironment(values) => {
@@ -187,6 +214,9 @@ impl Material {
         let (place, source) = match self {
             Self::Key(secret) => {
                 return CredentialHeader::build(&provider.auth, secret.as_ref()).map(Signer::Header).map_err(fail("/secret"));
+            }
+            Self::GoogleKeyFile(place, file) => {
+                return Google::new(&file, world.clients).map(|google| Signer::Google(Box::new(google))).map_err(fail(place));
             }
             Self::AwsKeys { id, secret, token } => ("/aws", AwsKeys::new(id, secret, token).map(AwsSource::Static)),
             Self::AwsProfile(profile) => ("/aws/profile", Ok(AwsSource::Profile(profile))),

@@ -1,9 +1,9 @@
 //! The format, for whoever looks it up.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use super::{answer, error, events, request};
+use crate::base::path_segment;
 use crate::error::Kind;
 use crate::wire::codec::{Answer, BadBody, Codec, DecodeStream, EncodeStream, Encoded, Failure, Reply, Route, Target};
 use crate::wire::frame::Framing;
@@ -62,22 +62,10 @@ impl Codec for Bedrock {
     }
 }
 
-/// Returns where a model is called, below the upstream's root.
+/// Returns where a model is called, below the upstream's root. An ARN's colons and slashes are escaped too: what is signed must be what is
+/// sent.
 pub fn path(model: &str, call: &str) -> String {
-    format!("/model/{}/{call}", segment(model))
-}
-
-/// Writes a model's id as one segment of a path: an ARN's colons and slashes too, because what is signed must be what is sent.
-fn segment(model: &str) -> String {
-    let mut out = String::with_capacity(model.len() + 8);
-    for byte in model.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(char::from(byte)),
-            // Writing to a String cannot fail.
-            other => drop(write!(out, "%{other:02X}")),
-        }
-    }
-    out
+    format!("/model/{}/{call}", path_segment(model))
 }
 
 #[cfg(test)]

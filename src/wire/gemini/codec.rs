@@ -1,10 +1,10 @@
 //! The format, for whoever looks it up.
 
 use std::borrow::Cow;
-use std::fmt::Write as _;
 
 use super::chunks::Framing;
 use super::{answer, chunks, error, request};
+use crate::base::path_segment;
 use crate::wire::codec::{Answer, BadBody, Codec, DecodeStream, EncodeStream, Encoded, Failure, Reply, Route, Target};
 use crate::wire::ir::{Request, Response};
 use crate::wire::json::Writer;
@@ -76,16 +76,7 @@ pub(in crate::wire) fn resource(model: &str) -> String {
         Some((collection @ ("models" | "tunedModels"), name)) => (collection, name),
         _ => ("models", model),
     };
-    let mut path = format!("{collection}/");
-    for byte in name.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'@') {
-            path.push(char::from(byte));
-        } else {
-            // Writing to a string cannot fail.
-            let _ = write!(path, "%{byte:02X}");
-        }
-    }
-    path
+    format!("{collection}/{}", path_segment(name))
 }
 
 #[cfg(test)]

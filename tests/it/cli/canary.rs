@@ -32,6 +32,9 @@ const PLANTED: &[(&str, &str)] = &[
     ),
     ("bedrock: {region: r, credentials: {a: {aws: {access_key: KEY, secret_key: KEY, web_identity: {token: KEY}}}}}", ""),
     ("bedrock: {region: KEY, credentials: {a: {aws: {profile: KEY}}}}", ""),
+    ("vertex: {project: p, location: eu, credentials: {a: {google: KEY}}}", ""),
+    ("vertex: {project: p, location: eu, credentials: {a: {google: {service_account: KEY}}}}", ""),
+    ("vertex: {project: p, location: eu, credentials: {a: {google: {service_account: {env: UPSTREAM_KEY}}}}}", ""),
     // Where nothing secret belongs.
     ("openai: {api_key: KEY}", ""),
     ("openai: {key: KEY, credentials: {a: {secret: none}}}", ""),

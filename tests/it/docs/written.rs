@@ -6,7 +6,7 @@ use bifrostctl::catalog::{CredentialNeed, presets};
 use bifrostctl::cli;
 use bifrostctl::control;
 use bifrostctl::plan::{self, expr::FACTS};
-use bifrostctl::spec::{self, AuthScheme};
+use bifrostctl::spec::{self, Api, AuthScheme};
 use bifrostctl::telemetry::names::ALL;
 use bifrostctl::telemetry::{AccessEntry, AttemptEntry, Endpoint};
 
@@ -44,7 +44,9 @@ fn the_presets() -> String {
             AuthScheme::Header(header) => format!(" in the header `{header}`"),
             AuthScheme::Bearer | AuthScheme::None => String::new(),
         };
-        let address = if preset.base_url.is_none() { "Needs `base_url`. " } else { "" };
+        let is_cloud = preset.api == Api::Bedrock || preset.cloud.is_some();
+        let address = if preset.base_url.is_none() && !is_cloud { "Needs `base_url`. " } else { "" };
+        let key = if is_cloud { format!("[several ways](clouds.md); {key}") } else { key };
         let _ = writeln!(out, "| `{name}` | {} | {key}{header} | {address}{} |", preset.title, preset.note.trim());
     }
     out + "\n"

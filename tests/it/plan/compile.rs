@@ -1,7 +1,7 @@
 //! What a spec becomes: defaults, presets, one spelling for each value.
 
 use bifrostctl::base::{ByteSize, Span};
-use bifrostctl::catalog;
+use bifrostctl::catalog::{self, Cloud};
 use bifrostctl::plan::{
     AccessLog, Admin, Api, Auth, AuthScheme, Balance, FallbackOn, MaxTokensField, MetricsOn, PromptPosition, Proof, RuleAction, SecretRef,
 };
@@ -40,8 +40,9 @@ fn an_almost_empty_spec_gets_every_default() {
 fn every_preset_compiles_by_its_name_alone() {
     for (name, preset) in catalog::presets() {
         let url = if preset.base_url.is_none() { "base_url: https://llm.example/v1/, " } else { "" };
+        let place = preset.cloud.map_or("", |Cloud::Vertex| "project: p, location: eu, ");
         let yaml = format!(
-            "version: 1\nproviders:\n  {name}: {{{url}credentials: {{default: {{secret: {{env: KEY}}}}}}}}\nmodels: {{m: {{targets: [{name}/x]}}}}\n"
+            "version: 1\nproviders:\n  {name}: {{{url}{place}credentials: {{default: {{secret: {{env: KEY}}}}}}}}\nmodels: {{m: {{targets: [{name}/x]}}}}\n"
         );
         let plan = plan(&yaml);
         let provider = &plan.providers[name];
@@ -183,5 +184,25 @@ fn a_keyless_preset_needs_no_credentials() {
     for provider in plan.providers.values() {
         assert_eq!(provider.credentials["default"].proof, Proof::Secret(SecretRef::None));
         assert_eq!(provider.auth, AuthScheme::Bearer);
+    }
+}
+
+#[test]
+fn a_clouds_address_follows_from_the_place_unless_it_is_given() {
+    let url = |provider: &str| {
+        let text = format!("version: 1\nproviders: {{x: {{{provider}, credentials: {{a: {{secret: {{env: K}}}}}}}}}}\n");
+        plan(&text).providers["x"].base_url.clone()
+    };
+    for (provider, expected) in [
+        ("preset: bedrock, region: eu-central-1", "https://bedrock-runtime.eu-central-1.amazonaws.com"),
+        ("api: bedrock, region: cn-north-1", "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"),
+        ("preset: bedrock, base_url: https://vpce.example/", "https://vpce.example"),
+        ("preset: vertex, project: p, location: europe-west4", "https://europe-west4-aiplatform.googleapis.com/v1beta1"),
+        ("preset: vertex, project: p, location: global", "https://aiplatform.googleapis.com/v1beta1"),
+        ("preset: vertex-anthropic, project: p, location: eu", "https://aiplatform.eu.rep.googleapis.com/v1"),
+        ("api: anthropic, project: p, location: us-east5", "https://us-east5-aiplatform.googleapis.com/v1"),
+        ("preset: vertex, project: p, location: eu, base_url: https://private.example/v1", "https://private.example/v1"),
+    ] {
+        assert_eq!(url(provider), expected, "{provider}");
     }
 }

@@ -143,7 +143,21 @@ fn gateway() -> impl Strategy<Value = GatewaySketch> {
 }
 
 fn provider() -> impl Strategy<Value = Value> {
-    prop_oneof![3 => server(), 1 => bedrock()]
+    prop_oneof![3 => server(), 1 => bedrock(), 1 => vertex()]
+}
+
+/// A provider whose credentials sign in.
+fn vertex() -> impl Strategy<Value = Value> {
+    let proof = select(vec![
+        json!({"google": "environment"}),
+        json!({"google": {"service_account": {"env": "KEY_A"}}}),
+        json!({"google": {"service_account": {"file": "a b"}}}),
+        json!({"secret": {"env": "KEY_A"}}),
+    ]);
+    let credentials = btree_map(select(vec!["backup", "default"]), proof, 1..3);
+    (credentials, select(vec!["p-1", "p-2"]), select(vec!["eu", "global", "us-east5"])).prop_map(|(credentials, project, location)| {
+        json!({"preset": "vertex", "project": project, "location": location, "credentials": credentials})
+    })
 }
 
 /// A provider whose credentials sign requests.

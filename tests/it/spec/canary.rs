@@ -79,6 +79,7 @@ fn cloud_spots() -> Vec<(&'static str, Given)> {
     vec![
         ("secret instead of an account", given(format!("{TOP}    credentials: {{a: {{aws: {WORD}}}}}\n"))),
         ("secret as a key of AWS", given(format!("{TOP}    credentials: {{a: {{aws: {{secret_access_key: {WORD}}}}}}}\n"))),
+        ("secret instead of a key file", given(format!("{TOP}    credentials: {{a: {{google: {{service_account: {WORD}}}}}}}\n"))),
         ("secret in a web identity", given(format!("{TOP}    credentials: {{a: {{aws: {{web_identity: {{token: {WORD}}}}}}}}}\n"))),
     ]
 }

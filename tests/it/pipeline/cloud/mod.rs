@@ -2,6 +2,7 @@
 
 mod bedrock;
 mod signature;
+mod vertex;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
