@@ -27,7 +27,7 @@ use crate::wire::edit::Object;
 use crate::wire::gemini::Gemini;
 use crate::wire::ir::Loss;
 use crate::wire::ir::Signature;
-use crate::wire::openai_chat::{Usage, answer_usage, classify};
+use crate::wire::openai_chat::{Usage, answer_usage, classify, has_long_call_ids};
 use crate::wire::quirks::RerankWords;
 use crate::wire::{Format, Operation, codec};
 
@@ -83,7 +83,8 @@ impl<'a> Call<'a> {
     }
 
     /// Returns the client's format and the target's, where a request goes through the middle form: to another format, or to the same with
-    /// something of the alias's that is not in that format's words, or with thoughts that another target of the chain has signed.
+    /// something of the alias's that is not in that format's words, with thoughts that another target of the chain has signed, or with ids of
+    /// calls that the server refuses.
     fn translation(&self, target: &Target) -> Option<(Format, Format)> {
         let (from, into) = (self.format, target.provider.format_for(self.format));
         match self.operation? {
@@ -97,7 +98,9 @@ impl<'a> Call<'a> {
         let sets = self.system.is_some() || self.alias.is_some_and(|alias| !alias.defaults.is_empty() || !alias.overrides.is_empty());
         let reframed = self.framing == Framing::Array;
         let is_foreign = || matches!(self.payload, Payload::Json { whole, .. } if Signature::may_be_tagged_in(whole));
-        (from != into || reframed || (from != Format::OpenaiChat && (sets || is_foreign()))).then_some((from, into))
+        let has_long_ids = || matches!(self.payload, Payload::Json { whole, .. } if has_long_call_ids(whole));
+        let renames_ids = into == Format::OpenaiChat && target.provider.quirks.has_short_call_ids && has_long_ids();
+        (from != into || reframed || renames_ids || (from != Format::OpenaiChat && (sets || is_foreign()))).then_some((from, into))
     }
 }
 
@@ -156,7 +159,7 @@ pub(super) async fn once(
     let prepared = match call.translation(target) {
         Some(formats) if call.operation == Some(Operation::Answer) => translate::prepare(call, alias, target, formats)?,
         Some(formats) => convert::prepare(call, target, formats)?,
-        None => outbound::prepare(call, alias, target),
+        None => outbound::prepare(call, alias, target)?,
     };
     let lane = prepared.lane;
     let path = target

@@ -14,7 +14,7 @@ use crate::table::refusal::{no_messages, template_failed};
 use crate::table::{Alias, Provider, Target};
 use crate::telemetry::Endpoint;
 use crate::wire::edit::{Edits, Object};
-use crate::wire::ir::Loss;
+use crate::wire::ir::{Loss, Reason};
 use crate::wire::{Format, bedrock, gemini};
 
 /// What goes to a target.
@@ -107,7 +107,10 @@ impl SystemMessage {
 }
 
 /// Prepares a request for a target that speaks the client's format. JSON is copied once, a form not at all.
-pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target) -> Prepared {
+///
+/// # Errors
+/// [`Kind::LossyTranslation`] where the alias is strict and the server refuses a member.
+pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target) -> Result<Prepared, GatewayError> {
     let format = call.operation.map_or(target.provider.format, |_| target.provider.format_for(call.format));
     let prepared = |body: Pieces, hide_usage: bool| Prepared {
         body,
@@ -126,17 +129,28 @@ pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target) -
             true => target.provider.hosting.body(format, &path, &target.model, whole.to_vec()).map_or_else(|_| whole.clone(), Bytes::from),
             false => whole.clone(),
         };
-        return Prepared { path, query, ..plain(body.into()) };
+        return Ok(Prepared { path, query, ..plain(body.into()) });
     }
-    match call.payload {
+    Ok(match call.payload {
         Payload::Json { object, .. } if object.has("model") && format != Format::OpenaiChat => {
             let mut edits = object.edit();
             target.provider.hosting.name_model(format, call.path.0, &target.model, &mut edits);
             plain(Bytes::from(edits.apply()).into())
         }
         Payload::Json { object, .. } if object.has("model") => {
-            let (body, hide_usage) = openai(object, call, alias, target);
-            prepared(body, hide_usage)
+            let refuses = &target.provider.spec.quirks.refuses;
+            let is_chat = call.endpoint == Endpoint::ChatCompletions;
+            match object.without(refuses).filter(|_| is_chat) {
+                Some((body, out)) => {
+                    let losses = refused(&out, alias, target)?;
+                    let (body, hide_usage) = openai(&rescan(&body)?, call, alias, target);
+                    Prepared { losses, ..prepared(body, hide_usage) }
+                }
+                None => {
+                    let (body, hide_usage) = openai(object, call, alias, target);
+                    prepared(body, hide_usage)
+                }
+            }
         }
         // Nothing to put a target's model into, and no alias to speak of.
         Payload::Json { whole, .. } | Payload::Form { whole, model: None } => plain(whole.clone().into()),
@@ -145,7 +159,45 @@ pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target) -
             plain(Pieces::new([whole.slice(..range.start), model, whole.slice(range.end..)]))
         }
         Payload::Empty => plain(Pieces::default()),
+    })
+}
+
+fn rescan(body: &[u8]) -> Result<Object<'_>, GatewayError> {
+    Object::scan(body).map_err(|error| GatewayError::new(Kind::Internal, "The request could not be written.").detail(error))
+}
+
+/// Tells members that the server refuses and that were left out for it.
+fn refused(members: &[&str], alias: Option<&Alias>, target: &Target) -> Result<Vec<Loss>, GatewayError> {
+    if alias.is_some_and(|alias| alias.spec.strict_translation) {
+        let named: Vec<String> = members.iter().map(|member| format!("`{member}`")).collect();
+        let text = format!("The alias allows no loss, and `{}` refuses: {}.", target.provider.name, named.join(", "));
+        return Err(GatewayError::new(Kind::LossyTranslation, text).detail(format_args!("target {}", target.id())));
     }
+    Ok(members.iter().map(|member| Loss { path: (*member).to_owned(), reason: Reason::Unsupported }).collect())
+}
+
+/// Leaves out of a chat that was written for a target what its server refuses.
+///
+/// # Errors
+/// As [`refused`].
+pub(super) fn without_refused(
+    body: Vec<u8>,
+    losses: &mut Vec<Loss>,
+    alias: Option<&Alias>,
+    target: &Target,
+) -> Result<Vec<u8>, GatewayError> {
+    let refuses = &target.provider.spec.quirks.refuses;
+    if refuses.is_empty() {
+        return Ok(body);
+    }
+    let Some((rest, out)) =
+        rescan(&body)?.without(refuses).map(|(rest, out)| (rest, out.iter().map(ToString::to_string).collect::<Vec<_>>()))
+    else {
+        return Ok(body);
+    };
+    let out: Vec<&str> = out.iter().map(String::as_str).collect();
+    losses.extend(refused(&out, alias, target)?);
+    Ok(rest)
 }
 
 /// Edits a body of OpenAI's. Also returns whether usage was asked for on the client's behalf.
@@ -175,8 +227,7 @@ pub(super) fn with_members(body: Vec<u8>, alias: &Alias, target: &Target) -> Res
     if alias.defaults.is_empty() && alias.overrides.is_empty() {
         return Ok(body);
     }
-    let object =
-        Object::scan(&body).map_err(|error| GatewayError::new(Kind::Internal, "The request could not be written.").detail(error))?;
+    let object = rescan(&body)?;
     let mut edits = object.edit();
     set_members(alias, &target.provider.spec.quirks, &object, &mut edits);
     Ok(edits.apply())

@@ -45,7 +45,7 @@ pub(super) fn prepare(
     };
     let codec = into.codec();
     let codec_target = codec::Target { model: &target.model, max_output_tokens: None, quirks: &target.provider.quirks };
-    let Encoded { body, losses, unwrap_tool } = codec.encode_request(request, &codec_target);
+    let Encoded { body, mut losses, unwrap_tool } = codec.encode_request(request, &codec_target);
     // What is left of such a request means something else, and an answer to that would look like a good one.
     let stored: Vec<Loss> = losses.iter().filter(|loss| loss.reason == Reason::Stored).cloned().collect();
     if !stored.is_empty() {
@@ -60,6 +60,10 @@ pub(super) fn prepare(
     let body = match alias {
         Some(alias) if into == Format::OpenaiChat && from != into => outbound::with_members(body, alias, target)?,
         Some(_) | None => body,
+    };
+    let body = match into {
+        Format::OpenaiChat => outbound::without_refused(body, &mut losses, alias, target)?,
+        _ => body,
     };
     let path = codec.path(&codec_target, call.stream);
     let (path, query) = match path.split_once('?') {

@@ -10,7 +10,7 @@ pub use super::credential::{Aws, Credential, Google, Proof};
 use crate::base::{ByteSize, Digest, Span};
 pub use crate::spec::{
     Api, Auth, AuthScheme, Balance, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn, PromptPosition,
-    ReasoningField, RerankWords, Scope, SecretRef, WebIdentity,
+    ReasoningField, RerankWords, Scope, SecretRef, ToolCallIds, WebIdentity,
 };
 
 /// The compiled spec.
@@ -172,6 +172,12 @@ pub struct Quirks {
     /// What it calls the members of requests for an order of documents.
     #[serde(default)]
     pub rerank: RerankWords,
+    /// What ids of tool calls may be.
+    #[serde(default)]
+    pub tool_call_ids: ToolCallIds,
+    /// Members of a chat's request that are left out; sorted.
+    #[serde(default)]
+    pub refuses: Vec<String>,
 }
 
 /// Time limits of one attempt (`total`: of the request).

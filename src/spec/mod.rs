@@ -22,7 +22,7 @@ pub use diagnostic::{Diagnostic, Location, Severity};
 pub use load::{load, tidy};
 pub use loaded::{Environment, Inputs, Loaded, ProcessEnvironment, Rejected, Spans};
 pub use provider::{Api, AuthScheme, Credential, Provider, Retries, Timeouts};
-pub use quirks::{CacheMarks, MaxTokensField, Quirks, ReasoningField, RerankWords};
+pub use quirks::{CacheMarks, MaxTokensField, Quirks, ReasoningField, RerankWords, ToolCallIds};
 pub use refs::{FallbackRef, SecretRef, TargetRef};
 pub use schema::{Draft, schema};
 pub use source::{Disk, Files, Memory, Source, Sources};

@@ -25,6 +25,10 @@ pub struct Quirks {
     pub top_k: Option<bool>,
     /// What the server calls the members of requests for an order of documents. Default: cohere.
     pub rerank: Option<RerankWords>,
+    /// What ids of tool calls may be; others are replaced, in calls and results alike. Default: any.
+    pub tool_call_ids: Option<ToolCallIds>,
+    /// Members of a chat's request that the server refuses. They are left out, and told as lost.
+    pub refuses: Option<Vec<String>>,
 }
 
 /// The member of a message that carries thoughts.
@@ -64,6 +68,17 @@ pub enum RerankWords {
     Cohere,
     /// `top_k`, and `data` for the results.
     Voyage,
+}
+
+/// What ids of tool calls may be.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolCallIds {
+    /// Whatever the client has.
+    #[default]
+    Any,
+    /// Nine letters and digits.
+    NineAlphanumerics,
 }
 
 /// A spelling of the output limit.

@@ -1,6 +1,6 @@
 //! How a provider speaks, in the words of the wire: its format, and how it differs from it.
 
-use crate::plan::{self, Api, CacheMarks, MaxTokensField, ReasoningField, RerankWords};
+use crate::plan::{self, Api, CacheMarks, MaxTokensField, ReasoningField, RerankWords, ToolCallIds};
 use crate::wire::Format;
 use crate::wire::quirks::{self, Quirks, TokenLimit};
 
@@ -34,6 +34,10 @@ pub(super) const fn quirks(spec: &plan::Quirks) -> Quirks {
         },
         has_top_k: spec.top_k,
         has_stream_options: spec.stream_options,
+        has_short_call_ids: match spec.tool_call_ids {
+            ToolCallIds::Any => false,
+            ToolCallIds::NineAlphanumerics => true,
+        },
         rerank: match spec.rerank {
             RerankWords::Cohere => quirks::RerankWords::Cohere,
             RerankWords::Voyage => quirks::RerankWords::Voyage,

@@ -69,6 +69,25 @@ impl<'a> Object<'a> {
         self.get(key).is_some_and(|value| value != b"null")
     }
 
+    /// Writes the object without some members, and says which; nothing where it has none of them. What stands between members is lost.
+    pub fn without(&self, keys: &[String]) -> Option<(Vec<u8>, Vec<&str>)> {
+        let is_out = |member: &&Member<'a>| keys.iter().any(|key| member.key == **key);
+        let out: Vec<&str> = self.members.iter().filter(is_out).map(|member| &*member.key).collect();
+        if out.is_empty() {
+            return None;
+        }
+        let mut body = Vec::with_capacity(self.bytes.len());
+        body.push(b'{');
+        for member in self.members.iter().filter(|member| !is_out(member)) {
+            if body.len() > 1 {
+                body.push(b',');
+            }
+            body.extend_from_slice(self.bytes.get(member.start..member.value.end).unwrap_or_default());
+        }
+        body.push(b'}');
+        Some((body, out))
+    }
+
     fn find(&self, key: &str) -> Option<&Member<'a>> {
         self.members.iter().find(|member| member.key == key)
     }
@@ -250,6 +269,18 @@ mod tests {
             edits.set("c", b"3");
         });
         assert_eq!(two, "{\"b\":2,\"c\":3}");
+    }
+
+    #[test]
+    fn what_is_left_out_takes_nothing_else_along() {
+        let object = Object::scan(b"{ \"a\":1, \"b\" : [1.10], \"c\":null}").unwrap();
+        let without = |keys: &[&str]| {
+            let keys: Vec<String> = keys.iter().map(ToString::to_string).collect();
+            object.without(&keys).map(|(body, out)| (String::from_utf8(body).unwrap(), out.join(" ")))
+        };
+        assert_eq!(without(&["a", "x"]), Some((r#"{"b" : [1.10],"c":null}"#.to_owned(), "a".to_owned())));
+        assert_eq!(without(&["c", "b", "a"]), Some(("{}".to_owned(), "a b c".to_owned())));
+        assert_eq!(without(&["x"]), None);
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub struct Quirks {
     pub has_top_k: bool,
     /// Whether `stream_options` is known.
     pub has_stream_options: bool,
+    /// Whether ids of tool calls must be nine letters and digits: Mistral.
+    pub has_short_call_ids: bool,
     /// What it calls the members of requests for an order of documents.
     pub rerank: RerankWords,
 }
@@ -72,6 +74,7 @@ impl Quirks {
         cache_marks: CacheMarks::None,
         has_top_k: false,
         has_stream_options: true,
+        has_short_call_ids: false,
         rerank: RerankWords::Cohere,
     };
 

@@ -1,6 +1,6 @@
 //! Providers: the preset's values under the spec's.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::cloud::{self, Place};
 use super::credential::{Owner, credentials};
@@ -94,6 +94,11 @@ fn base_url(found: &mut Findings<'_>, (name, preset): (&str, Option<Start>), spe
     url.unwrap_or_default().trim_end_matches('/').to_owned()
 }
 
+/// Sorts them, for their order says nothing.
+fn refused(members: Option<&Vec<String>>) -> Vec<String> {
+    members.into_iter().flatten().cloned().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
 fn quirks(spec: &spec::Quirks, preset: Option<&spec::Quirks>) -> plan::Quirks {
     plan::Quirks {
         max_tokens_field: spec.max_tokens_field.or_else(|| preset.and_then(|it| it.max_tokens_field)),
@@ -104,6 +109,8 @@ fn quirks(spec: &spec::Quirks, preset: Option<&spec::Quirks>) -> plan::Quirks {
         reasoning_field: spec.reasoning_field.or_else(|| preset.and_then(|it| it.reasoning_field)).unwrap_or_default(),
         cache_marks: spec.cache_marks.or_else(|| preset.and_then(|it| it.cache_marks)).unwrap_or_default(),
         top_k: spec.top_k.or_else(|| preset.and_then(|it| it.top_k)).unwrap_or(false),
+        tool_call_ids: spec.tool_call_ids.or_else(|| preset.and_then(|it| it.tool_call_ids)).unwrap_or_default(),
+        refuses: refused(spec.refuses.as_ref().or_else(|| preset.and_then(|it| it.refuses.as_ref()))),
         rerank: spec.rerank.or_else(|| preset.and_then(|it| it.rerank)).unwrap_or_default(),
     }
 }

@@ -90,8 +90,19 @@ fn scheme_and_host(url: &str) -> (&str, &str) {
 }
 
 fn quirks(out: &mut Changes<'_>, place: &Place, base: &Quirks, new: &Quirks) {
-    let Quirks { max_tokens_field, stream_options, done_marker, responses, developer_role, reasoning_field, cache_marks, top_k, rerank } =
-        base;
+    let Quirks {
+        max_tokens_field,
+        stream_options,
+        done_marker,
+        responses,
+        developer_role,
+        reasoning_field,
+        cache_marks,
+        top_k,
+        rerank,
+        tool_call_ids,
+        refuses,
+    } = base;
     out.field(place.member("max_tokens_field"), max_tokens_field, &new.max_tokens_field, || {
         Meaning::medium("a server that does not know the name ignores the output limit or refuses the request")
     });
@@ -122,6 +133,10 @@ fn quirks(out: &mut Changes<'_>, place: &Place, base: &Quirks, new: &Quirks) {
     out.field(place.member("cache_marks"), cache_marks, &new.cache_marks, translated);
     out.field(place.member("top_k"), top_k, &new.top_k, translated);
     out.field(place.member("rerank"), rerank, &new.rerank, translated);
+    out.field(place.member("tool_call_ids"), tool_call_ids, &new.tool_call_ids, translated);
+    out.field(place.member("refuses"), refuses, &new.refuses, || {
+        Meaning::medium("other members of chats are left out, which changes answers, or sent, which the server may refuse")
+    });
 }
 
 fn timeouts(out: &mut Changes<'_>, place: &Place, base: &Timeouts, new: &Timeouts) {

@@ -1,6 +1,7 @@
 //! OpenAI's chat completions (and legacy completions, embeddings): what a relay must understand of them.
 
 mod answer;
+mod call_ids;
 mod chunks;
 mod codec;
 pub(super) mod effort;
@@ -11,6 +12,7 @@ mod response;
 mod stream;
 mod thoughts;
 
+pub use call_ids::has_long as has_long_call_ids;
 pub use codec::OpenaiChat;
 pub use error::{Attempted, Envelope, classify, classify_event, client_code, error_event, error_type};
 pub use response::answer_usage;

@@ -75,9 +75,11 @@ fn the_schema_is_the_committed_one() {
     let committed = |text: &str| serde_json::from_str::<Value>(text).unwrap();
     let done = run(&["schema"]);
     let latest = committed(include_str!("../../../schemas/gateway.v1.schema.json"));
-    assert_eq!((done.code, committed(&done.stdout)), (0, latest.clone()));
+    // Too long to be printed where they differ; the test of the schema in `spec` shows where.
+    assert!(done.code == 0 && committed(&done.stdout) == latest, "not the committed one");
     let done = run(&["schema", "--draft", "7"]);
-    assert_eq!(committed(&done.stdout), committed(include_str!("../../../schemas/gateway.v1.draft-07.schema.json")));
-    assert_eq!(run(&["schema", "-o", "json"]).json()["result"], latest);
+    let older = committed(include_str!("../../../schemas/gateway.v1.draft-07.schema.json"));
+    assert!(committed(&done.stdout) == older, "not the committed one of draft 7");
+    assert!(run(&["schema", "-o", "json"]).json()["result"] == latest, "another one as JSON");
     assert_eq!(run(&["schema", "--draft", "4"]).code, 64);
 }

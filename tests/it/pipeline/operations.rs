@@ -195,3 +195,38 @@ async fn a_conversation_goes_on_where_its_last_answer_is_kept() {
     }
     assert_eq!(served.len(), 3, "{served:?}");
 }
+
+#[tokio::test]
+async fn what_a_server_refuses_is_left_out_and_told_in_both_lanes() {
+    let rig = Rig::start_with(|plan| {
+        plan["providers"]["one"]["quirks"]["refuses"] = json!(["store", "user"]);
+        plan["providers"]["one"]["quirks"]["tool_call_ids"] = json!("nine_alphanumerics");
+    })
+    .await;
+    let ask = json!({"model": "fast", "messages": [{"role": "user", "content": "Hi"}], "user": "u", "temperature": 0.5, "store": true});
+    let seen = post(&rig, "/v1/chat/completions", &ask).await;
+    assert_eq!((seen.status, loss(&seen)), (StatusCode::OK, Some("user=unsupported, store=unsupported")));
+    let sent = rig.mock.requests()[0].json();
+    assert_eq!((sent.get("user"), sent.get("store"), &sent["temperature"]), (None, None, &json!(0.5)));
+    let message = json!({"model": "fast", "max_tokens": 9, "metadata": {"user_id": "u"}, "messages": [{"role": "user", "content": "Hi"}]});
+    let seen = post(&rig, "/v1/messages", &message).await;
+    assert_eq!((seen.status, loss(&seen)), (StatusCode::OK, Some("user=unsupported")));
+    assert_eq!(rig.mock.requests()[1].json().get("user"), None);
+    // Ids that another provider gave.
+    let call = json!({"id": "call_abcdefghijk", "type": "function", "function": {"name": "t", "arguments": "{}"}});
+    let turns = json!([{"role": "user", "content": "Hi"}, {"role": "assistant", "content": null, "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_abcdefghijk", "content": "done"}]);
+    let seen = post(&rig, "/v1/chat/completions", &json!({"model": "fast", "messages": turns, "x": 1.10})).await;
+    assert_eq!((seen.status, loss(&seen)), (StatusCode::OK, None), "{}", seen.text());
+    let sent = rig.mock.requests()[2].json();
+    let id = sent["messages"][2]["tool_call_id"].as_str().unwrap();
+    assert!(id.len() == 9 && id.bytes().all(|byte| byte.is_ascii_alphanumeric()), "{id}");
+    assert_eq!((&sent["messages"][1]["tool_calls"][0]["id"], &sent["x"]), (&json!(id), &json!(1.10)));
+    let rig = Rig::start_with(|plan| {
+        plan["providers"]["one"]["quirks"]["refuses"] = json!(["user"]);
+        plan["models"]["fast"]["strict_translation"] = json!(true);
+    })
+    .await;
+    let seen = post(&rig, "/v1/chat/completions", &ask).await;
+    assert_eq!((seen.status, &seen.headers["x-bifrost-target"]), (StatusCode::OK, &"two/m".parse().unwrap()), "the next one takes it");
+}

@@ -3,7 +3,7 @@
 use super::encode::{cache_mark, extras_of};
 use crate::wire::ir::{Content, Losses, Media, Message, Part, Role, ToolCall, ToolResult};
 use crate::wire::json::{Given, Text, Writer};
-use crate::wire::openai_chat::thoughts;
+use crate::wire::openai_chat::{call_ids, thoughts};
 use crate::wire::quirks::{CacheMarks, Quirks, ReasoningField};
 
 /// Where messages are written to, and what may be written.
@@ -287,7 +287,7 @@ impl MessageWriter<'_, '_> {
     }
 
     fn tool_call(&mut self, call: &ToolCall<'_>, part: &Part<'_>) {
-        open_call(self.writer, &call.id, call);
+        open_call(self.writer, &call_ids::sent(&call.id, self.quirks), call);
         cache_mark(self.writer, self.losses, self.quirks.cache_marks, part.cache.as_ref());
         extras_of(self.writer, self.losses, &part.extras, self.is_same);
         self.writer.end_object();
@@ -300,7 +300,7 @@ impl MessageWriter<'_, '_> {
             return self.losses.unsupported(part.at);
         };
         self.open("tool");
-        self.writer.key("tool_call_id").text(id);
+        self.writer.key("tool_call_id").text(&call_ids::sent(id, self.quirks));
         let has_failed = is_error.is_some_and(|is_error| is_error.value);
         if let Some(is_error) = is_error.filter(|is_error| is_error.value) {
             self.losses.approximated(is_error.at);
