@@ -157,7 +157,8 @@ pub(super) fn told(losses: &[Loss]) -> Option<String> {
 /// Who asks and what stands in for what the upstream does not say.
 pub(super) fn reply<'r>(call: &'r Call<'_>, target: &'r Target, include_usage: bool) -> Reply<'r> {
     let asked = call.middle.get().and_then(|middle| middle.as_ref().ok()).map_or("", |request| request.source);
-    Reply { request_id: call.request_id, created: call.clock.unix_ms() / 1_000, model: &target.model, include_usage, asked }
+    let latency_ms = call.waiting.total_us() / 1_000;
+    Reply { request_id: call.request_id, created: call.clock.unix_ms() / 1_000, model: &target.model, include_usage, latency_ms, asked }
 }
 
 /// Translates a whole answer.

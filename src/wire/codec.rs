@@ -70,6 +70,8 @@ pub struct Reply<'r> {
     pub model: &'r str,
     /// Whether a stream tells its usage, in formats where the client chooses.
     pub include_usage: bool,
+    /// How long the answer took, or its beginning where it is a stream, in milliseconds.
+    pub latency_ms: u64,
     /// The client's own request, whose settings some formats repeat in every answer; empty where it is not known.
     pub asked: &'r str,
 }

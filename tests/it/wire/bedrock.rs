@@ -2,7 +2,7 @@
 
 use bifrostctl::error::Kind;
 use bifrostctl::wire::Format::{self, Anthropic, Bedrock, OpenaiChat};
-use bifrostctl::wire::codec::{Encoded, Failure, Route, Target};
+use bifrostctl::wire::codec::{Encoded, Failure, Reply, Route, Target};
 use bifrostctl::wire::driver::{Driver, Ended};
 use bifrostctl::wire::frame::{Telling, write_message};
 use bifrostctl::wire::ir::FinishReason;
@@ -355,4 +355,22 @@ fn a_failure_is_told_as_an_exception_frame() {
     driver.fail(&Failure::new(Kind::UpstreamTruncated, "cut \"short\""), "r1", &mut out);
     let heard = hear(Bedrock, &[&out]);
     assert_eq!(heard.failure, Some(Failure::new(Kind::UpstreamServerError, "cut \"short\"")));
+}
+
+#[test]
+fn every_answer_says_how_long_it_took() {
+    let reply = Reply { latency_ms: 7, ..REPLY };
+    let chat = br#"{"id":"x","object":"chat.completion","model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}]}"#;
+    let response = OpenaiChat.codec().decode_response(chat).unwrap();
+    let body: Value = serde_json::from_slice(&Bedrock.codec().encode_response(&response, &reply).body).unwrap();
+    assert_eq!(body["metrics"], json!({"latencyMs": 7}));
+    // The provider's own word stands, once.
+    let own = br#"{"output":{"message":{"role":"assistant","content":[{"text":"hi"}]}},"stopReason":"end_turn","usage":{"inputTokens":1,"outputTokens":1,"totalTokens":2},"metrics":{"latencyMs":4}}"#;
+    let body = Bedrock.codec().encode_response(&Bedrock.codec().decode_response(own).unwrap(), &reply).body;
+    assert_eq!(String::from_utf8(body).unwrap().matches("\"metrics\":{\"latencyMs\":4}").count(), 1);
+    let mut driver = Driver::new(OpenaiChat, Bedrock, &reply, None);
+    let mut out = Vec::new();
+    let chunk = br#"data: {"id":"x","choices":[{"index":0,"delta":{"content":"hi"},"finish_reason":"stop"}]}"#;
+    driver.push(Bytes::from([&chunk[..], b"\n\ndata: [DONE]\n\n"].concat()), &mut out).unwrap();
+    assert!(String::from_utf8_lossy(&out).contains("\"metrics\":{\"latencyMs\":7}"));
 }

@@ -69,4 +69,5 @@ pub(super) fn target(format: Format) -> Target<'static> {
 }
 
 /// A client that wants everything it can have.
-pub(super) const REPLY: Reply<'static> = Reply { request_id: "r1", created: 1_700_000_000, model: "alias", include_usage: true, asked: "" };
+pub(super) const REPLY: Reply<'static> =
+    Reply { request_id: "r1", created: 1_700_000_000, model: "alias", include_usage: true, latency_ms: 0, asked: "" };

@@ -1,6 +1,6 @@
 //! Writes a whole answer.
 
-use super::{finish_word, tier_word, usage_members};
+use super::{finish_word, metrics, tier_word, usage_members};
 use crate::wire::Format;
 use crate::wire::bedrock::media::Kind;
 use crate::wire::bedrock::request::{cited, encode_redacted, reasoning_text};
@@ -39,6 +39,9 @@ pub(in crate::wire::bedrock) fn encode(response: &Response<'_>, reply: &Reply<'_
     out.writer.object("usage");
     usage_members(&mut out.writer, &usage.unwrap_or_default());
     out.writer.end_object();
+    if !out.is_same || extras.iter().all(|extra| extra.name != "metrics") {
+        metrics(&mut out.writer, reply.latency_ms);
+    }
     if let Some(tier) = service_tier.as_deref().and_then(tier_word) {
         out.writer.object("serviceTier");
         out.writer.key("type").text(tier);

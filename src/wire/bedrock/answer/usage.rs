@@ -52,6 +52,13 @@ pub(in crate::wire::bedrock) fn tier_word(word: &str) -> Option<&str> {
     matches!(word, "default" | "flex" | "priority" | "reserved").then_some(word)
 }
 
+/// Writes how long the answer took. Every answer of the provider says it, and its own examples read it.
+pub(in crate::wire::bedrock) fn metrics(writer: &mut Writer<'_>, latency_ms: u64) {
+    writer.object("metrics");
+    writer.key("latencyMs").count(latency_ms);
+    writer.end_object();
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! Writes a stream: blocks one behind the other, and the usage behind the finish.
 
 use crate::wire::Format;
-use crate::wire::bedrock::answer::{finish_word, tier_word, usage_members};
+use crate::wire::bedrock::answer::{finish_word, metrics, tier_word, usage_members};
 use crate::wire::bedrock::error;
 use crate::wire::bedrock::media::Kind as MediaKind;
 use crate::wire::bedrock::request::encode_redacted;
@@ -32,6 +32,7 @@ pub(in crate::wire::bedrock) struct Encoder {
     usage: Usage,
     tier: Option<String>,
     finish: Option<Finish<'static>>,
+    latency_ms: u64,
 }
 
 /// What is written of blocks.
@@ -48,7 +49,7 @@ struct Blocks {
 impl Encoder {
     pub(in crate::wire::bedrock) fn new(reply: &Reply<'_>) -> Self {
         let blocks = Blocks { request_id: reply.request_id.to_owned(), kind: Kind::Hidden, open: None, next: 0, calls: 0 };
-        Self { sequence: Sequence::default(), blocks, usage: Usage::default(), tier: None, finish: None }
+        Self { sequence: Sequence::default(), blocks, usage: Usage::default(), tier: None, finish: None, latency_ms: reply.latency_ms }
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
@@ -58,6 +59,7 @@ impl Encoder {
             writer.object("usage");
             usage_members(writer, &self.usage);
             writer.end_object();
+            metrics(writer, self.latency_ms);
             if let Some(tier) = self.tier.as_deref().and_then(tier_word) {
                 writer.object("serviceTier");
                 writer.key("type").text(tier);
@@ -125,7 +127,7 @@ impl Blocks {
             }),
             // Free text is no JSON; nobody who speaks this format can have offered a tool that takes it.
             PartStart::ToolCall { id, name, is_custom: _ } => {
-                let reply = Reply { request_id: &self.request_id, created: 0, model: "", include_usage: true, asked: "" };
+                let reply = Reply { request_id: &self.request_id, include_usage: true, ..Reply::default() };
                 let id = reply.call_id(id, "tooluse_", self.calls).into_owned();
                 self.calls += 1;
                 self.block_start(out, |writer| {
