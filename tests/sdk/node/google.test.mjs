@@ -84,7 +84,7 @@ for (const model of UPSTREAMS) {
   });
 
   test(`${model}: error`, async () => {
-    for (const [fault, status] of [["limited", 429], ["locked", 502], ["down", 503], ["too-long", 400], ["refused", 422]]) {
+    for (const [fault, status] of [["limited", 429], ["locked", 502], ["down", 503], ["too-long", 400], ["refused", 400]]) {
       await assert.rejects(ask(`${model}-${fault}`), error(status), fault);
     }
   });
@@ -106,8 +106,10 @@ for (const model of UPSTREAMS) {
   });
 }
 
-test("tokens are counted where the upstream can", async () => {
-  assert.equal((await client().models.countTokens({ model: "gemini", contents: TEXT })).totalTokens, 9);
+test("tokens are counted, and vectors made", async () => {
+  for (const model of ["gemini", "claude"]) assert.equal((await client().models.countTokens({ model, contents: TEXT })).totalTokens, 9);
+  const vectors = (await client().models.embedContent({ model: "embed", contents: ["one", "two"] })).embeddings;
+  assert.deepEqual([vectors.length, vectors[0].values.length > 8], [2, true]);
 });
 
 test("models", async () => {

@@ -109,7 +109,7 @@ for (const model of UPSTREAMS) {
     ["locked", OpenAI.InternalServerError],
     ["down", OpenAI.InternalServerError],
     ["too-long", OpenAI.BadRequestError],
-    ["refused", OpenAI.UnprocessableEntityError],
+    ["refused", model === "gemini" ? OpenAI.BadRequestError : OpenAI.UnprocessableEntityError],
   ]) {
     test(`${model}: error: ${fault} is its own exception`, async () => {
       await assert.rejects(chat({ model: `${model}-${fault}` }), (error) => error.constructor === kind && Boolean(error.requestID || error.message));

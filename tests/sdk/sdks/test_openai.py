@@ -13,6 +13,8 @@ def tool(name):
     return {"type": "function", "function": {"name": name, "description": "Tells " + name, "parameters": PARAMETERS}}
 
 
+# A refusal keeps its status; Gemini has but one.
+REFUSED = {upstream: openai.UnprocessableEntityError for upstream in UPSTREAMS} | {"gemini": openai.BadRequestError}
 WEATHER, CLOCK = tool("get_weather"), tool("get_time")
 
 
@@ -117,7 +119,7 @@ class Chats:
             ("locked", openai.InternalServerError, 502),
             ("down", openai.InternalServerError, None),
             ("too-long", openai.BadRequestError, 400),
-            ("refused", openai.UnprocessableEntityError, 422),
+            ("refused", REFUSED[self.model], None),
         ]:
             with self.subTest(fault=fault):
                 with self.assertRaises(kind) as caught:

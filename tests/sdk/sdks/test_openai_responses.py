@@ -115,7 +115,7 @@ class Responses:
             ("locked", openai.InternalServerError),
             ("down", openai.InternalServerError),
             ("too-long", openai.BadRequestError),
-            ("refused", openai.UnprocessableEntityError),
+            ("refused", openai.BadRequestError if self.model == "gemini" else openai.UnprocessableEntityError),
         ]:
             with self.subTest(fault=fault):
                 with self.assertRaises(kind) as caught:
