@@ -84,13 +84,14 @@ fn list(request: &Request) -> Option<Format> {
     LISTS.iter().find(|(header, _)| is_list && request.header(header).is_some()).map(|(_, format)| *format)
 }
 
-/// Returns the request for an answer, which Bedrock's for a count has inside.
+/// Returns the request for an answer, which a request for a count has inside.
 fn question(request: &Request, what: (Format, Operation), raw: Option<&Map<String, Value>>) -> Bytes {
-    let inside = raw.and_then(|raw| raw.get("input")?.get("converse"));
-    match inside.filter(|_| what == (Format::Bedrock, Operation::Count)) {
-        Some(inside) => inside.to_string().into(),
-        None => request.body.clone(),
-    }
+    let inside = raw.and_then(|raw| match what {
+        (Format::Bedrock, Operation::Count) => raw.get("input")?.get("converse"),
+        (Format::Gemini, Operation::Count) => raw.get("generateContentRequest"),
+        _ => None,
+    });
+    inside.map_or_else(|| request.body.clone(), |inside| inside.to_string().into())
 }
 
 fn as_openai(read: &ir::Request<'_>) -> Result<Map<String, Value>, String> {
@@ -276,7 +277,14 @@ fn request_id(ask: &Ask<'_>) -> String {
 }
 
 fn reply<'r>(ask: &'r Ask<'_>, id: &'r str) -> codec::Reply<'r> {
-    codec::Reply { request_id: id, created: ask.created, model: ask.model, include_usage: !ask.behaviour.no_usage, asked: "" }
+    codec::Reply {
+        request_id: id,
+        created: ask.created,
+        model: ask.model,
+        include_usage: !ask.behaviour.no_usage,
+        latency_ms: 1,
+        asked: "",
+    }
 }
 
 /// The kind whose word is the provider's for a status.

@@ -225,6 +225,11 @@ async fn tokens_are_counted_and_models_listed() {
     let mock = mock().await;
     let count = json!({"model": "claude", "messages": [{"role": "user", "content": "say hello world"}]});
     assert_eq!(post(mock.addr(), "/v1/messages/count_tokens", &count).await, (200, json!({"input_tokens": 10})));
+    let bare = json!({"contents": [{"parts": [{"text": "say hello world"}]}]});
+    for body in [bare.clone(), json!({"generateContentRequest": bare})] {
+        let counted = post(mock.addr(), "/v1beta/models/g:countTokens", &body).await;
+        assert_eq!(counted, (200, json!({"totalTokens": 10})));
+    }
     let get = async |path: &str| {
         let head = format!("GET {path} HTTP/1.1\r\nHost: mock\r\nanthropic-version: 2023-06-01\r\nConnection: close\r\n\r\n");
         exchange(mock.addr(), head.as_bytes()).await
