@@ -18,7 +18,13 @@ PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwG
 PICTURE = 85
 
 # Aliases, each of an upstream that speaks one format; `ALIAS-parallel`, `ALIAS-thinking` and `ALIAS-FAULT` are of the same format.
-UPSTREAMS = ["chat", "claude", "gemini"]
+UPSTREAMS = ["chat", "claude", "gemini", "bedrock"]
+
+# What an upstream's format has no words for, so that no client can be told: a refusal that is a 422 elsewhere is their 400; that there is no
+# money left, which reads as a limit of the rate; and how many of the tokens were thoughts.
+PLAIN_REFUSAL = {"gemini", "bedrock"}
+NO_QUOTA = {"bedrock"}
+UNCOUNTED_THOUGHTS = {"bedrock"}
 
 
 class Verdict(pydantic.BaseModel):

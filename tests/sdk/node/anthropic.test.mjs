@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import Anthropic from "@anthropic-ai/sdk";
-import { ECHO, KEY, PARAMETERS, PICTURE, PIXEL, TEXT, THOUGHTS, UPSTREAMS, URL, VERDICT, collect } from "./matrix.mjs";
+import { ECHO, KEY, PARAMETERS, PICTURE, PIXEL, PLAIN_REFUSAL, TEXT, THOUGHTS, UPSTREAMS, URL, VERDICT, collect } from "./matrix.mjs";
 
 const HI = [{ role: "user", content: TEXT }];
 const [WEATHER, CLOCK] = ["get_weather", "get_time"].map((name) => ({ name, description: `Tells ${name}`, input_schema: PARAMETERS }));
@@ -90,7 +90,7 @@ for (const model of UPSTREAMS) {
     ["locked", Anthropic.InternalServerError],
     ["down", Anthropic.InternalServerError],
     ["too-long", Anthropic.BadRequestError],
-    ["refused", model === "gemini" ? Anthropic.BadRequestError : Anthropic.UnprocessableEntityError],
+    ["refused", PLAIN_REFUSAL.includes(model) ? Anthropic.BadRequestError : Anthropic.UnprocessableEntityError],
   ]) {
     test(`${model}: error: ${fault} is its own exception`, async () => {
       await assert.rejects(ask({ model: `${model}-${fault}` }), (error) => error instanceof kind && error.error?.type === "error");

@@ -13,7 +13,9 @@ export const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42m
 export const PICTURE = 85;
 
 // Aliases, each of an upstream that speaks one format; `ALIAS-parallel`, `ALIAS-thinking` and `ALIAS-FAULT` are of the same format.
-export const UPSTREAMS = ["chat", "claude", "gemini"];
+export const UPSTREAMS = ["chat", "claude", "gemini", "bedrock"];
+// What an upstream's format has no words for: a refusal that is a 422 elsewhere is their 400.
+export const PLAIN_REFUSAL = ["gemini", "bedrock"];
 
 export const collect = async (stream) => {
   const pieces = [];

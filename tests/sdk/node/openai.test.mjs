@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import OpenAI from "openai";
-import { ECHO, KEY, PARAMETERS, PICTURE, PIXEL, TEXT, THOUGHTS, UPSTREAMS, URL, VERDICT, collect } from "./matrix.mjs";
+import { ECHO, KEY, PARAMETERS, PICTURE, PIXEL, PLAIN_REFUSAL, TEXT, THOUGHTS, UPSTREAMS, URL, VERDICT, collect } from "./matrix.mjs";
 
 const HI = [{ role: "user", content: TEXT }];
 const tool = (name) => ({ name, description: `Tells ${name}`, parameters: PARAMETERS });
@@ -109,7 +109,7 @@ for (const model of UPSTREAMS) {
     ["locked", OpenAI.InternalServerError],
     ["down", OpenAI.InternalServerError],
     ["too-long", OpenAI.BadRequestError],
-    ["refused", model === "gemini" ? OpenAI.BadRequestError : OpenAI.UnprocessableEntityError],
+    ["refused", PLAIN_REFUSAL.includes(model) ? OpenAI.BadRequestError : OpenAI.UnprocessableEntityError],
   ]) {
     test(`${model}: error: ${fault} is its own exception`, async () => {
       await assert.rejects(chat({ model: `${model}-${fault}` }), (error) => error.constructor === kind && Boolean(error.requestID || error.message));

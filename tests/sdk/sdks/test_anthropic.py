@@ -4,7 +4,7 @@ import asyncio
 import unittest
 
 import anthropic
-from matrix import ECHO, KEY, PARAMETERS, PICTURE, PIXEL, TEXT, THOUGHTS, UPSTREAMS, URL, VERDICT, Verdict, over
+from matrix import ECHO, KEY, NO_QUOTA, PARAMETERS, PICTURE, PIXEL, PLAIN_REFUSAL, TEXT, THOUGHTS, URL, VERDICT, Verdict, over
 
 HI = [{"role": "user", "content": TEXT}]
 WEATHER = {"name": "get_weather", "description": "Weather of a city", "input_schema": PARAMETERS}
@@ -179,11 +179,11 @@ class Answers:
     def test_error(self):
         for fault, kind in [
             ("limited", anthropic.RateLimitError),
-            ("broke", anthropic.InternalServerError),
+            ("broke", anthropic.RateLimitError if self.model in NO_QUOTA else anthropic.InternalServerError),
             ("locked", anthropic.InternalServerError),
             ("down", anthropic.OverloadedError),
             ("too-long", anthropic.BadRequestError),
-            ("refused", anthropic.BadRequestError if self.model == "gemini" else anthropic.UnprocessableEntityError),
+            ("refused", anthropic.BadRequestError if self.model in PLAIN_REFUSAL else anthropic.UnprocessableEntityError),
         ]:
             with self.subTest(fault=fault):
                 with self.assertRaises(kind) as caught:
@@ -208,6 +208,7 @@ over(Answers, globals())
 class Beside(unittest.TestCase):
     def test_tokens_are_counted_and_guessed_where_the_upstream_counts_none(self):
         self.assertEqual(client().messages.count_tokens(model="claude", messages=HI).input_tokens, 9)
+        self.assertEqual(client().messages.count_tokens(model="gemini", messages=HI).input_tokens, 9)
         raw = client().messages.with_raw_response.count_tokens(model="chat", messages=HI)
         self.assertGreater(raw.parse().input_tokens, 0)
         self.assertIn("input_tokens=approximated", raw.headers["x-bifrost-loss"])

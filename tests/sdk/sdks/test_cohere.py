@@ -6,7 +6,7 @@ import unittest
 
 import cohere
 from cohere.core.api_error import ApiError
-from matrix import ECHO, KEY, PARAMETERS, PICTURE, PIXEL, TEXT, THOUGHTS, UPSTREAMS, URL, VERDICT, Verdict, over
+from matrix import ECHO, KEY, PARAMETERS, PICTURE, PIXEL, TEXT, THOUGHTS, URL, VERDICT, Verdict, over
 
 HI = [{"role": "user", "content": TEXT}]
 
