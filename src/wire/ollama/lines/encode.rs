@@ -37,7 +37,8 @@ pub(in crate::wire::ollama) struct Encoder {
 struct Lines {
     request_id: String,
     model: String,
-    created: u64,
+    /// As every line says it.
+    created: String,
     open: Open,
     calls: usize,
 }
@@ -47,7 +48,7 @@ impl Encoder {
         let lines = Lines {
             request_id: reply.request_id.to_owned(),
             model: reply.model.to_owned(),
-            created: reply.created,
+            created: write_time(reply.created),
             open: Open::Hidden,
             calls: 0,
         };
@@ -118,7 +119,7 @@ impl Lines {
         let mut writer = Writer::one_line(out);
         writer.begin_object();
         writer.key("model").text(&self.model);
-        writer.key("created_at").text(&write_time(self.created));
+        writer.key("created_at").text(&self.created);
         writer.object("message");
         writer.key("role").text("assistant");
         writer.key("content").text(content);
@@ -139,7 +140,9 @@ impl EncodeStream for Encoder {
                 if !model.is_empty() {
                     lines.model = model.clone().into_owned();
                 }
-                lines.created = created.unwrap_or(lines.created);
+                if let Some(created) = created {
+                    lines.created = write_time(*created);
+                }
             }
             Event::PartStart { choice: 0, part, start } => sequence.start(*part, start, &mut |step| lines.step(step, out)),
             Event::Delta { choice: 0, part, delta } => sequence.delta(*part, delta, &mut |step| lines.step(step, out)),
