@@ -34,6 +34,8 @@ pub struct Preset {
     pub credential: CredentialNeed,
     /// The cloud whose place the spec must say, where the format alone does not tell.
     pub cloud: Option<Cloud>,
+    /// The version of Azure OpenAI's classic API.
+    pub api_version: Option<String>,
     /// The environment variable that the provider's own documentation uses for the key.
     pub env: Option<String>,
     /// How the server differs from OpenAI's.
@@ -50,6 +52,8 @@ pub struct Preset {
 pub enum Cloud {
     /// Google Cloud's Vertex AI: `project` and `location`.
     Vertex,
+    /// Azure OpenAI's classic API: `api_version`.
+    AzureClassic,
 }
 
 impl Preset {
@@ -60,8 +64,8 @@ impl Preset {
             (_, Some(Cloud::Vertex), _) => {
                 "{project: PROJECT, location: LOCATION, credentials: {default: {google: environment}}}".to_owned()
             }
-            (_, None, Some(env)) => format!("{{credentials: {{default: {{secret: {{env: {env}}}}}}}}}"),
-            (_, None, None) => "{}".to_owned(),
+            (_, None | Some(Cloud::AzureClassic), Some(env)) => format!("{{credentials: {{default: {{secret: {{env: {env}}}}}}}}}"),
+            (_, None | Some(Cloud::AzureClassic), None) => "{}".to_owned(),
         }
     }
 }

@@ -74,7 +74,7 @@ codes! {
     CLOUD_PLACE_MISSING "BF0234" "place in the cloud is missing"
         "Requests to a cloud go to one place in it. For AWS Bedrock that is `region`, such as `eu-central-1`, from which the address follows and for which requests are signed; for Vertex AI it is `project` and `location`, which stand in every path."
     CLOUD_PLACE_UNUSED "BF0235" "place means nothing here"
-        "`region` is for AWS Bedrock, `project` and `location` are for Vertex AI. On another provider they would be silently ignored."
+        "`region` is for AWS Bedrock, `project` and `location` are for Vertex AI, `api_version` is for Azure OpenAI's classic API. On another provider they would be silently ignored."
     AUTH_UNUSED "BF0236" "auth means nothing here"
         "`auth` says how a secret travels. Every credential of this provider signs its requests or signs in instead."
 

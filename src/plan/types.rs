@@ -131,6 +131,9 @@ pub struct Provider {
     /// The Google Cloud location.
     #[serde(default)]
     pub location: Option<String>,
+    /// The version of Azure OpenAI's classic API; with it, the provider is that.
+    #[serde(default)]
+    pub api_version: Option<String>,
     /// How credentials travel that are a key in a header.
     pub auth: AuthScheme,
     /// Credentials by name; never empty.

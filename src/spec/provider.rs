@@ -32,6 +32,9 @@ pub struct Provider {
     /// The Google Cloud location, for Vertex AI: `europe-west4`, `eu`, `global`. `base_url` follows from it.
     #[schemars(regex(pattern = "^[a-z0-9-]+$"))]
     pub location: Option<String>,
+    /// The version of Azure OpenAI's classic API, in which the model is the name of a deployment. Default: the preset's.
+    #[schemars(regex(pattern = "^[0-9a-z-]+$"), extend("examples" = ["2024-10-21"]))]
+    pub api_version: Option<String>,
     /// How credentials travel. Default: the preset's, else bearer.
     pub auth: Option<AuthScheme>,
     /// Keys for this upstream, by name: weighted, cooled down and rotated one by one.
@@ -67,6 +70,12 @@ pub enum Api {
     /// The Converse API of AWS Bedrock.
     #[serde(rename = "bedrock")]
     Bedrock,
+    /// Cohere's chat, version 2, and the endpoints beside it.
+    #[serde(rename = "cohere")]
+    Cohere,
+    /// Ollama's own chat.
+    #[serde(rename = "ollama")]
+    Ollama,
 }
 
 /// How a credential travels.

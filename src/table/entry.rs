@@ -167,7 +167,7 @@ impl Target {
     /// [`DestinationError::Path`] when the path climbs out of the provider's root.
     pub fn path(&self, format: Format, (path, query): (&str, Option<&str>), is_stream: bool) -> Result<PathAndQuery, DestinationError> {
         let path = self.provider.hosting.place(format, path, (&self.model, is_stream));
-        self.provider.path(&path, query)
+        self.provider.path(&path, self.provider.hosting.query(query).as_deref())
     }
 }
 

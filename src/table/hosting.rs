@@ -1,6 +1,7 @@
 //! Where a provider's API is hosted, and what that changes: a cloud puts the model into the path, and wants a body to say other things.
 //!
-//! Not a format: what stands in a body otherwise is the format's own. Sources: the paths of Google's and Anthropic's SDKs for Vertex AI.
+//! Not a format: what stands in a body otherwise is the format's own. Sources: the paths of Google's and
+//! Anthropic's SDKs for Vertex AI, and of OpenAI's for Azure.
 
 use std::borrow::Cow;
 
@@ -23,16 +24,34 @@ pub enum Hosting {
         /// `/projects/PROJECT/locations/LOCATION`.
         parent: String,
     },
+    /// Azure OpenAI's classic API: the model is a deployment, and every path says the version of the API.
+    AzureClassic {
+        /// `2024-10-21`.
+        api_version: String,
+    },
 }
+
+/// What a deployment of Azure's serves; all else is the resource's.
+const OF_DEPLOYMENTS: [&str; 8] = [
+    "/chat/completions",
+    "/completions",
+    "/embeddings",
+    "/audio/speech",
+    "/audio/transcriptions",
+    "/audio/translations",
+    "/images/generations",
+    "/images/edits",
+];
 
 impl Hosting {
     /// Returns how the spec says that a provider is hosted.
     pub(super) fn of(spec: &plan::Provider) -> Self {
-        match (&spec.project, &spec.location) {
-            (Some(project), Some(location)) => {
+        match (&spec.project, &spec.location, &spec.api_version) {
+            (_, _, Some(api_version)) => Self::AzureClassic { api_version: api_version.clone() },
+            (Some(project), Some(location), None) => {
                 Self::Vertex { parent: format!("/projects/{}/locations/{}", path_segment(project), path_segment(location)) }
             }
-            _ => Self::Own,
+            (_, _, None) => Self::Own,
         }
     }
 
@@ -40,6 +59,10 @@ impl Hosting {
     pub fn place<'p>(&self, format: Format, path: &'p str, (model, is_stream): (&str, bool)) -> Cow<'p, str> {
         match self {
             Self::Own => Cow::Borrowed(path),
+            Self::AzureClassic { .. } if OF_DEPLOYMENTS.contains(&path) => {
+                Cow::Owned(format!("/openai/deployments/{}{path}", path_segment(model)))
+            }
+            Self::AzureClassic { .. } => Cow::Owned(format!("/openai{path}")),
             Self::Vertex { parent } => Cow::Owned(match (path, path.rsplit_once(':')) {
                 ("/messages", _) if format == Format::Anthropic => {
                     let call = if is_stream { "streamRawPredict" } else { "rawPredict" };
@@ -51,6 +74,17 @@ impl Hosting {
                 (_, Some((_, call))) => format!("{parent}/{}:{call}", resource("google", model)),
                 (other, None) => format!("{parent}{other}"),
             }),
+        }
+    }
+
+    /// Returns the query of a request that would have this one at the vendor's own.
+    pub fn query<'q>(&self, query: Option<&'q str>) -> Option<Cow<'q, str>> {
+        match (self, query) {
+            (Self::AzureClassic { api_version }, Some(query)) if !query.is_empty() => {
+                Some(Cow::Owned(format!("{query}&api-version={api_version}")))
+            }
+            (Self::AzureClassic { api_version }, _) => Some(Cow::Owned(format!("api-version={api_version}"))),
+            (Self::Own | Self::Vertex { .. }, query) => query.map(Cow::Borrowed),
         }
     }
 
@@ -70,14 +104,14 @@ impl Hosting {
     /// Returns whether a request that is to be counted stands bare in the body, as only AI Studio has it otherwise.
     pub fn counts_bare(&self, format: Format, path: &str) -> bool {
         match self {
-            Self::Own => false,
+            Self::Own | Self::AzureClassic { .. } => false,
             Self::Vertex { .. } => format == Format::Gemini && path.ends_with(":countTokens"),
         }
     }
 
     fn is_claude_on_vertex(&self, format: Format) -> bool {
         match self {
-            Self::Own => false,
+            Self::Own | Self::AzureClassic { .. } => false,
             Self::Vertex { .. } => format == Format::Anthropic,
         }
     }
@@ -151,6 +185,18 @@ mod tests {
         assert_eq!(claude("/messages", true), "/projects/p/locations/eu/publishers/anthropic/models/claude@1:streamRawPredict");
         assert_eq!(claude("/messages/count_tokens", false), "/projects/p/locations/eu/publishers/anthropic/models/count-tokens:rawPredict");
         assert_eq!(Hosting::Own.place(Format::Anthropic, "/messages", ("m", true)), "/messages");
+    }
+
+    #[test]
+    fn azures_classic_api_has_the_deployment_in_the_path_and_its_version_in_the_query() {
+        let azure = Hosting::AzureClassic { api_version: "2024-10-21".to_owned() };
+        let place = |path, model| azure.place(Format::OpenaiChat, path, (model, false)).into_owned();
+        assert_eq!(place("/chat/completions", "gpt 4/x"), "/openai/deployments/gpt%204%2Fx/chat/completions");
+        assert_eq!(place("/embeddings", "e"), "/openai/deployments/e/embeddings");
+        assert_eq!(place("/files/f-1", "*"), "/openai/files/f-1");
+        assert_eq!(azure.query(None).as_deref(), Some("api-version=2024-10-21"));
+        assert_eq!(azure.query(Some("limit=1")).as_deref(), Some("limit=1&api-version=2024-10-21"));
+        assert_eq!(Hosting::Own.query(Some("a=b")).as_deref(), Some("a=b"));
     }
 
     #[test]

@@ -10,6 +10,8 @@ pub(super) const fn format(api: Api) -> Format {
         Api::Anthropic => Format::Anthropic,
         Api::Gemini => Format::Gemini,
         Api::Bedrock => Format::Bedrock,
+        Api::Cohere => Format::Cohere,
+        Api::Ollama => Format::Ollama,
     }
 }
 

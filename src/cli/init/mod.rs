@@ -128,11 +128,13 @@ fn from_env(context: &Context<'_>) -> Result<Vec<(String, String)>, CommandError
                 "    project: fill-in\n    location: global   # or where your models are\n"
             }
             // Some providers have an address of their own for every customer; the user must fill that in.
-            (None, Api::OpenaiChat | Api::Anthropic | Api::Gemini) => "    base_url: https://FILL-IN   # every installation has its own\n",
+            (None, Api::OpenaiChat | Api::Anthropic | Api::Gemini | Api::Cohere | Api::Ollama) => {
+                "    base_url: https://FILL-IN   # every installation has its own\n"
+            }
         };
         let proof = match preset.cloud {
             Some(Cloud::Vertex) => "google: environment".to_owned(),
-            None => format!("secret: {{env: {variable}}}"),
+            Some(Cloud::AzureClassic) | None => format!("secret: {{env: {variable}}}"),
         };
         let entry = format!("  {name}:\n{address}    credentials:\n      default: {{{proof}}}\n");
         found.push((name.clone(), entry));

@@ -11,6 +11,7 @@ use crate::spec::{self, Diagnostic};
 pub(super) enum Place {
     Bedrock,
     Vertex,
+    AzureClassic,
     /// None that there is more to say of.
     Elsewhere,
 }
@@ -21,8 +22,10 @@ impl Place {
         match (api, preset.and_then(|preset| preset.cloud)) {
             (Api::Bedrock, _) => Self::Bedrock,
             (_, Some(Cloud::Vertex)) => Self::Vertex,
+            (_, Some(Cloud::AzureClassic)) => Self::AzureClassic,
             (Api::Gemini | Api::Anthropic, None) if has_vertex => Self::Vertex,
-            (Api::OpenaiChat | Api::Gemini | Api::Anthropic, None) => Self::Elsewhere,
+            (Api::OpenaiChat, None) if preset.is_none() && spec.api_version.is_some() => Self::AzureClassic,
+            (Api::OpenaiChat | Api::Gemini | Api::Anthropic | Api::Cohere | Api::Ollama, None) => Self::Elsewhere,
         }
     }
 }
@@ -46,8 +49,14 @@ pub(super) fn base_url(place: Place, api: Api, spec: &spec::Provider) -> Option<
             let version = if api == Api::Gemini { "v1beta1" } else { "v1" };
             Some(format!("https://{host}/{version}"))
         }
-        Place::Elsewhere => None,
+        Place::AzureClassic | Place::Elsewhere => None,
     }
+}
+
+/// Returns the version of the API where there are versions of it.
+pub(super) fn api_version(place: Place, preset: Option<&Preset>, spec: &spec::Provider) -> Option<String> {
+    let version = spec.api_version.as_ref().or_else(|| preset.and_then(|preset| preset.api_version.as_ref()));
+    version.filter(|_| place == Place::AzureClassic).cloned()
 }
 
 /// Checks that what must be known of the place is said, and nothing else.
@@ -58,13 +67,24 @@ pub(super) fn check(found: &mut Findings<'_>, name: &str, place: Place, spec: &s
         ("project", &spec.project, Place::Vertex, "the Google Cloud project, such as `project: my-project-123`"),
         ("location", &spec.location, Place::Vertex, "the Google Cloud location, such as `location: europe-west4` or `location: global`"),
     ];
+    if place != Place::AzureClassic && spec.api_version.is_some() {
+        let problem = Diagnostic::error(codes::CLOUD_PLACE_UNUSED, format!("provider `{name}`: `api_version` means nothing here"))
+            .help("it is for Azure OpenAI's classic API (`preset: azure-classic`); remove it");
+        found.add(On::Key, pointer(&["providers", name, "api_version"]), problem);
+    }
+    if place == Place::AzureClassic && spec.base_url.as_deref().is_some_and(is_too_long) {
+        let problem = format!("provider `{name}`: base_url holds what the classic API puts into every path");
+        let problem =
+            Diagnostic::error(codes::BASE_URL_INVALID, problem).help("end it at the resource: `https://RESOURCE.openai.azure.com`");
+        found.add(On::Value, pointer(&["providers", name, "base_url"]), problem);
+    }
     for (field, written, of, example) in fields {
         let is_needed = of == place && (place != Place::Bedrock || signs || spec.base_url.is_none());
         if is_needed && written.is_none() {
             let why = match place {
                 Place::Bedrock if spec.base_url.is_some() => "requests are signed for it",
                 Place::Bedrock => "its address follows from it",
-                Place::Vertex | Place::Elsewhere => "it stands in every path",
+                Place::Vertex | Place::AzureClassic | Place::Elsewhere => "it stands in every path",
             };
             let problem = Diagnostic::error(codes::CLOUD_PLACE_MISSING, format!("provider `{name}` needs `{field}`: {why}"))
                 .help(format!("add {example}"));
@@ -73,11 +93,19 @@ pub(super) fn check(found: &mut Findings<'_>, name: &str, place: Place, spec: &s
         if of != place && written.is_some() {
             let help = match of {
                 Place::Bedrock => "it is for AWS Bedrock (`preset: bedrock`); remove it",
-                Place::Vertex | Place::Elsewhere => "it is for Vertex AI (`preset: vertex`, `preset: vertex-anthropic`); remove it",
+                Place::Vertex | Place::AzureClassic | Place::Elsewhere => {
+                    "it is for Vertex AI (`preset: vertex`, `preset: vertex-anthropic`); remove it"
+                }
             };
             let problem =
                 Diagnostic::error(codes::CLOUD_PLACE_UNUSED, format!("provider `{name}`: `{field}` means nothing here")).help(help);
             found.add(On::Key, pointer(&["providers", name, field]), problem);
         }
     }
+}
+
+/// Returns whether an address goes on below the resource, where the classic API's own paths begin.
+fn is_too_long(base_url: &str) -> bool {
+    let url = base_url.trim_end_matches('/');
+    url.ends_with("/openai") || url.ends_with("/openai/v1") || url.contains("/openai/deployments")
 }

@@ -32,7 +32,7 @@ pub(super) fn credentials(found: &mut Findings<'_>, owner: &Owner<'_>, spec: &sp
             Api::Anthropic | Api::Gemini if owner.preset.is_some_and(|preset| preset.cloud == Some(Cloud::Vertex)) => {
                 "add `credentials: {default: {google: environment}}`, or `{google: {service_account: {file: PATH}}}`".to_owned()
             }
-            Api::OpenaiChat | Api::Anthropic | Api::Gemini => {
+            Api::OpenaiChat | Api::Anthropic | Api::Gemini | Api::Cohere | Api::Ollama => {
                 format!("add `credentials: {{default: {{secret: {{env: {env}}}}}}}`, or `auth: none` for a server without keys")
             }
         };

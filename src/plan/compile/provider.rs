@@ -30,6 +30,7 @@ pub(super) fn provider(found: &mut Findings<'_>, name: &str, spec: &spec::Provid
         region: spec.region.clone(),
         project: spec.project.clone(),
         location: spec.location.clone(),
+        api_version: cloud::api_version(place, preset.map(|(_, it)| it), spec),
         credentials: credentials(found, &owner, spec),
         auth: auth.clone(),
         quirks: quirks(&spec.quirks, preset.map(|(_, it)| &it.quirks)),
@@ -85,7 +86,7 @@ fn base_url(found: &mut Findings<'_>, (name, preset): (&str, Option<Start>), spe
     let url =
         spec.base_url.clone().or_else(|| preset.and_then(|(_, it)| it.base_url.clone())).or_else(|| cloud::base_url(place, api, spec));
     // A provider that is not known at all has been reported already, and so has a cloud's place that is missing.
-    if url.is_none() && (preset.is_some() || spec.api.is_some()) && place == Place::Elsewhere {
+    if url.is_none() && (preset.is_some() || spec.api.is_some()) && matches!(place, Place::Elsewhere | Place::AzureClassic) {
         let help = preset.map(|(_, it)| it.note.as_str()).filter(|note| note.contains("base_url"));
         let help = help.unwrap_or("give base_url, up to and with the API's version, such as `http://127.0.0.1:8000/v1`");
         let problem = Diagnostic::error(codes::BASE_URL_MISSING, format!("provider `{name}` needs `base_url`")).help(help);

@@ -30,6 +30,7 @@ impl Entry for Provider {
             region,
             project,
             location,
+            api_version,
             auth,
             credentials,
             quirks,
@@ -53,6 +54,9 @@ impl Entry for Provider {
         });
         out.field(place.member("location"), location, &new.location, || {
             Meaning::high("prompts go to another location, where models and rights differ")
+        });
+        out.field(place.member("api_version"), api_version, &new.api_version, || {
+            Meaning::medium("the provider takes and gives other members")
         });
         out.field(place.member("auth"), auth, &new.auth, || match new.auth {
             AuthScheme::None => Meaning::high("requests are sent without a credential"),

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use bifrostctl::catalog::{CredentialNeed, presets};
+use bifrostctl::catalog::{Cloud, CredentialNeed, presets};
 use bifrostctl::cli;
 use bifrostctl::control;
 use bifrostctl::plan::{self, expr::FACTS};
@@ -44,7 +44,7 @@ fn the_presets() -> String {
             AuthScheme::Header(header) => format!(" in the header `{header}`"),
             AuthScheme::Bearer | AuthScheme::None => String::new(),
         };
-        let is_cloud = preset.api == Api::Bedrock || preset.cloud.is_some();
+        let is_cloud = preset.api == Api::Bedrock || preset.cloud == Some(Cloud::Vertex);
         let address = if preset.base_url.is_none() && !is_cloud { "Needs `base_url`. " } else { "" };
         let key = if is_cloud { format!("[several ways](clouds.md); {key}") } else { key };
         let _ = writeln!(out, "| `{name}` | {} | {key}{header} | {address}{} |", preset.title, preset.note.trim());

@@ -40,7 +40,10 @@ fn an_almost_empty_spec_gets_every_default() {
 fn every_preset_compiles_by_its_name_alone() {
     for (name, preset) in catalog::presets() {
         let url = if preset.base_url.is_none() { "base_url: https://llm.example/v1/, " } else { "" };
-        let place = preset.cloud.map_or("", |Cloud::Vertex| "project: p, location: eu, ");
+        let place = match preset.cloud {
+            Some(Cloud::Vertex) => "project: p, location: eu, ",
+            Some(Cloud::AzureClassic) | None => "",
+        };
         let yaml = format!(
             "version: 1\nproviders:\n  {name}: {{{url}{place}credentials: {{default: {{secret: {{env: KEY}}}}}}}}\nmodels: {{m: {{targets: [{name}/x]}}}}\n"
         );

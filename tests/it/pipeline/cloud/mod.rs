@@ -1,5 +1,6 @@
 //! Clouds as upstreams: what is signed, where it goes, and what happens when signing in fails.
 
+mod azure;
 mod bedrock;
 mod signature;
 mod vertex;
