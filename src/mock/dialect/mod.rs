@@ -100,11 +100,15 @@ fn as_openai(read: &ir::Request<'_>) -> Result<Map<String, Value>, String> {
     serde_json::from_slice(&encoded.body).map_err(|error| error.to_string())
 }
 
-/// Returns whether the model is asked to think, and to show it.
+/// Returns whether the model thinks, and shows it: because it is asked to, or where the format has it so, unasked.
 fn thinks(read: &ir::Request<'_>, format: Format) -> bool {
     let ir::Reasoning { mode, effort, display } = &read.reasoning;
     if format == Format::Gemini {
         return display.as_ref().is_some_and(|display| display.value != "omitted");
+    }
+    if format == Format::Ollama {
+        // Unasked, unless it is told not to.
+        return mode.is_none_or(|mode| mode.value != ir::ReasoningMode::Off);
     }
     mode.as_ref().map_or(effort.is_some(), |mode| mode.value != ir::ReasoningMode::Off)
 }

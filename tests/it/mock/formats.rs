@@ -248,6 +248,11 @@ async fn ollama_streams_lines_by_default_and_lists_its_models() {
     let calls: Vec<&Value> = told.iter().flat_map(|line| line["message"]["tool_calls"].as_array()).flatten().collect();
     assert_eq!((calls.len(), &calls[0]["function"]), (2, &json!({"name": "weather", "arguments": {"city": "mock"}})));
     assert_eq!(told.last().unwrap()["done"], true);
+    // It thinks unasked, as models there do, and not where it must not.
+    for (more, thought) in [(json!({}), json!("Hm.")), (json!({"think": false}), Value::Null)] {
+        let (_, body) = post(mock.addr(), OLLAMA, &chat("llama@thoughts=Hm.", &more)).await;
+        assert_eq!(body["message"]["thinking"], thought);
+    }
     let embedded = json!({"model": "e", "input": ["a b", "c"], "dimensions": 4});
     let (_, body) = post(mock.addr(), "/api/embed", &embedded).await;
     assert_eq!((body["embeddings"][1].as_array().unwrap().len(), &body["prompt_eval_count"]), (4, &json!(3)));
