@@ -12,6 +12,7 @@ mod kept_out;
 mod lanes;
 mod log;
 mod models;
+mod native;
 mod operations;
 mod passing;
 mod relay;
