@@ -122,7 +122,7 @@ impl Proof {
             Self::Aws(Aws::Environment(_)) => "AWS keys in the environment".to_owned(),
             Self::Google(Google::Environment(_)) => "a Google key file in the environment".to_owned(),
             Self::Aws(Aws::Profile { profile, .. }) => format!("AWS profile `{profile}`"),
-            Self::Aws(Aws::WebIdentity { web_identity }) => format!("file `{}`", web_identity.token_file),
+            Self::Aws(Aws::WebIdentity { web_identity }) => format!("role `{}`", web_identity.role_arn),
         }
     }
 }

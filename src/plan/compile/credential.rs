@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::base::Destination;
 use crate::catalog::{Cloud, CredentialNeed, Preset};
 use crate::plan::codes;
 use crate::plan::finding::{Findings, On, pointer};
@@ -96,6 +97,11 @@ fn aws(found: &mut Findings<'_>, (provider, name): (&str, &str), spec: &spec::Aw
     let secrets = [("access_key_id", access_key_id), ("secret_access_key", secret_access_key), ("session_token", session_token)];
     if let Some((member, _)) = secrets.iter().find(|(_, secret)| **secret == Some(SecretRef::None)) {
         return refuse(Some(member), &format!("`{member}` is no secret"), "name where it is kept, such as `{env: NAME}`, or leave it out");
+    }
+    let is_callable = |url: &str| Destination::parse(url, None).is_ok_and(|it| it.is_https() || it.is_local());
+    if web_identity.as_ref().and_then(|it| it.sts_url.as_deref()).is_some_and(|url| !is_callable(url)) {
+        let help = "write an absolute URL that begins with `https://`, without a query";
+        return refuse(Some("web_identity/sts_url"), "`sts_url` is no address that a token may be sent to", help);
     }
     match (access_key_id, secret_access_key, profile, web_identity) {
         (Some(id), Some(secret), ..) => {

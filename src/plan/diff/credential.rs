@@ -4,7 +4,7 @@ use super::changes::{Changes, Entry, Meaning, Pair, Sides, json_of};
 use super::pattern::{Patterns, is_unbounded};
 use super::place::Place;
 use super::{Risk, shown};
-use crate::plan::types::{Aws, Credential, Google, Proof, SecretRef};
+use crate::plan::types::{Aws, Credential, Google, Proof, SecretRef, WebIdentity};
 
 impl Entry for Credential {
     fn added(&self, _: Sides<'_>, _: &str) -> Meaning {
@@ -75,10 +75,20 @@ fn aws(out: &mut Changes<'_>, place: &Place, base: &Aws, new: &Aws) {
         out.field(place.member("access_key_id"), access_key_id, new_id, || Meaning::medium(OTHER_SECRET));
         out.field(place.member("secret_access_key"), secret_access_key, new_secret, || Meaning::medium(OTHER_SECRET));
         out.field(place.member("session_token"), session_token, new_token, || Meaning::medium(OTHER_SECRET));
+    } else if let (Aws::WebIdentity { web_identity: base }, Aws::WebIdentity { web_identity: new }) = (base, new) {
+        web_identity(out, &place.member("web_identity"), base, new);
     } else if base != new {
         let (before, after) = (Proof::Aws(base.clone()).needs(), Proof::Aws(new.clone()).needs());
         out.changed(place.clone(), json_of(base), json_of(new), Meaning::medium(OTHER_ACCOUNT).saying(format!("{before} → {after}")));
     }
+}
+
+fn web_identity(out: &mut Changes<'_>, place: &Place, base: &WebIdentity, new: &WebIdentity) {
+    let WebIdentity { role_arn, token_file, session_name, sts_url } = base;
+    out.field(place.member("role_arn"), role_arn, &new.role_arn, || Meaning::medium(OTHER_ACCOUNT));
+    out.field(place.member("token_file"), token_file, &new.token_file, || Meaning::medium(OTHER_SECRET));
+    out.field(place.member("session_name"), session_name, &new.session_name, || Meaning::low("AWS's logs show another name"));
+    out.field(place.member("sts_url"), sts_url, &new.sts_url, || Meaning::high("the token goes to another service, which gives the keys"));
 }
 
 fn google(out: &mut Changes<'_>, place: &Place, base: &Google, new: &Google) {

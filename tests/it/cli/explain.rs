@@ -117,3 +117,16 @@ fn live_the_gateway_is_asked() {
     assert_eq!(asked.line, "POST /v1/explain HTTP/1.1");
     assert_eq!(asked.body, json!({"key": "web", "model": "fast", "headers": {"a": "b"}, "endpoint": "embeddings"}));
 }
+
+#[test]
+fn offline_nobody_signs_in() {
+    let clouds = "mock: {}
+  bedrock: {region: eu-central-1, credentials: {main: {aws: {profile: nowhere}}}}
+  vertex-anthropic: {project: p-1, location: eu, credentials: {main: {google: {service_account: {file: nowhere.json}}}}}";
+    let spec = GOOD.replace("mock: {}", clouds).replace("mock/mock-small]}", "bedrock/m], fallbacks: [vertex-anthropic/m]}");
+    let done = Place::new().file("gateway.yaml", &spec).run(&["explain", "--key", "web", "--model", "fast", "-o", "json"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let candidates = done.json()["result"]["candidates"].clone();
+    let told: Vec<_> = candidates.as_array().unwrap().iter().map(|it| (&it["target"], &it["credentials"][0]["name"])).collect();
+    assert_eq!(told, [(&json!("bedrock/m"), &json!("main")), (&json!("vertex-anthropic/m"), &json!("main"))]);
+}

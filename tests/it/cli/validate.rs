@@ -232,3 +232,50 @@ fn level_live_tells_what_needs_a_restart() {
     let done = self::place(GOOD).run(&["validate", "--level", "live"]);
     assert_eq!(done.code, 1, "no gateway is no invalid spec");
 }
+
+/// A spec whose credentials are clouds'.
+const CLOUDS: &str = "mock: {}
+  bedrock:
+    region: eu-central-1
+    credentials:
+      keys: {aws: {access_key_id: {env: KEY_ID}, secret_access_key: {file: aws.key}}}
+      profile: {aws: {profile: p, shared_credentials_file: credentials}}
+      role: {aws: {web_identity: {role_arn: \"arn:aws:iam::1:role/r\", token_file: token}}, optional: true}
+      chain: {aws: environment, optional: true}
+  vertex:
+    project: p-1
+    location: eu
+    credentials: {file: {google: {service_account: {file: sa.json}}}, found: {google: environment, optional: true}}";
+
+#[test]
+fn what_a_clouds_credential_needs_is_looked_at_from_level_env_on() {
+    let spec = GOOD.replace("mock: {}", CLOUDS).replace("models: [fast]", "models: [fast, \"bedrock/*\", \"vertex/*\"]");
+    let user = json!({"type": "authorized_user", "client_id": "c", "client_secret": "CANARY", "refresh_token": "CANARY"}).to_string();
+    let place = place(&spec).file("credentials", "[other]\n").file("sa.json", "CANARY");
+    assert_eq!(place.run(&["validate"]).code, 0, "{:?}", place.run(&["validate"]));
+    let done = place.run(&["validate", "--level", "env", "-o", "json"]);
+    assert!(!done.stdout.contains("CANARY"), "{}", done.stdout);
+    let envelope = done.json();
+    let found = envelope["diagnostics"].as_array().unwrap().iter();
+    let mut found: Vec<String> = found.map(|it| format!("{} {}", it["code"].as_str().unwrap(), it["pointer"].as_str().unwrap())).collect();
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "BF0501 /providers/bedrock/credentials/keys/aws/access_key_id",
+            "BF0501 /providers/bedrock/credentials/profile/aws/profile",
+            "BF0501 /providers/vertex/credentials/file/google/service_account",
+            "BF0601 /providers/bedrock/credentials/chain/aws",
+            "BF0601 /providers/bedrock/credentials/role/aws/web_identity",
+            "BF0601 /providers/vertex/credentials/found/google",
+        ]
+    );
+
+    let profile = "[p]\naws_access_key_id = ID\naws_secret_access_key = CANARY\n";
+    let place = place.env("KEY_ID", "ID").file("aws.key", "CANARY\n").file("credentials", profile).file("token", "CANARY");
+    let key = place.path().join("sa.json");
+    let place = place.file("sa.json", &user).env("AWS_ACCESS_KEY_ID", "ID").env("AWS_SECRET_ACCESS_KEY", "CANARY");
+    let place = place.env("GOOGLE_APPLICATION_CREDENTIALS", key.to_str().unwrap());
+    let done = place.run(&["validate", "--level", "env"]);
+    assert_eq!((done.code, done.stdout.as_str()), (0, ""), "{done:?}");
+}

@@ -175,6 +175,26 @@ async fn a_secret_file_is_read_again_when_it_changes() {
 }
 
 #[tokio::test]
+async fn the_files_of_a_clouds_credential_are_read_again_when_they_change() {
+    let user = |token: &str| format!(r#"{{"type":"authorized_user","client_id":"c","client_secret":"CANARY","refresh_token":"{token}"}}"#);
+    let place = Place::with(|root| {
+        let remote = "providers: {mock: {}, vertex: {project: p-1, location: eu, credentials: {main: {google: {service_account: {file: sa.json}}}}}}";
+        spec(root, "one").replace("providers: {mock: {}}", remote)
+    });
+    place.write("sa.json", &user("first"));
+    let lab = place.start().await;
+    let signer = |lab: &Lab| Arc::clone(&lab.gateway.table().providers["vertex"].credentials[0].signer);
+    let before = signer(&lab);
+    lab.place.write("sa.json", &user("second"));
+    lab.until_outcome("applied").await;
+    assert!(!Arc::ptr_eq(&signer(&lab), &before), "signed in as somebody else");
+    lab.place.write("sa.json", "CANARY");
+    let status = lab.until_outcome("rejected").await;
+    assert_eq!(status["last_reload"]["diagnostics"][0]["pointer"], "/providers/vertex/credentials/main/google/service_account");
+    assert!(!status.to_string().contains("CANARY"));
+}
+
+#[tokio::test]
 async fn a_refused_change_of_a_secret_leaves_what_is_known_of_the_one_in_use() {
     let place = Place::with(|root| {
         let remote = "providers: {mock: {}, local: {api: openai-chat, base_url: \"http://127.0.0.1:9/v1\", credentials: {main: {secret: {file: local.key}}}}}";

@@ -210,3 +210,48 @@ fn a_rename_does_not_hide_what_a_key_gains_or_loses() {
         assert_eq!(found.changes.iter().map(|change| change.risk).collect::<Vec<_>>(), [added, removed], "{models}");
     }
 }
+
+#[test]
+fn what_a_credential_proves_itself_with_is_judged_by_the_consequences() {
+    let with = |provider: &str, credential: &str| {
+        plan(&format!("version: 1\nproviders: {{x: {{{provider}, credentials: {{a: {{{credential}}}}}}}}}\n"))
+    };
+    let keys = "aws: {access_key_id: {env: A}, secret_access_key: {env: B}}";
+    let bedrock = "preset: bedrock, region: eu-central-1";
+    let vertex = "preset: vertex, project: p-1, location: eu";
+    let key_file = "google: {service_account: {file: a.json}}";
+    let mut text = String::new();
+    for (base, new) in [
+        ((bedrock, keys), ("preset: bedrock, region: us-east-1", keys)),
+        ((bedrock, keys), (bedrock, "aws: {access_key_id: {env: A}, secret_access_key: {file: b}, session_token: {env: C}}")),
+        ((bedrock, keys), (bedrock, "aws: {profile: prod}")),
+        ((bedrock, "aws: {profile: prod}"), (bedrock, "aws: environment")),
+        ((bedrock, "aws: environment"), (bedrock, "aws: {web_identity: {role_arn: \"arn:aws:iam::1:role/r\", token_file: t}}")),
+        (
+            (bedrock, "aws: {web_identity: {role_arn: \"arn:aws:iam::1:role/r\", token_file: t}}"),
+            (
+                bedrock,
+                "aws: {web_identity: {role_arn: \"arn:aws:iam::1:role/s\", token_file: u, session_name: gw, sts_url: \"https://sts.example\"}}",
+            ),
+        ),
+        ((bedrock, keys), (bedrock, "secret: {env: AWS_BEARER_TOKEN_BEDROCK}")),
+        ((vertex, key_file), (vertex, "google: {service_account: {env: A}}")),
+        ((vertex, key_file), (vertex, "google: environment")),
+        ((vertex, "secret: {file: token}"), (vertex, key_file)),
+        (
+            (vertex, key_file),
+            ("preset: vertex, project: p-2, location: global, base_url: \"https://aiplatform.eu.rep.googleapis.com/v1beta1\"", key_file),
+        ),
+        (
+            ("preset: azure-classic, base_url: \"https://r.example\"", "secret: {env: A}"),
+            ("preset: azure-classic, base_url: \"https://r.example\", api_version: preview", "secret: {env: A}"),
+        ),
+    ] {
+        for change in &diff(&with(base.0, base.1), &with(new.0, new.1)).changes {
+            let reason = change.reason.as_deref().unwrap_or("-");
+            let _ = writeln!(text, "{} | {} | {} | {reason}", change.path, change.summary, change.risk.word());
+        }
+        text.push('\n');
+    }
+    insta::assert_snapshot!(text);
+}

@@ -168,6 +168,7 @@ fn bedrock() -> impl Strategy<Value = Value> {
         json!({"aws": {"profile": "p"}}),
         json!({"aws": {"profile": "p", "shared_credentials_file": "a b"}}),
         json!({"aws": {"web_identity": identity}}),
+        json!({"aws": {"web_identity": {"role_arn": "arn:aws:iam::1:role/s", "token_file": "t", "session_name": "gw", "sts_url": "https://sts.example"}}}),
         json!({"aws": {"access_key_id": {"env": "KEY_A"}, "secret_access_key": {"env": "KEY_B"}}}),
         json!({"aws": {"access_key_id": {"env": "KEY_A"}, "secret_access_key": {"file": "k"}, "session_token": {"cred": "t"}}}),
         json!({"secret": {"env": "KEY_A"}}),
