@@ -89,6 +89,7 @@ impl<'a> Call<'a> {
         let (from, into) = (self.format, target.provider.format_for(self.format));
         match self.operation? {
             Operation::Answer => {}
+            Operation::Embed if target.provider.hosting.predicts_vectors(into) => return Some((from, into)),
             Operation::Embed | Operation::Count => return (from != into).then_some((from, into)),
             Operation::Rerank => {
                 let is_same = from == into && target.provider.quirks.rerank == RerankWords::Cohere;

@@ -42,7 +42,11 @@ pub(super) fn prepare(call: &Call<'_>, target: &Target, (from, into): (Format, F
             let asked = embedding::decode(from, body, &call.route()).map_err(|error| bad_body(&error))?;
             shape = asked.shape;
             let unfit = |text| GatewayError::new(Kind::LossyTranslation, text).detail(format_args!("target {}", target.id()));
-            let embedding::Encoded { path, body, losses } = embedding::encode(into, &asked, &target.model).map_err(unfit)?;
+            let written = match target.provider.hosting.predicts_vectors(into) {
+                true => Ok(embedding::vertex::encode(&asked, &target.model)),
+                false => embedding::encode(into, &asked, &target.model),
+            };
+            let embedding::Encoded { path, body, losses } = written.map_err(unfit)?;
             (path, body, losses)
         }
         Operation::Rerank => {
@@ -112,7 +116,11 @@ impl Conversion {
         let Self { operation, from, into, shape } = self;
         let (written, tokens) = match operation {
             Operation::Embed => {
-                let vectors = embedding::decode_answer(from, answer).map_err(|failure| unreadable(&failure))?;
+                let vectors = match target.provider.hosting.predicts_vectors(from) {
+                    true => embedding::vertex::decode_answer(answer),
+                    false => embedding::decode_answer(from, answer),
+                };
+                let vectors = vectors.map_err(|failure| unreadable(&failure))?;
                 (embedding::encode_answer(into, &vectors, (&target.model, call.request_id), shape), vectors.input_tokens)
             }
             Operation::Rerank => {

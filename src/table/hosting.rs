@@ -109,6 +109,14 @@ impl Hosting {
         }
     }
 
+    /// Returns whether vectors are asked for by `predict`, in words that are nobody else's.
+    pub fn predicts_vectors(&self, format: Format) -> bool {
+        match self {
+            Self::Own | Self::AzureClassic { .. } => false,
+            Self::Vertex { .. } => format == Format::Gemini,
+        }
+    }
+
     fn is_claude_on_vertex(&self, format: Format) -> bool {
         match self {
             Self::Own | Self::AzureClassic { .. } => false,

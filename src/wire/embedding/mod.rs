@@ -8,6 +8,7 @@ pub mod gemini;
 pub mod ollama;
 pub mod openai;
 mod purpose;
+pub mod vertex;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -235,3 +235,22 @@ async fn tokens_are_counted_where_vertex_has_it() {
         assert_eq!((&body["contents"], body.get("model"), body.get("generateContentRequest")), (contents, None, None));
     }
 }
+
+#[tokio::test]
+async fn vectors_are_predicted_whoever_asks_for_them() {
+    let tokens = Service::start(vec![token("t1")]).await;
+    let vectors = r#"{"predictions":[{"embeddings":{"values":[0.10,-2],"statistics":{"truncated":false,"token_count":3}}}],"metadata":{"billableCharacterCount":2}}"#;
+    let service = Service::start(vec![answer(200, JSON, vectors)]).await;
+    let (rig, _, _folder) = start(&tokens, &service, "gemini").await;
+    let body = json!({"model": "fast", "input": "hi", "dimensions": 2}).to_string();
+    let seen = rig.call("POST", "/v1/embeddings", &[("authorization", &format!("Bearer {KEY}"))], Bytes::from(body)).await;
+    assert_eq!((seen.status, &seen.json()["usage"]["prompt_tokens"]), (StatusCode::OK, &json!(3)), "{}", seen.text());
+    assert!(seen.text().contains(r#""embedding":[0.10,-2]"#), "{}", seen.text());
+    let body = json!({"content": {"parts": [{"text": "hi"}]}, "taskType": "RETRIEVAL_QUERY"}).to_string();
+    let seen = rig.call("POST", "/v1beta/models/fast:embedContent", &[("x-goog-api-key", KEY)], Bytes::from(body)).await;
+    assert_eq!((seen.status, &seen.json()["embedding"]["values"]), (StatusCode::OK, &json!([0.1, -2])), "{}", seen.text());
+    assert_eq!(service.lines(), vec![format!("{MODELS}/google/models/m:predict"); 2]);
+    let asked = json!({"instances": [{"content": "hi"}], "parameters": {"outputDimensionality": 2}});
+    let for_query = json!({"instances": [{"content": "hi", "task_type": "RETRIEVAL_QUERY"}]});
+    assert_eq!(service.bodies(), [asked, for_query]);
+}
