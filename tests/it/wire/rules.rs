@@ -391,3 +391,14 @@ fn a_service_tier_is_told_in_the_clients_word() {
         assert_eq!(body["usage"]["service_tier"], tier);
     }
 }
+
+#[test]
+fn an_effort_that_we_do_not_know_is_said_once_in_the_clients_word() {
+    let ask = chat(json!({"reasoning_effort": "ultra", "thinking": {"type": "enabled"}}));
+    let body = ask.to_string();
+    let request = OpenaiChat.codec().decode_request(body.as_bytes(), &Route::default()).unwrap();
+    let target = Target { model: "gpt-5.1", max_output_tokens: None, quirks: &Quirks::OPENAI };
+    let written = String::from_utf8(OpenaiChat.codec().encode_request(&request, &target).body).unwrap();
+    assert_eq!(written.matches("reasoning_effort").count(), 1, "{written}");
+    assert!(written.contains(r#""reasoning_effort":"ultra""#), "{written}");
+}

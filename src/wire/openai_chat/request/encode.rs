@@ -6,7 +6,7 @@ use crate::wire::codec::{Encoded, Target};
 use crate::wire::ir::{
     CacheMark, Caching, Identity, Logprobs, Losses, Output, Reasoning, Request, Sampling, ServiceTier, Tool, ToolChoice, ToolKind,
 };
-use crate::wire::json::{Extras, Given, Number, Writer};
+use crate::wire::json::{Extra, Extras, Given, Number, Writer};
 use crate::wire::openai_chat::effort::{Said, Thinker};
 use crate::wire::openai_chat::models::{self, Reasons};
 use crate::wire::quirks::{CacheMarks, ReasoningField, TokenLimit};
@@ -49,7 +49,7 @@ pub(in crate::wire::openai_chat) fn encode(request: &Request<'_>, target: &Targe
     out.tool_choice(tool_choice.as_ref(), parallel_tool_calls.as_ref());
     out.output(output.as_ref());
     out.limit(max_output_tokens.as_ref());
-    let reasons = out.reasoning(reasoning);
+    let reasons = out.reasoning(reasoning, extras);
     out.sampling(sampling, logprobs, reasons);
     out.stop(stop);
     out.caching(caching);
@@ -220,7 +220,7 @@ impl RequestWriter<'_, '_> {
     }
 
     /// Returns whether the model will reason.
-    fn reasoning(&mut self, reasoning: &Reasoning<'_>) -> bool {
+    fn reasoning(&mut self, reasoning: &Reasoning<'_>, extras: &[Extra<'_>]) -> bool {
         let Reasoning { mode, effort, display } = reasoning;
         self.losses.without(display.as_ref());
         // OpenRouter, which has the typed field, takes budgets too.
@@ -228,6 +228,8 @@ impl RequestWriter<'_, '_> {
         let thinker = Thinker { model: self.target.model, is_same: self.is_same, takes_budgets };
         let plan = thinker.plan(mode.as_ref(), effort.as_ref(), &mut self.losses);
         match plan.said {
+            // The client's own word, which we do not know, stands among the extras.
+            Some(Said::Effort(_)) if self.is_same && extras.iter().any(|extra| extra.name == "reasoning_effort") => {}
             Some(Said::Effort(word)) => self.writer.key("reasoning_effort").text(word),
             Some(Said::Budget(tokens)) => {
                 self.writer.object("reasoning");
