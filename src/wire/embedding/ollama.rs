@@ -1,6 +1,6 @@
 //! `/api/embed`, as Ollama has it.
 
-use super::{Asked, Encoded, Vectors, vector};
+use super::{Asked, Encoded, Vectors, openai, vector};
 use crate::error::Kind;
 use crate::wire::codec::{BadBody, Failure};
 use crate::wire::failure;
@@ -8,22 +8,12 @@ use crate::wire::json::{Document, Node, Writer};
 
 /// Writes a request for an upstream.
 pub fn encode(asked: &Asked<'_>, model: &str) -> Encoded {
-    let Asked { source, model: _, inputs, dimensions, purpose, shape: _, extras, losses } = asked;
-    let mut losses = losses.clone();
-    losses.extras(extras);
-    losses.without(purpose.as_ref());
-    let mut body = Vec::with_capacity(source.len());
+    let mut body = Vec::with_capacity(asked.source.len());
     let mut writer = Writer::new(&mut body);
     writer.begin_object();
-    writer.key("model").text(model);
-    writer.array("input");
-    inputs.iter().for_each(|input| writer.text(input));
-    writer.end_array();
-    if let Some(dimensions) = dimensions {
-        writer.key("dimensions").count(dimensions.value);
-    }
+    let losses = openai::members(asked, model, &mut writer);
     writer.end_object();
-    Encoded { path: "/api/embed".to_owned(), body, losses: losses.resolve(source) }
+    Encoded { path: "/api/embed".to_owned(), body, losses: losses.resolve(asked.source) }
 }
 
 /// Reads an upstream's answer.
@@ -46,7 +36,6 @@ pub fn decode_answer(body: &[u8]) -> Result<Vectors<'_>, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::openai;
     use super::*;
 
     #[test]

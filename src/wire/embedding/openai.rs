@@ -2,6 +2,7 @@
 
 use super::{Asked, Encoded, Shape, Vectors, purpose, to_base64, vector};
 use crate::wire::codec::{BadBody, Failure};
+use crate::wire::ir::Losses;
 use crate::wire::json::{Document, Fault, Fields, Kind, Node, Text, Writer};
 
 /// Reads a client's request.
@@ -25,7 +26,7 @@ pub fn decode(body: &[u8]) -> Result<Asked<'_>, BadBody> {
         purpose,
         shape: Shape { as_base64, is_single: false },
         extras: Vec::new(),
-        losses: crate::wire::ir::Losses::default(),
+        losses: Losses::default(),
     };
     if let Some(user) = fields.text("user")? {
         asked.losses.unsupported(user.at);
@@ -44,13 +45,21 @@ fn inputs<'a>(node: Node<'_, 'a>) -> Result<Vec<Text<'a>>, Fault> {
 
 /// Writes a request for an upstream. Numbers are asked for, whatever the client wants.
 pub fn encode(asked: &Asked<'_>, model: &str) -> Encoded {
-    let Asked { source, model: _, inputs, dimensions, purpose, shape: _, extras, losses } = asked;
+    let mut body = Vec::with_capacity(asked.source.len());
+    let mut writer = Writer::new(&mut body);
+    writer.begin_object();
+    let losses = members(asked, model, &mut writer);
+    writer.key("encoding_format").text("float");
+    writer.end_object();
+    Encoded { path: "/embeddings".to_owned(), body, losses: losses.resolve(asked.source) }
+}
+
+/// Writes what servers other than OpenAI's take, too.
+pub(super) fn members(asked: &Asked<'_>, model: &str, writer: &mut Writer<'_>) -> Losses {
+    let Asked { source: _, model: _, inputs, dimensions, purpose, shape: _, extras, losses } = asked;
     let mut losses = losses.clone();
     losses.extras(extras);
     losses.without(purpose.as_ref());
-    let mut body = Vec::with_capacity(source.len());
-    let mut writer = Writer::new(&mut body);
-    writer.begin_object();
     writer.key("model").text(model);
     writer.array("input");
     inputs.iter().for_each(|input| writer.text(input));
@@ -58,9 +67,7 @@ pub fn encode(asked: &Asked<'_>, model: &str) -> Encoded {
     if let Some(dimensions) = dimensions {
         writer.key("dimensions").count(dimensions.value);
     }
-    writer.key("encoding_format").text("float");
-    writer.end_object();
-    Encoded { path: "/embeddings".to_owned(), body, losses: losses.resolve(source) }
+    losses
 }
 
 /// Reads an upstream's answer.

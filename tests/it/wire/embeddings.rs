@@ -58,7 +58,11 @@ fn recorded_requests_for_vectors_say_the_same_in_every_format_and_so_do_their_an
             *told.entry("error").or_insert(0) += 1;
             continue;
         }
-        let vectors = embedding::decode_answer(format, &answer).unwrap();
+        let vectors = if name.starts_with("vertex/predict") {
+            embedding::vertex::decode_answer(&answer).unwrap()
+        } else {
+            embedding::decode_answer(format, &answer).unwrap()
+        };
         assert!(!vectors.vectors.is_empty(), "{name}");
         for (into, _) in EMBEDDERS {
             let written = embedding::encode_answer(into, &vectors, ("m", "id"), Shape::default());
@@ -66,7 +70,10 @@ fn recorded_requests_for_vectors_say_the_same_in_every_format_and_so_do_their_an
             assert_eq!(numbers(&again), numbers(&vectors), "{name} in {into:?}");
             assert_eq!(again.input_tokens.unwrap_or_default(), vectors.input_tokens.unwrap_or_default(), "{name} in {into:?}");
         }
-        let request = request.unwrap();
+        let Some(request) = request else {
+            *told.entry("answer alone").or_insert(0) += 1;
+            continue;
+        };
         let asked = match embedding::decode(format, &request, &Route::default()) {
             Ok(asked) => asked,
             Err(bad) => {
@@ -85,7 +92,7 @@ fn recorded_requests_for_vectors_say_the_same_in_every_format_and_so_do_their_an
         }
         *told.entry("text").or_insert(0) += 1;
     }
-    assert_eq!(told, BTreeMap::from([("error", 5), ("picture", 1), ("text", 8)]));
+    assert_eq!(told, BTreeMap::from([("answer alone", 1), ("error", 5), ("picture", 1), ("text", 8)]));
 }
 
 #[test]

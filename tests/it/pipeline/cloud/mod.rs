@@ -2,6 +2,7 @@
 
 mod azure;
 mod bedrock;
+mod relayed;
 mod signature;
 mod vertex;
 
