@@ -2,6 +2,7 @@
 
 import os
 import unittest
+from typing import Literal, Optional, Union
 
 import pydantic
 
@@ -14,7 +15,9 @@ PARAMETERS = {"type": "object", "properties": {"city": {"type": "string"}}, "req
 # What the mock thinks where it is asked to.
 THOUGHTS = "Let me see."
 PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg=="
-# Tokens that the mock counts for a picture: that many more tell that it arrived.
+# A document, for whoever only looks at its first bytes.
+PDF = "JVBERi0xLjQKJSVFT0YK"
+# Tokens that the mock counts for a picture or a document: that many more tell that it arrived.
 PICTURE = 85
 
 # Aliases, each of an upstream that speaks one format; `ALIAS-parallel`, `ALIAS-thinking` and `ALIAS-FAULT` are of the same format.
@@ -33,6 +36,27 @@ class Verdict(pydantic.BaseModel):
 
 
 VERDICT = Verdict(city="mock", sunny=True)
+
+
+class Place(pydantic.BaseModel):
+    """Where it was."""
+
+    name: str
+    kind: Literal["town", "village"]
+
+
+class Report(pydantic.BaseModel):
+    """What schemas are made of in earnest: references, choices, lists, what may be missing."""
+
+    place: Place
+    neighbours: list[Place]
+    note: Optional[str] = None
+    temperature: Union[int, float]
+
+
+def is_report(report):
+    """The mock fills in what the schema allows, so that a report without its place has lost its references on the way."""
+    return isinstance(report, Report) and report.place == Place(name="mock", kind="town")
 
 
 def over(cells, namespace, upstreams=UPSTREAMS):

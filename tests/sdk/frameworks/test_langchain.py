@@ -10,7 +10,7 @@ from langchain_core.messages import HumanMessage, SystemMessage, ToolMessage
 from langchain_core.tools import tool
 from langchain_google_genai import ChatGoogleGenerativeAI
 from langchain_google_genai.chat_models import ChatGoogleGenerativeAIError, GoogleAPIError
-from matrix import ECHO, KEY, PICTURE, PIXEL, TEXT, THOUGHTS, UPSTREAMS, URL, VERDICT, Verdict, over
+from matrix import ECHO, KEY, PICTURE, PIXEL, Report, TEXT, THOUGHTS, UPSTREAMS, URL, VERDICT, Verdict, is_report, over
 
 
 @tool
@@ -103,6 +103,7 @@ class Models:
         for method in ["json_schema", "function_calling"]:
             with self.subTest(method=method):
                 self.assertEqual(self.chat().with_structured_output(Verdict, method=method).invoke(TEXT), VERDICT)
+                self.assertTrue(is_report(self.chat().with_structured_output(Report, method=method).invoke(TEXT)))
 
     errors = {}
 

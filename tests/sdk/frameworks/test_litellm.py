@@ -9,7 +9,7 @@ os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"  # it would ask for it in th
 warnings.simplefilter("ignore")
 
 import litellm
-from matrix import ECHO, KEY, PARAMETERS, PICTURE, PIXEL, TEXT, THOUGHTS, UPSTREAMS, URL, VERDICT, Verdict, over
+from matrix import ECHO, KEY, PARAMETERS, PICTURE, PIXEL, Report, TEXT, THOUGHTS, UPSTREAMS, URL, VERDICT, Verdict, is_report, over
 
 HI = [{"role": "user", "content": TEXT}]
 litellm.suppress_debug_info = True
@@ -97,6 +97,10 @@ class Completions:
         # An alias of its own, for a model named like a provider of its (`gemini/gemini`) is one that it never knows.
         answer = self.ask("-parallel", response_format=Verdict)
         self.assertEqual(Verdict.model_validate_json(answer.choices[0].message.content), VERDICT)
+        if self.provider == "anthropic":
+            return  # there it takes the `#` off references itself, which leads nowhere
+        answer = self.ask("-parallel", response_format=Report)
+        self.assertTrue(is_report(Report.model_validate_json(answer.choices[0].message.content)))
 
     def test_error(self):
         for fault, kind in [

@@ -5,7 +5,7 @@ import unittest
 
 import anthropic
 import openai
-from matrix import ECHO, KEY, PICTURE, PIXEL, TEXT, THOUGHTS, URL, VERDICT, Verdict, over
+from matrix import ECHO, KEY, PICTURE, PIXEL, Report, TEXT, THOUGHTS, URL, VERDICT, Verdict, is_report, over
 from pydantic_ai import Agent, BinaryContent, ModelHTTPError, NativeOutput, ToolOutput
 from pydantic_ai.messages import ThinkingPart, ToolCallPart, ToolReturnPart
 from pydantic_ai.models.anthropic import AnthropicModel, AnthropicModelSettings
@@ -82,9 +82,10 @@ class Agents:
         self.assertGreater(result.usage.input_tokens, PICTURE)
 
     def test_json_schema(self):
-        for output in [NativeOutput(Verdict), ToolOutput(Verdict)]:
-            with self.subTest(output=type(output).__name__):
-                self.assertEqual(self.agent(output_type=output).run_sync(TEXT).output, VERDICT)
+        for kind in [NativeOutput, ToolOutput]:
+            with self.subTest(output=kind.__name__):
+                self.assertEqual(self.agent(output_type=kind(Verdict)).run_sync(TEXT).output, VERDICT)
+                self.assertTrue(is_report(self.agent(output_type=kind(Report)).run_sync(TEXT).output))
 
     def test_error(self):
         # A credential that was refused rests, and who comes then finds none.

@@ -6,6 +6,20 @@ export const TEXT = "Say hello";
 export const ECHO = "mock: Say hello";
 export const PARAMETERS = { type: "object", properties: { city: { type: "string" } }, required: ["city"] };
 export const VERDICT = { type: "object", properties: { city: { type: "string" }, sunny: { type: "boolean" } }, required: ["city", "sunny"], additionalProperties: false };
+// What schemas are made of in earnest, and what the mock makes of it.
+const place = {
+  type: "object",
+  properties: { name: { type: "string" }, kind: { type: "string", enum: ["town", "village"] } },
+  required: ["name", "kind"],
+  additionalProperties: false,
+};
+export const REPORT = {
+  type: "object",
+  properties: { place, neighbours: { type: "array", items: place }, note: { anyOf: [{ type: "string" }, { type: "null" }] } },
+  required: ["place", "neighbours", "note"],
+  additionalProperties: false,
+};
+export const REPORTED = { place: { name: "mock", kind: "town" }, neighbours: [], note: "mock" };
 // What the mock thinks where it is asked to.
 export const THOUGHTS = "Let me see.";
 export const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";

@@ -5,7 +5,7 @@ import { createAnthropic } from "@ai-sdk/anthropic";
 import { createGoogleGenerativeAI } from "@ai-sdk/google";
 import { createOpenAI } from "@ai-sdk/openai";
 import { APICallError, generateText, jsonSchema, Output, stepCountIs, streamText, tool } from "ai";
-import { ECHO, KEY, PARAMETERS, PICTURE, PIXEL, TEXT, THOUGHTS, UPSTREAMS, URL, VERDICT, collect } from "./matrix.mjs";
+import { ECHO, KEY, PARAMETERS, PICTURE, PIXEL, REPORT, REPORTED, TEXT, THOUGHTS, UPSTREAMS, URL, VERDICT, collect } from "./matrix.mjs";
 
 globalThis.AI_SDK_LOG_WARNINGS = false;
 
@@ -80,6 +80,7 @@ for (const [client, { model, thinking }] of Object.entries(CLIENTS)) {
     cell("JSON schema", async () => {
       const answer = await ask({ output: Output.object({ schema: jsonSchema(VERDICT) }) });
       assert.deepEqual(answer.output, { city: "mock", sunny: true });
+      assert.deepEqual((await ask({ output: Output.object({ schema: jsonSchema(REPORT) }) })).output, REPORTED);
     });
 
     cell("system, usage", async () => {

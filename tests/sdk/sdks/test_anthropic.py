@@ -4,7 +4,7 @@ import asyncio
 import unittest
 
 import anthropic
-from matrix import ECHO, KEY, NO_QUOTA, PARAMETERS, PICTURE, PIXEL, PLAIN_REFUSAL, TEXT, THOUGHTS, URL, VERDICT, Verdict, over
+from matrix import ECHO, KEY, NO_QUOTA, PARAMETERS, PDF, PICTURE, PIXEL, PLAIN_REFUSAL, Report, TEXT, THOUGHTS, URL, VERDICT, Verdict, is_report, over
 
 HI = [{"role": "user", "content": TEXT}]
 WEATHER = {"name": "get_weather", "description": "Weather of a city", "input_schema": PARAMETERS}
@@ -101,6 +101,12 @@ class Answers:
             told = self.ask(messages=history + [results(answer.content, [said])], tools=[WEATHER])
             self.assertEqual((told.content[0].text, told.stop_reason), ("mock: sunny", "end_turn"))
 
+    def test_a_tool_that_failed(self):
+        answer = self.ask(tools=[WEATHER])
+        failed = {"type": "tool_result", "tool_use_id": answer.content[0].id, "content": "no such city", "is_error": True}
+        history = HI + [{"role": "assistant", "content": answer.content}, {"role": "user", "content": [failed]}]
+        self.assertIn("no such city", self.ask(messages=history, tools=[WEATHER]).content[0].text)
+
     def test_parallel_tools(self):
         tools = [WEATHER, CLOCK]
         calls = self.ask("-parallel", tools=tools).content
@@ -153,9 +159,17 @@ class Answers:
         final = runner.until_done()
         self.assertEqual((asked, final.content[-1].text), (["mock"], "mock: rainy in mock"))
 
+    def test_document(self):
+        source = {"type": "base64", "media_type": "application/pdf", "data": PDF}
+        content = [{"type": "document", "source": source}, {"type": "text", "text": "What is it?"}]
+        answer = self.ask(messages=[{"role": "user", "content": content}])
+        self.assertGreater(answer.usage.input_tokens, PICTURE)
+
     def test_json_schema(self):
         answer = client().messages.parse(model=self.model, max_tokens=100, messages=HI, output_format=Verdict)
         self.assertEqual(answer.parsed_output, VERDICT)
+        answer = client().messages.parse(model=self.model, max_tokens=100, messages=HI, output_format=Report)
+        self.assertTrue(is_report(answer.parsed_output))
 
     def test_async(self):
         async def talk():

@@ -12,7 +12,7 @@ os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.d
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
-from matrix import ECHO, KEY, PARAMETERS, PICTURE, PIXEL, TEXT, THOUGHTS, URL, VERDICT, Verdict, over
+from matrix import ECHO, KEY, PARAMETERS, PDF, PICTURE, PIXEL, Report, TEXT, THOUGHTS, URL, VERDICT, Verdict, is_report, over
 
 HI = [{"role": "user", "content": [{"text": TEXT}]}]
 
@@ -126,10 +126,16 @@ class Conversations:
         self.assertEqual(text(answer["output"]["message"]), "mock: What is it?")
         self.assertGreater(answer["usage"]["inputTokens"], PICTURE)
 
+    def test_document(self):
+        document = {"document": {"format": "pdf", "name": "a", "source": {"bytes": base64.b64decode(PDF)}}}
+        answer = self.ask(messages=[{"role": "user", "content": [{"text": "What is it?"}, document]}])
+        self.assertGreater(answer["usage"]["inputTokens"], PICTURE)
+
     def test_json_schema(self):
-        schema = {"name": "verdict", "schema": json.dumps(Verdict.model_json_schema())}
-        answer = self.ask(outputConfig={"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}})
-        self.assertEqual(Verdict.model_validate_json(text(answer["output"]["message"])), VERDICT)
+        for shape, is_it in [(Verdict, VERDICT.__eq__), (Report, is_report)]:
+            schema = {"name": "shape", "schema": json.dumps(shape.model_json_schema())}
+            answer = self.ask(outputConfig={"textFormat": {"type": "json_schema", "structure": {"jsonSchema": schema}}})
+            self.assertTrue(is_it(shape.model_validate_json(text(answer["output"]["message"]))))
 
     def test_system(self):
         told = self.ask(system=[{"text": "Be brief."}], inferenceConfig={"temperature": 0.5, "stopSequences": ["END"]})

@@ -6,7 +6,7 @@ import unittest
 
 import cohere
 from cohere.core.api_error import ApiError
-from matrix import ECHO, KEY, PARAMETERS, PICTURE, PIXEL, TEXT, THOUGHTS, URL, VERDICT, Verdict, over
+from matrix import ECHO, KEY, PARAMETERS, PICTURE, PIXEL, Report, TEXT, THOUGHTS, URL, VERDICT, Verdict, is_report, over
 
 HI = [{"role": "user", "content": TEXT}]
 
@@ -86,8 +86,9 @@ class Chats:
         self.assertGreater(answer.usage.tokens.input_tokens, PICTURE)
 
     def test_json_schema(self):
-        answer = self.ask(response_format={"type": "json_object", "json_schema": Verdict.model_json_schema()})
-        self.assertEqual(Verdict.model_validate_json(text(answer.message)), VERDICT)
+        for shape, is_it in [(Verdict, VERDICT.__eq__), (Report, is_report)]:
+            answer = self.ask(response_format={"type": "json_object", "json_schema": shape.model_json_schema()})
+            self.assertTrue(is_it(shape.model_validate_json(text(answer.message))))
 
     def test_system(self):
         told = self.ask(messages=[{"role": "system", "content": "Be brief."}] + HI, temperature=0.5, stop_sequences=["END"])

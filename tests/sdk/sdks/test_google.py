@@ -7,7 +7,7 @@ import unittest
 
 from google import genai
 from google.genai import errors, types
-from matrix import ECHO, KEY, NO_QUOTA, PARAMETERS, PICTURE, PIXEL, TEXT, THOUGHTS, UNCOUNTED_THOUGHTS, URL, VERDICT, Verdict, over
+from matrix import ECHO, KEY, NO_QUOTA, PARAMETERS, PDF, PICTURE, PIXEL, Report, TEXT, THOUGHTS, UNCOUNTED_THOUGHTS, URL, VERDICT, Verdict, is_report, over
 
 OFF = types.AutomaticFunctionCallingConfig(disable=True)
 
@@ -106,10 +106,16 @@ class Contents:
         self.assertEqual(answer.text, "mock: What is it?")
         self.assertGreater(answer.usage_metadata.prompt_token_count, PICTURE)
 
+    def test_document(self):
+        answer = self.ask(["What is it?", types.Part.from_bytes(data=base64.b64decode(PDF), mime_type="application/pdf")])
+        self.assertGreater(answer.usage_metadata.prompt_token_count, PICTURE)
+
     def test_json_schema(self):
         wish = {"response_mime_type": "application/json"}
         self.assertEqual(self.ask(response_schema=Verdict, **wish).parsed, VERDICT)
         self.assertEqual(Verdict.model_validate_json(self.ask(response_json_schema=Verdict.model_json_schema(), **wish).text), VERDICT)
+        self.assertTrue(is_report(self.ask(response_schema=Report, **wish).parsed))
+        self.assertTrue(is_report(Report.model_validate_json(self.ask(response_json_schema=Report.model_json_schema(), **wish).text)))
 
     def test_system(self):
         told = self.ask(system_instruction="Be brief.", temperature=0.5, stop_sequences=["END"])

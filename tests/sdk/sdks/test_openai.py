@@ -4,7 +4,7 @@ import asyncio
 import unittest
 
 import openai
-from matrix import ECHO, KEY, NO_QUOTA, PARAMETERS, PICTURE, PIXEL, PLAIN_REFUSAL, TEXT, THOUGHTS, UNCOUNTED_THOUGHTS, URL, VERDICT, Verdict, over
+from matrix import ECHO, KEY, NO_QUOTA, PARAMETERS, PDF, PICTURE, PIXEL, PLAIN_REFUSAL, Report, TEXT, THOUGHTS, UNCOUNTED_THOUGHTS, URL, VERDICT, Verdict, is_report, over
 
 HI = [{"role": "user", "content": TEXT}]
 
@@ -83,9 +83,16 @@ class Chats:
         self.assertEqual(answer.choices[0].message.content, "mock: What is it?")
         self.assertGreater(answer.usage.prompt_tokens, PICTURE)
 
+    def test_document(self):
+        part = {"type": "file", "file": {"filename": "a.pdf", "file_data": "data:application/pdf;base64," + PDF}}
+        answer = self.ask(messages=[{"role": "user", "content": [{"type": "text", "text": "What is it?"}, part]}])
+        self.assertGreater(answer.usage.prompt_tokens, PICTURE)
+
     def test_json_schema(self):
         answer = client().chat.completions.parse(model=self.model, messages=HI, response_format=Verdict)
         self.assertEqual(answer.choices[0].message.parsed, VERDICT)
+        answer = client().chat.completions.parse(model=self.model, messages=HI, response_format=Report)
+        self.assertTrue(is_report(answer.choices[0].message.parsed))
 
     def test_system(self):
         with_system = self.ask(messages=[{"role": "system", "content": "Be brief."}] + HI, temperature=0.5, stop=["END"])

@@ -3,7 +3,7 @@
 import unittest
 
 import openai
-from matrix import ECHO, KEY, NO_QUOTA, PARAMETERS, PICTURE, PIXEL, PLAIN_REFUSAL, TEXT, THOUGHTS, UNCOUNTED_THOUGHTS, URL, VERDICT, Verdict, over
+from matrix import ECHO, KEY, NO_QUOTA, PARAMETERS, PDF, PICTURE, PIXEL, PLAIN_REFUSAL, Report, TEXT, THOUGHTS, UNCOUNTED_THOUGHTS, URL, VERDICT, Verdict, is_report, over
 
 HI = [{"role": "user", "content": TEXT}]
 
@@ -76,8 +76,14 @@ class Responses:
         self.assertEqual(answer.output_text, "mock: What is it?")
         self.assertGreater(answer.usage.input_tokens, PICTURE)
 
+    def test_document(self):
+        part = {"type": "input_file", "filename": "a.pdf", "file_data": "data:application/pdf;base64," + PDF}
+        answer = self.ask(input=[{"role": "user", "content": [{"type": "input_text", "text": "What is it?"}, part]}])
+        self.assertGreater(answer.usage.input_tokens, PICTURE)
+
     def test_json_schema(self):
         self.assertEqual(client().responses.parse(model=self.model, input=TEXT, text_format=Verdict).output_parsed, VERDICT)
+        self.assertTrue(is_report(client().responses.parse(model=self.model, input=TEXT, text_format=Report).output_parsed))
 
     def test_system(self):
         self.assertGreater(self.ask(instructions="Be brief.").usage.input_tokens, self.ask().usage.input_tokens)
