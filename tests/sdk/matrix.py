@@ -21,13 +21,14 @@ PDF = "JVBERi0xLjQKJSVFT0YK"
 PICTURE = 85
 
 # Aliases, each of an upstream that speaks one format; `ALIAS-parallel`, `ALIAS-thinking` and `ALIAS-FAULT` are of the same format.
-UPSTREAMS = ["chat", "claude", "gemini", "bedrock"]
+UPSTREAMS = ["chat", "claude", "gemini", "bedrock", "cohere", "ollama"]
 
 # What an upstream's format has no words for, so that no client can be told: a refusal that is a 422 elsewhere is their 400; that there is no
-# money left, which reads as a limit of the rate; and how many of the tokens were thoughts.
+# money left, which reads as a limit of the rate; how many of the tokens were thoughts; and documents, which are left out, as the loss tells.
 PLAIN_REFUSAL = {"gemini", "bedrock"}
 NO_QUOTA = {"bedrock"}
-UNCOUNTED_THOUGHTS = {"bedrock"}
+UNCOUNTED_THOUGHTS = {"bedrock", "ollama"}
+NO_DOCUMENTS = {"cohere", "ollama"}
 
 
 class Verdict(pydantic.BaseModel):

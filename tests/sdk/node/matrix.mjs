@@ -27,7 +27,7 @@ export const PIXEL = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42m
 export const PICTURE = 85;
 
 // Aliases, each of an upstream that speaks one format; `ALIAS-parallel`, `ALIAS-thinking` and `ALIAS-FAULT` are of the same format.
-export const UPSTREAMS = ["chat", "claude", "gemini", "bedrock"];
+export const UPSTREAMS = ["chat", "claude", "gemini", "bedrock", "cohere", "ollama"];
 // What an upstream's format has no words for: a refusal that is a 422 elsewhere is their 400.
 export const PLAIN_REFUSAL = ["gemini", "bedrock"];
 

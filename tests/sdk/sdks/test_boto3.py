@@ -12,7 +12,7 @@ os.environ["AWS_CONFIG_FILE"] = os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.d
 import boto3
 from botocore.config import Config
 from botocore.exceptions import ClientError, EventStreamError
-from matrix import ECHO, KEY, PARAMETERS, PDF, PICTURE, PIXEL, Report, TEXT, THOUGHTS, URL, VERDICT, Verdict, is_report, over
+from matrix import ECHO, KEY, NO_DOCUMENTS, PARAMETERS, PDF, PICTURE, PIXEL, Report, TEXT, THOUGHTS, URL, VERDICT, Verdict, is_report, over
 
 HI = [{"role": "user", "content": [{"text": TEXT}]}]
 
@@ -129,7 +129,7 @@ class Conversations:
     def test_document(self):
         document = {"document": {"format": "pdf", "name": "a", "source": {"bytes": base64.b64decode(PDF)}}}
         answer = self.ask(messages=[{"role": "user", "content": [{"text": "What is it?"}, document]}])
-        self.assertGreater(answer["usage"]["inputTokens"], PICTURE)
+        self.assertEqual(answer["usage"]["inputTokens"] > PICTURE, self.model not in NO_DOCUMENTS)
 
     def test_json_schema(self):
         for shape, is_it in [(Verdict, VERDICT.__eq__), (Report, is_report)]:
