@@ -7,6 +7,7 @@ mod corpus;
 mod embeddings;
 mod estimate;
 mod fragments;
+mod fuzzed;
 mod gemini;
 mod grammar;
 mod ollama;
@@ -20,3 +21,6 @@ mod shape_bedrock;
 mod shape_cohere;
 mod shape_ollama;
 mod streams;
+
+#[path = "../../fuzz/src/laws.rs"]
+mod laws;
