@@ -1,7 +1,7 @@
 //! What a translation could not carry, told in the client's own spelling.
 
-use super::Part;
-use crate::wire::json::{self, Document, Extra, Fields, Given, Place};
+use super::{Caching, Identity, Part, ServiceTier};
+use crate::wire::json::{self, Document, Extra, Fields, Given, Place, Text};
 
 /// Most losses that are told one by one. Those beyond are told as one loss of the whole body, with the worst that happened to them.
 const MAX_TOLD: usize = 1_000;
@@ -96,6 +96,27 @@ impl Losses {
         for at in stored.iter().filter(|_| !is_same) {
             self.add(*at, Reason::Stored);
         }
+    }
+
+    /// Notes what stands beside a conversation, for formats that have nothing for any of it.
+    pub fn beside(&mut self, verbosity: Option<&Given<Text<'_>>>, caching: &Caching<'_>, identity: &Identity<'_>) {
+        let Caching { automatic, key, retention, options } = caching;
+        let Identity { user, safety_id, metadata, store } = identity;
+        self.without(verbosity);
+        self.without(automatic.as_ref());
+        self.without(key.as_ref());
+        self.without(retention.as_ref());
+        self.without(options.as_ref());
+        self.without(user.as_ref());
+        self.without(safety_id.as_ref());
+        self.without(metadata.as_ref());
+        self.without(store.filter(|store| store.value).as_ref());
+    }
+
+    /// Notes a tier, for formats that have none: the standard one is what everybody gets.
+    pub fn tier(&mut self, tier: Option<&Given<ServiceTier<'_>>>) {
+        let is_standard = |tier: &&Given<ServiceTier<'_>>| matches!(tier.value, ServiceTier::Auto | ServiceTier::Standard);
+        self.without(tier.filter(|tier| !is_standard(tier)));
     }
 
     /// Adds what was lost before.

@@ -67,8 +67,8 @@ pub(in crate::wire::cohere) fn encode(request: &Request<'_>, target: &Target<'_>
     out.stop(stop);
     out.sampling(sampling, logprobs);
     out.thinking(reasoning, target.model);
-    out.beside(verbosity.as_ref(), caching, identity);
-    out.tier(service_tier.as_ref());
+    out.losses.beside(verbosity.as_ref(), caching, identity);
+    out.losses.tier(service_tier.as_ref());
     out.extras(extras);
     out.writer.end_object();
     Encoded { losses: out.losses.resolve(source), body, unwrap_tool: emulated.map(|_| OUTPUT_TOOL) }

@@ -60,8 +60,8 @@ pub(in crate::wire::ollama) fn encode(request: &Request<'_>, target: &Target<'_>
     out.think(reasoning, target.model);
     out.options(&Options { sampling, stop, limit: *max_output_tokens, most: target.max_output_tokens, extras });
     out.logprobs(logprobs);
-    out.beside(verbosity.as_ref(), caching, identity);
-    out.tier(service_tier.as_ref());
+    out.losses.beside(verbosity.as_ref(), caching, identity);
+    out.losses.tier(service_tier.as_ref());
     out.top_level(extras);
     out.writer.end_object();
     Encoded { losses: out.losses.resolve(source), body, unwrap_tool: emulated.map(|_| OUTPUT_TOOL) }

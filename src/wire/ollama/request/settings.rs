@@ -1,7 +1,7 @@
 //! Writes what stands beside the conversation: options, thinking, who asks.
 
 use super::encode_message::MessageWriter;
-use crate::wire::ir::{Caching, Effort, Identity, Logprobs, Reasoning, ReasoningMode, Sampling, ServiceTier};
+use crate::wire::ir::{Effort, Logprobs, Reasoning, ReasoningMode, Sampling};
 use crate::wire::json::{Extras, Given, Text};
 
 /// Where extras of `options` are found.
@@ -127,26 +127,5 @@ impl MessageWriter<'_> {
         if let Some(top) = top {
             self.writer.key("top_logprobs").count(top.value);
         }
-    }
-
-    /// Tells what the format has nothing for.
-    pub(super) fn beside(&mut self, verbosity: Option<&Given<Text<'_>>>, caching: &Caching<'_>, identity: &Identity<'_>) {
-        let Caching { automatic, key, retention, options } = caching;
-        let Identity { user, safety_id, metadata, store } = identity;
-        self.losses.without(verbosity);
-        self.losses.without(automatic.as_ref());
-        self.losses.without(key.as_ref());
-        self.losses.without(retention.as_ref());
-        self.losses.without(options.as_ref());
-        self.losses.without(user.as_ref());
-        self.losses.without(safety_id.as_ref());
-        self.losses.without(metadata.as_ref());
-        self.losses.without(store.filter(|store| store.value).as_ref());
-    }
-
-    /// The format has no tiers; the standard one is what everybody gets.
-    pub(super) fn tier(&mut self, tier: Option<&Given<ServiceTier<'_>>>) {
-        let is_standard = |tier: &&Given<ServiceTier<'_>>| matches!(tier.value, ServiceTier::Auto | ServiceTier::Standard);
-        self.losses.without(tier.filter(|tier| !is_standard(tier)));
     }
 }
