@@ -42,7 +42,7 @@ pub(crate) struct Args {
     /// A file with the request's JSON; `-` reads standard input.
     #[arg(long, value_name = "PATH")]
     body: Option<PathBuf>,
-    /// What is called: chat, responses, messages (Anthropic's), generate_content (Gemini's), completions, embeddings, files, batches, uploads, other. Files and the like name no model and go to the
+    /// What is called: chat, responses, messages (Anthropic's), generate_content (Gemini's), converse (Bedrock's), cohere_chat, completions, embeddings, files, batches, uploads, other. Files and the like name no model and go to the
     /// provider of the header `x-bifrost-provider`, or to the only one that the key covers.
     #[arg(long, value_enum, default_value_t = Called::Chat, value_name = "ENDPOINT", hide_possible_values = true)]
     call: Called,
@@ -87,6 +87,9 @@ enum Called {
     Messages,
     #[value(name = "generate_content")]
     GenerateContent,
+    Converse,
+    #[value(name = "cohere_chat")]
+    CohereChat,
     Completions,
     Embeddings,
     /// Names no model, unless it is given one.
@@ -101,6 +104,8 @@ impl Called {
             Self::Responses => "responses",
             Self::Messages => "messages",
             Self::GenerateContent => "generate_content",
+            Self::Converse => "converse",
+            Self::CohereChat => "cohere_chat",
             Self::Completions => "completions",
             Self::Embeddings => "embeddings",
             Self::Other => "other",

@@ -34,7 +34,7 @@ pub(super) const fn kind(endpoint: Endpoint) -> expr::Endpoint {
         | Endpoint::Responses
         | Endpoint::GenerateContent
         | Endpoint::Converse
-        | Endpoint::Chat => expr::Endpoint::Chat,
+        | Endpoint::CohereChat => expr::Endpoint::Chat,
         Endpoint::Completions => expr::Endpoint::Completions,
         Endpoint::Embeddings => expr::Endpoint::Embeddings,
         Endpoint::Rerank | Endpoint::CountTokens | Endpoint::Models | Endpoint::Relay | Endpoint::Unknown => expr::Endpoint::Other,

@@ -76,7 +76,7 @@ pub(super) fn system_message(
 ) -> Result<Option<SystemMessage>, GatewayError> {
     let Some((alias, prompt)) = alias.and_then(|alias| Some((alias, alias.prompt.as_ref()?))) else { return Ok(None) };
     let holder = match endpoint {
-        Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::Converse | Endpoint::Chat => "messages",
+        Endpoint::ChatCompletions | Endpoint::Messages | Endpoint::Converse | Endpoint::CohereChat => "messages",
         Endpoint::Responses => "input",
         Endpoint::GenerateContent => "contents",
         Endpoint::Completions

@@ -89,7 +89,7 @@ pub(super) const fn is_judged(endpoint: Endpoint) -> bool {
             | Endpoint::Messages
             | Endpoint::GenerateContent
             | Endpoint::Converse
-            | Endpoint::Chat
+            | Endpoint::CohereChat
             | Endpoint::Completions
             | Endpoint::Embeddings
             | Endpoint::Rerank
@@ -231,7 +231,7 @@ fn gemini(path: &str) -> Option<Route<'_>> {
 /// Finds where a path of Cohere's API leads.
 fn cohere(path: &str) -> Option<Route<'_>> {
     let (endpoint, operation, takes) = match path {
-        "/v2/chat" => (Endpoint::Chat, Some(Operation::Answer), Takes::Post),
+        "/v2/chat" => (Endpoint::CohereChat, Some(Operation::Answer), Takes::Post),
         "/v2/embed" => (Endpoint::Embeddings, Some(Operation::Embed), Takes::Post),
         "/v2/rerank" => (Endpoint::Rerank, Some(Operation::Rerank), Takes::Post),
         "/v1/models" => (Endpoint::Models, None, Takes::Models),
@@ -298,7 +298,7 @@ mod tests {
         assert_eq!(dialect("/bedrock/model/m/converse"), Format::Bedrock);
         assert_eq!(found("/bedrock/model/m/converse"), Some((Endpoint::Converse, "/model/m/converse")));
         assert_eq!(named("/model/openai/gpt/converse"), Some(("openai/gpt", "converse")));
-        assert_eq!(found("/cohere/v2/chat"), Some((Endpoint::Chat, "/v2/chat")));
+        assert_eq!(found("/cohere/v2/chat"), Some((Endpoint::CohereChat, "/v2/chat")));
         assert_eq!(found("/v2/rerank"), Some((Endpoint::Rerank, "/v2/rerank")));
         assert_eq!(found("/cohere/v1/models/m"), Some((Endpoint::Models, "/models/m")));
         assert_eq!(named("/model/arn%3Ax%2Fy/converse-stream"), Some(("arn%3Ax%2Fy", "converse-stream")));

@@ -47,7 +47,7 @@ pub enum Endpoint {
     /// `/model/MODEL/converse` and its stream, Bedrock's.
     Converse,
     /// `/v2/chat`, Cohere's.
-    Chat,
+    CohereChat,
     /// `/v1/rerank`.
     Rerank,
     /// Requests for the length of a prompt.
@@ -70,7 +70,7 @@ impl Endpoint {
         Self::Messages,
         Self::GenerateContent,
         Self::Converse,
-        Self::Chat,
+        Self::CohereChat,
         Self::Rerank,
         Self::CountTokens,
         Self::Models,
@@ -88,7 +88,7 @@ impl Endpoint {
             Self::Messages => "messages",
             Self::GenerateContent => "generate_content",
             Self::Converse => "converse",
-            Self::Chat => "chat",
+            Self::CohereChat => "cohere_chat",
             Self::Rerank => "rerank",
             Self::CountTokens => "count_tokens",
             Self::Models => "models",

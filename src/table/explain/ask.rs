@@ -35,6 +35,8 @@ impl<'q> Asked<'q> {
             ("responses", Format::OpenaiResponses),
             ("messages", Format::Anthropic),
             ("generate_content", Format::Gemini),
+            ("converse", Format::Bedrock),
+            ("cohere_chat", Format::Cohere),
         ];
         let format = chats.iter().find(|(name, _)| *name == wanted).map(|(_, format)| *format);
         let endpoint = match format {

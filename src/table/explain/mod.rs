@@ -48,7 +48,7 @@ pub struct Question {
     /// Body of the request, for facts such as the size of the prompt. Its `model` is not looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body: Option<Value>,
-    /// `chat` (the default), `responses`, `messages`, `generate_content`, `completions`, `embeddings` or `other`.
+    /// `chat` (the default), `responses`, `messages`, `generate_content`, `converse`, `cohere_chat`, `completions`, `embeddings` or `other`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
 }
