@@ -31,7 +31,8 @@ pub(super) struct Conversion {
 /// Writes the request for a target of another format.
 ///
 /// # Errors
-/// [`Kind::BadRequest`] where the body cannot be read; [`Kind::LossyTranslation`] where the target's model has no way to serve it.
+/// [`Kind::BadRequest`] where the body cannot be read; [`Kind::LossyTranslation`] where the target's model has no way to serve it, or the alias
+/// is strict and the target cannot be told all of it.
 pub(super) fn prepare(call: &Call<'_>, target: &Target, (from, into): (Format, Format)) -> Result<Prepared, GatewayError> {
     let operation = call.operation.unwrap_or(Operation::Answer);
     let body = body(call)?;
@@ -61,6 +62,10 @@ pub(super) fn prepare(call: &Call<'_>, target: &Target, (from, into): (Format, F
             (path, body, losses)
         }
     };
+    // A count has no use for most members, and loses nothing with them.
+    if operation != Operation::Count {
+        translate::strict(call.alias, target, &losses)?;
+    }
     let unwritten = |error| GatewayError::new(Kind::Internal, "The request could not be written.").detail(error);
     let body = target.provider.hosting.body(into, &path, &target.model, body).map_err(unwritten)?;
     let lane = Lane::Convert(Conversion { operation, from: into, into: from, shape });
@@ -83,10 +88,7 @@ pub(super) fn local(call: &Call<'_>, target: &Target) -> Option<Result<Answer, G
     if call.operation != Some(Operation::Count) {
         return None;
     }
-    match target.provider.format_for(call.format) {
-        Format::OpenaiChat | Format::Cohere | Format::Ollama => Some(guess(call)),
-        Format::OpenaiResponses | Format::Anthropic | Format::Gemini | Format::Bedrock => None,
-    }
+    (!count::is_in(target.provider.format_for(call.format))).then(|| guess(call))
 }
 
 /// Answers for a server that turns out to have nothing that counts.

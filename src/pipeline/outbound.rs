@@ -7,6 +7,7 @@ use super::attempt::Call;
 use super::convert::Conversion;
 use super::facts::LazyFacts;
 use super::payload::Payload;
+use super::translate;
 use crate::error::{GatewayError, Kind};
 use crate::plan::{MaxTokensField, PromptPosition, Quirks};
 use crate::provider::{Pieces, Travel, request_headers};
@@ -138,11 +139,10 @@ pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target) -
             plain(Bytes::from(edits.apply()).into())
         }
         Payload::Json { object, .. } if object.has("model") => {
-            let refuses = &target.provider.spec.quirks.refuses;
             let is_chat = call.endpoint == Endpoint::ChatCompletions;
-            match object.without(refuses).filter(|_| is_chat) {
-                Some((body, out)) => {
-                    let losses = refused(&out, alias, target)?;
+            match is_chat.then(|| without_refused(object, target)).flatten() {
+                Some((body, losses)) => {
+                    translate::strict(alias, target, &losses)?;
                     let (body, hide_usage) = openai(&rescan(&body)?, call, alias, target);
                     Prepared { losses, ..prepared(body, hide_usage) }
                 }
@@ -162,42 +162,14 @@ pub(super) fn prepare(call: &Call<'_>, alias: Option<&Alias>, target: &Target) -
     })
 }
 
-fn rescan(body: &[u8]) -> Result<Object<'_>, GatewayError> {
+pub(super) fn rescan(body: &[u8]) -> Result<Object<'_>, GatewayError> {
     Object::scan(body).map_err(|error| GatewayError::new(Kind::Internal, "The request could not be written.").detail(error))
 }
 
-/// Tells members that the server refuses and that were left out for it.
-fn refused(members: &[&str], alias: Option<&Alias>, target: &Target) -> Result<Vec<Loss>, GatewayError> {
-    if alias.is_some_and(|alias| alias.spec.strict_translation) {
-        let named: Vec<String> = members.iter().map(|member| format!("`{member}`")).collect();
-        let text = format!("The alias allows no loss, and `{}` refuses: {}.", target.provider.name, named.join(", "));
-        return Err(GatewayError::new(Kind::LossyTranslation, text).detail(format_args!("target {}", target.id())));
-    }
-    Ok(members.iter().map(|member| Loss { path: (*member).to_owned(), reason: Reason::Unsupported }).collect())
-}
-
-/// Leaves out of a chat that was written for a target what its server refuses.
-///
-/// # Errors
-/// As [`refused`].
-pub(super) fn without_refused(
-    body: Vec<u8>,
-    losses: &mut Vec<Loss>,
-    alias: Option<&Alias>,
-    target: &Target,
-) -> Result<Vec<u8>, GatewayError> {
-    let refuses = &target.provider.spec.quirks.refuses;
-    if refuses.is_empty() {
-        return Ok(body);
-    }
-    let Some((rest, out)) =
-        rescan(&body)?.without(refuses).map(|(rest, out)| (rest, out.iter().map(ToString::to_string).collect::<Vec<_>>()))
-    else {
-        return Ok(body);
-    };
-    let out: Vec<&str> = out.iter().map(String::as_str).collect();
-    losses.extend(refused(&out, alias, target)?);
-    Ok(rest)
+/// Leaves out of a chat what the target's server refuses, and tells it; nothing where there is nothing of the kind.
+pub(super) fn without_refused(object: &Object<'_>, target: &Target) -> Option<(Vec<u8>, Vec<Loss>)> {
+    let (body, out) = object.without(&target.provider.spec.quirks.refuses)?;
+    Some((body, out.into_iter().map(|path| Loss { path, reason: Reason::Unsupported }).collect()))
 }
 
 /// Edits a body of OpenAI's. Also returns whether usage was asked for on the client's behalf.

@@ -2,12 +2,13 @@
 
 use bytes::Bytes;
 use http::header::{CONTENT_TYPE, RETRY_AFTER};
-use http::{HeaderValue, Response, StatusCode};
+use http::{HeaderName, HeaderValue, Response, StatusCode};
 
 use super::Reply;
 use super::refusal::Refusal;
+use crate::error::Kind;
 use crate::wire::Format;
-use crate::wire::bedrock::{self, ERROR_TYPE};
+use crate::wire::bedrock;
 use crate::wire::codec::Failure;
 use crate::wire::openai_chat::{Attempted, Envelope};
 
@@ -23,12 +24,9 @@ pub(super) fn error(refusal: &Refusal, attempts: &[Attempted], dialect: Format, 
             codec.encode_error(&Failure::new(error.kind, error.public.clone()), request_id)
         }
     };
-    let error_type = (dialect == Format::Bedrock).then(|| HeaderValue::from_static(bedrock::error_type(error.kind)));
     let status = refusal.status.unwrap_or_else(|| codec.error_status(error.kind));
     let mut response = json(StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR), body);
-    if let Some(error_type) = error_type {
-        response.headers_mut().insert(ERROR_TYPE, error_type);
-    }
+    response.headers_mut().extend(error_type(dialect, error.kind));
     if let Some(seconds) = refusal.retry_after_ms.map(|ms| ms.div_ceil(1000))
         && let Ok(value) = HeaderValue::from_str(&seconds.to_string())
     {
@@ -36,6 +34,13 @@ pub(super) fn error(refusal: &Refusal, attempts: &[Attempted], dialect: Format, 
     }
     response
 }
+
+/// Returns the header that names an error's class, in formats whose clients look for it there.
+pub(super) fn error_type(dialect: Format, kind: Kind) -> Option<(HeaderName, HeaderValue)> {
+    (dialect == Format::Bedrock).then(|| (ERROR_TYPE, HeaderValue::from_static(bedrock::error_type(kind))))
+}
+
+const ERROR_TYPE: HeaderName = HeaderName::from_static(bedrock::ERROR_TYPE);
 
 /// Wraps JSON.
 pub(super) fn json(status: StatusCode, body: Vec<u8>) -> Response<Reply> {

@@ -11,6 +11,7 @@ use super::attempt::{Answer, AnswerBody, Call};
 use super::intake::Framing;
 use super::outbound::{self, Lane, Prepared};
 use super::payload::Payload;
+use super::respond;
 use crate::error::{GatewayError, Kind};
 use crate::plan::PromptPosition;
 use crate::table::refusal::bad_body;
@@ -51,19 +52,22 @@ pub(super) fn prepare(
     if !stored.is_empty() {
         return Err(forgetful(&stored, target));
     }
-    // What is told in other words is not left out.
-    let left_out: Vec<Loss> = losses.iter().filter(|loss| loss.reason != Reason::Approximated).cloned().collect();
-    if alias.is_some_and(|alias| alias.spec.strict_translation) && !left_out.is_empty() {
-        return Err(lossy(&left_out, target));
-    }
+    let refused = match into {
+        Format::OpenaiChat => outbound::without_refused(&outbound::rescan(&body)?, target),
+        _ => None,
+    };
+    let body = match refused {
+        Some((rest, out)) => {
+            losses.extend(out);
+            rest
+        }
+        None => body,
+    };
+    strict(alias, target, &losses)?;
     // What the alias says in a member that only this format has.
     let body = match alias {
         Some(alias) if into == Format::OpenaiChat && from != into => outbound::with_members(body, alias, target)?,
         Some(_) | None => body,
-    };
-    let body = match into {
-        Format::OpenaiChat => outbound::without_refused(body, &mut losses, alias, target)?,
-        _ => body,
     };
     let path = codec.path(&codec_target, call.stream);
     let (path, query) = match path.split_once('?') {
@@ -112,13 +116,18 @@ pub(super) fn read<'a>(call: &Call<'a>, from: Format) -> Result<Request<'a>, Gat
     Ok(request)
 }
 
-fn lossy(losses: &[Loss], target: &Target) -> GatewayError {
-    let text = format!(
-        "The alias allows no lossy translation, and `{}` cannot express: {}.",
-        target.provider.format.as_str(),
-        shown(losses, ", ")
-    );
-    GatewayError::new(Kind::LossyTranslation, text).detail(format_args!("target {}", target.id()))
+/// Refuses what a target cannot be told, where the alias is strict. What is told in other words is not left out.
+///
+/// # Errors
+/// [`Kind::LossyTranslation`] naming the members.
+pub(super) fn strict(alias: Option<&Alias>, target: &Target, losses: &[Loss]) -> Result<(), GatewayError> {
+    let left_out: Vec<&Loss> = losses.iter().filter(|loss| loss.reason != Reason::Approximated).collect();
+    if left_out.is_empty() || !alias.is_some_and(|alias| alias.spec.strict_translation) {
+        return Ok(());
+    }
+    let format = target.provider.format.as_str();
+    let text = format!("The alias allows no lossy translation, and a target that speaks `{format}` takes no {}.", shown(&left_out, ", "));
+    Err(GatewayError::new(Kind::LossyTranslation, text).detail(format_args!("target {}", target.id())))
 }
 
 fn forgetful(stored: &[Loss], target: &Target) -> GatewayError {
@@ -132,7 +141,7 @@ fn forgetful(stored: &[Loss], target: &Target) -> GatewayError {
 }
 
 /// Writes losses for people: `top_k (unsupported)`.
-fn shown(losses: &[Loss], between: &str) -> String {
+fn shown(losses: &[&Loss], between: &str) -> String {
     let mut told: Vec<String> =
         losses.iter().take(LOSSES_SHOWN).map(|loss| format!("`{}` ({})", loss.path, loss.reason.as_str())).collect();
     if let Some(more) = losses.len().checked_sub(LOSSES_SHOWN).filter(|more| *more > 0) {
@@ -208,7 +217,9 @@ pub(super) fn refusal(failure: &codec::Failure, status: StatusCode, into: Format
     let codec = into.codec();
     let own = StatusCode::from_u16(codec.error_status(failure.kind)).unwrap_or(StatusCode::BAD_GATEWAY);
     let status = if status.is_client_error() && into != Format::Gemini { status } else { own };
-    (status, json_headers(), Bytes::from(codec.encode_error(failure, call.request_id)))
+    let mut headers = json_headers();
+    headers.extend(respond::error_type(into, failure.kind));
+    (status, headers, Bytes::from(codec.encode_error(failure, call.request_id)))
 }
 
 pub(super) fn json_headers() -> HeaderMap {

@@ -17,6 +17,14 @@ pub struct Counting {
     pub encoded: Encoded,
 }
 
+/// Returns whether a format has something that counts.
+pub const fn is_in(format: Format) -> bool {
+    match format {
+        Format::OpenaiResponses | Format::Anthropic | Format::Gemini | Format::Bedrock => true,
+        Format::OpenaiChat | Format::Cohere | Format::Ollama => false,
+    }
+}
+
 /// Reads a client's request.
 ///
 /// # Errors

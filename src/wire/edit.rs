@@ -70,9 +70,9 @@ impl<'a> Object<'a> {
     }
 
     /// Writes the object without some members, and says which; nothing where it has none of them. What stands between members is lost.
-    pub fn without(&self, keys: &[String]) -> Option<(Vec<u8>, Vec<&str>)> {
+    pub fn without(&self, keys: &[String]) -> Option<(Vec<u8>, Vec<String>)> {
         let is_out = |member: &&Member<'a>| keys.iter().any(|key| member.key == **key);
-        let out: Vec<&str> = self.members.iter().filter(is_out).map(|member| &*member.key).collect();
+        let out: Vec<String> = self.members.iter().filter(is_out).map(|member| member.key.clone().into_owned()).collect();
         if out.is_empty() {
             return None;
         }

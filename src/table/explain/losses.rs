@@ -3,6 +3,7 @@
 use super::ask::Asked;
 use super::told::LossTold;
 use crate::table::Target;
+use crate::wire::Format;
 use crate::wire::codec::{self, Route};
 use crate::wire::edit::Object;
 use crate::wire::ir::Reason;
@@ -13,7 +14,7 @@ pub(super) fn losses(asked: &Asked<'_>, body: &[u8], target: &Target) -> Vec<Los
     let Some(format) = asked.format().filter(|_| asked.has_body()) else { return Vec::new() };
     let target_format = provider.format_for(format);
     if target_format == format {
-        return refused(body, target);
+        return if format == Format::OpenaiChat { refused(body, target) } else { Vec::new() };
     }
     // What cannot be read is refused with its own words before it comes here.
     let Ok(request) = format.codec().decode_request(body, &Route::default()) else { return Vec::new() };
@@ -26,7 +27,7 @@ pub(super) fn losses(asked: &Asked<'_>, body: &[u8], target: &Target) -> Vec<Los
 fn refused(body: &[u8], target: &Target) -> Vec<LossTold> {
     let object = Object::scan(body).ok();
     let out = object.as_ref().and_then(|object| object.without(&target.provider.spec.quirks.refuses)).map(|(_, out)| out);
-    let told = |member: &str| LossTold { path: member.to_owned(), reason: Reason::Unsupported.as_str().to_owned() };
+    let told = |path: String| LossTold { path, reason: Reason::Unsupported.as_str().to_owned() };
     out.unwrap_or_default().into_iter().map(told).collect()
 }
 

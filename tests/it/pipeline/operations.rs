@@ -63,6 +63,28 @@ async fn clients_of_every_format_get_vectors_from_a_server_like_openais() {
 }
 
 #[tokio::test]
+async fn a_strict_alias_refuses_what_vectors_and_orders_would_lose() {
+    let upstream = Upstream::start(vec![answer(200, JSON, r#"{"embeddings":[{"values":[1]}]}"#)]).await;
+    let rig = rig("gemini", &upstream.url, |plan| {
+        plan["models"]["fast"]["strict_translation"] = json!(true);
+        plan["models"]["fast"]["fallbacks"] = json!([]);
+    })
+    .await;
+    let seen = post(&rig, "/v1/embeddings", &json!({"model": "fast", "input": "a", "user": "u"})).await;
+    assert_eq!((seen.status, &seen.json()["error"]["code"]), (StatusCode::BAD_REQUEST, &json!("lossy_translation")));
+    assert!(seen.text().contains("`user` (unsupported)") && upstream.asked().is_empty(), "{}", seen.text());
+    assert_eq!(post(&rig, "/v1/embeddings", &json!({"model": "fast", "input": "a"})).await.status, StatusCode::OK);
+    let words = |plan: &mut Value| {
+        plan["providers"]["one"]["quirks"]["rerank"] = json!("voyage");
+        plan["models"]["fast"]["strict_translation"] = json!(true);
+        plan["models"]["fast"]["fallbacks"] = json!([]);
+    };
+    let rig = self::rig("openai-chat", &upstream.url, words).await;
+    let seen = post(&rig, "/v1/rerank", &json!({"model": "fast", "query": "q", "documents": ["a"], "max_tokens_per_doc": 9})).await;
+    assert!(seen.text().contains("`max_tokens_per_doc` (unsupported)"), "{}", seen.text());
+}
+
+#[tokio::test]
 async fn nobody_is_asked_for_vectors_who_has_none() {
     let upstream = Upstream::start(vec![answer(200, JSON, "{}")]).await;
     let rig = rig("anthropic", &upstream.url, |_| {}).await;
@@ -141,6 +163,9 @@ async fn a_client_of_bedrocks_is_served_by_a_server_like_openais() {
     let body = Bytes::from(ask.to_string());
     let seen = rig.call("POST", "/bedrock/model/fast/converse", &[("authorization", &signed)], body.clone()).await;
     assert_eq!(seen.status, StatusCode::OK);
+    // The provider's own refusal, in the words of the client's format.
+    let refused = post(&rig, "/bedrock/model/two%2Fm@status=422/converse", &ask).await;
+    assert_eq!((refused.status.as_u16(), &refused.headers["x-amzn-errortype"]), (422, &"ValidationException".parse().unwrap()));
     let seen = rig.call("POST", "/bedrock/model/nope/converse", &[("authorization", &signed)], body.clone()).await;
     assert_eq!((seen.status, &seen.headers["x-amzn-errortype"]), (StatusCode::NOT_FOUND, &"ResourceNotFoundException".parse().unwrap()));
     let seen = rig.call("POST", "/bedrock/model/fast/converse", &[], body).await;
@@ -229,4 +254,14 @@ async fn what_a_server_refuses_is_left_out_and_told_in_both_lanes() {
     .await;
     let seen = post(&rig, "/v1/chat/completions", &ask).await;
     assert_eq!((seen.status, &seen.headers["x-bifrost-target"]), (StatusCode::OK, &"two/m".parse().unwrap()), "the next one takes it");
+    // What the client is told names no provider: which one serves is not every client's to know.
+    let rig = Rig::start_with(|plan| {
+        plan["providers"]["one"]["quirks"]["refuses"] = json!(["user"]);
+        plan["models"]["fast"]["strict_translation"] = json!(true);
+        plan["models"]["fast"]["fallbacks"] = json!([]);
+        plan["virtual_keys"]["web"]["routing_headers"] = json!(false);
+    })
+    .await;
+    let text = post(&rig, "/v1/chat/completions", &ask).await.text();
+    assert!(text.contains("`user` (unsupported)") && !text.contains("one"), "{text}");
 }
