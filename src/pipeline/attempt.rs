@@ -26,8 +26,9 @@ use crate::telemetry::Endpoint;
 use crate::wire::edit::Object;
 use crate::wire::gemini::Gemini;
 use crate::wire::ir::Loss;
+use crate::wire::ir::Metered;
 use crate::wire::ir::Signature;
-use crate::wire::openai_chat::{Usage, answer_usage, classify, has_long_call_ids};
+use crate::wire::openai_chat::{answer_metered, classify, has_long_call_ids};
 use crate::wire::quirks::RerankWords;
 use crate::wire::{Format, Operation, codec};
 
@@ -115,7 +116,7 @@ pub(super) struct Answer {
 }
 
 pub(super) enum AnswerBody {
-    Whole(Bytes, Option<Usage>),
+    Whole(Bytes, Metered),
     Stream(Box<Stream>),
     Passing(Box<Passing>),
 }
@@ -244,7 +245,7 @@ async fn open((upstream, in_time): (Upstream, Instant), target: &Target, lane: L
 /// Reads an answer that is passed on when it is whole.
 async fn whole(upstream: Upstream, target: &Target, lane: Lane, call: &Call<'_>) -> Result<Answer, Box<Failure>> {
     let body = call.waiting.on(collect(upstream.body, ANSWER_CAP)).await?;
-    let usage = match lane {
+    let metered = match lane {
         Lane::Translate { from, into, unwrap_tool, include_usage } => {
             let reply = translate::reply(call, target, include_usage);
             return Ok(translate::whole(&body, (from, into), unwrap_tool, &reply)?);
@@ -252,12 +253,12 @@ async fn whole(upstream: Upstream, target: &Target, lane: Lane, call: &Call<'_>)
         Lane::Convert(conversion) => return Ok(conversion.whole(&body, target, call)?),
         Lane::Relay { format: Format::OpenaiChat, .. } => {
             let not_json = |error| GatewayError::new(Kind::UpstreamMalformed, "The provider's answer is not JSON.").detail(error);
-            answer_usage(&body).map_err(not_json)?
+            answer_metered(&body).map_err(not_json)?
         }
-        Lane::Relay { format, .. } => translate::usage(&body, format)?,
+        Lane::Relay { format, .. } => translate::answer_metered(&body, format)?,
     };
     let headers = response_headers(upstream.status, &upstream.headers);
-    Ok(Answer { status: upstream.status, headers, body: AnswerBody::Whole(body, usage), losses: Vec::new() })
+    Ok(Answer { status: upstream.status, headers, body: AnswerBody::Whole(body, metered), losses: Vec::new() })
 }
 
 /// Collects a body, at most `cap` bytes.

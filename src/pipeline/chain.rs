@@ -13,6 +13,7 @@ use crate::error::{GatewayError, Kind, Retry};
 use crate::plan::FallbackOn;
 use crate::provider::{CredentialState, Reason};
 use crate::table::{Alias, Credential, Decision, Standing, Target};
+use crate::wire::ir::Metered;
 
 /// Longest wait between two tries of one target, unless the provider states its own.
 const BACKOFF_CAP_MS: u64 = 30_000;
@@ -123,7 +124,9 @@ fn conclude(last: Option<Box<Failure>>, decision: &Decision, attempts: usize, no
         return Err(GatewayError::new(Kind::NoCandidate, "Every target is being probed by another request; try again.").into());
     };
     match failure.answer {
-        Some((status, headers, body)) => Ok(Answer { status, headers, body: AnswerBody::Whole(body, None), losses: Vec::new() }),
+        Some((status, headers, body)) => {
+            Ok(Answer { status, headers, body: AnswerBody::Whole(body, Metered::default()), losses: Vec::new() })
+        }
         None => {
             let mut error = failure.error;
             if attempts > 1 {

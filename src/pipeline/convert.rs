@@ -13,7 +13,7 @@ use crate::table::refusal::bad_body;
 use crate::wire::codec::{self, Encoded, Failure};
 use crate::wire::embedding::{self, Shape};
 use crate::wire::ir::{Loss, Reason, Request};
-use crate::wire::openai_chat::Usage;
+use crate::wire::ir::{Metered, Usage};
 use crate::wire::{Format, Operation, count, estimate, rerank};
 
 /// How an answer comes back.
@@ -105,7 +105,7 @@ fn guess(call: &Call<'_>) -> Result<Answer, GatewayError> {
 }
 
 fn counted(into: Format, tokens: u64) -> Answer {
-    let body = AnswerBody::Whole(Bytes::from(count::encode_answer(into, tokens)), None);
+    let body = AnswerBody::Whole(Bytes::from(count::encode_answer(into, tokens)), Metered::default());
     Answer { status: StatusCode::OK, headers: translate::json_headers(), body, losses: Vec::new() }
 }
 
@@ -134,8 +134,8 @@ impl Conversion {
                 return count::decode_answer(from, answer).map(|tokens| counted(into, tokens)).map_err(|failure| unreadable(&failure));
             }
         };
-        let usage = tokens.map(|input| Usage { input, output: 0 });
-        let body = AnswerBody::Whole(Bytes::from(written), usage);
+        let metered = Metered { usage: tokens.map(|input| Usage { input, ..Usage::default() }), tier: None };
+        let body = AnswerBody::Whole(Bytes::from(written), metered);
         Ok(Answer { status: StatusCode::OK, headers: translate::json_headers(), body, losses: Vec::new() })
     }
 }

@@ -15,7 +15,8 @@ use crate::provider::Probe;
 use crate::table::{Alias, Credential, Key, RoutingTable, Target};
 use crate::telemetry::{AccessEntry, AccessLog, AliasMetrics, AttemptEntry, Endpoint, Held, Metrics, RequestId};
 use crate::wire::Format;
-use crate::wire::openai_chat::{Attempted, Usage};
+use crate::wire::ir::Metered;
+use crate::wire::openai_chat::Attempted;
 
 /// One call of an upstream.
 #[derive(Debug)]
@@ -73,7 +74,8 @@ pub(super) struct Exchange {
     pub(super) detail: Option<String>,
     pub(super) stream: bool,
     pub(super) ttft_us: Option<u64>,
-    pub(super) usage: Option<Usage>,
+    /// What the upstream said of the cost.
+    pub(super) metered: Metered,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
     /// Counted while it lives.
@@ -112,7 +114,7 @@ impl Exchange {
             detail: None,
             stream: false,
             ttft_us: None,
-            usage: None,
+            metered: Metered::default(),
             bytes_in: 0,
             bytes_out: 0,
             in_flight: None,
@@ -173,8 +175,8 @@ impl Exchange {
             (_, None) => {}
         }
         let last = self.attempts.last();
-        if let (Some(usage), Some(last)) = (self.usage, last) {
-            last.target.metrics.tokens(usage.input, usage.output);
+        if let (Some(usage), Some(last)) = (self.metered.usage, last) {
+            last.target.metrics.tokens(usage.whole_input(), usage.output);
         }
         if self.log.enabled() {
             self.write(duration_us / 1000, status, client_gone);
@@ -208,9 +210,9 @@ impl Exchange {
             duration_ms,
             overhead_us: self.overhead_us.unwrap_or_default(),
             ttft_ms: self.ttft_us.map(|us| us / 1000),
-            tokens_in: self.usage.map(|usage| usage.input),
-            tokens_out: self.usage.map(|usage| usage.output),
-            usage_source: self.usage.map(|_| "provider"),
+            tokens_in: self.metered.usage.map(|usage| usage.whole_input()),
+            tokens_out: self.metered.usage.map(|usage| usage.output),
+            usage_source: self.metered.usage.map(|_| "provider"),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             client_gone,

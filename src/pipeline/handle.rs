@@ -188,8 +188,8 @@ impl Gateway {
             key: exchange.key.as_ref().map(|key| key.digest),
         };
         let body = match answer.body {
-            AnswerBody::Whole(body, usage) => {
-                exchange.usage = usage;
+            AnswerBody::Whole(body, metered) => {
+                exchange.metered = metered;
                 Reply::whole(body)
             }
             AnswerBody::Passing(mut passing) => {

@@ -7,12 +7,13 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use crate::error::{GatewayError, Kind};
+use crate::wire::Format;
 use crate::wire::codec::{EncodeStream, Failure, Reply};
 use crate::wire::driver::{Driver, Ended};
 use crate::wire::frame::{self, Sse};
-use crate::wire::openai_chat::{self, Event, Usage, Watcher};
+use crate::wire::ir::Metered;
+use crate::wire::openai_chat::{self, Event, Watcher};
 use crate::wire::tap::{self, Tap};
-use crate::wire::{Format, ir};
 
 /// What came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -136,18 +137,27 @@ impl Reader {
     /// Returns whether a user has seen something by now.
     pub(super) fn has_content(&self) -> bool {
         match self {
-            Self::Watch(watch) => watch.watcher.content_events > 0 || watch.watcher.finished,
+            Self::Watch(watch) => watch.watcher.content_tokens > 0 || watch.watcher.finished,
             Self::Tap { tap, .. } => tap.progress().has_content,
             Self::Translate(translate) => translate.driver.progress().has_content,
         }
     }
 
-    /// Returns the usage so far.
-    pub(super) fn usage(&self) -> Option<Usage> {
+    /// Returns what the upstream has said of the cost so far.
+    pub(super) fn metered(&self) -> Metered {
         match self {
-            Self::Watch(watch) => watch.watcher.usage,
-            Self::Tap { tap, .. } => tap.progress().usage.map(Usage::from),
-            Self::Translate(translate) => translate.driver.progress().usage.map(Usage::from),
+            Self::Watch(watch) => watch.watcher.metered,
+            Self::Tap { tap, .. } => tap.progress().metered(),
+            Self::Translate(translate) => translate.driver.progress().metered(),
+        }
+    }
+
+    /// Returns our own count of the output tokens so far.
+    pub(super) fn content_tokens(&self) -> u64 {
+        match self {
+            Self::Watch(watch) => watch.watcher.content_tokens,
+            Self::Tap { tap, .. } => tap.progress().content_tokens,
+            Self::Translate(translate) => translate.driver.progress().content_tokens,
         }
     }
 
@@ -208,10 +218,4 @@ pub(super) fn data(event: &Bytes) -> Bytes {
     let mut found: &[u8] = &[];
     frame::fields(event, |line| found = line);
     event.slice_ref(found)
-}
-
-impl From<ir::Usage> for Usage {
-    fn from(usage: ir::Usage) -> Self {
-        Self { input: usage.whole_input(), output: usage.output }
-    }
 }

@@ -251,7 +251,7 @@ impl Stream {
     /// Tells the record how the stream went; the end is written when the client has got it.
     fn settle(&mut self, failure: Option<&GatewayError>) {
         let Some(exchange) = &mut self.exchange else { return };
-        exchange.usage = self.reader.usage();
+        exchange.metered = self.reader.metered();
         match failure {
             Some(error) => exchange.conclude(Some(error)),
             None => exchange.end(),

@@ -17,9 +17,8 @@ use crate::plan::PromptPosition;
 use crate::table::refusal::bad_body;
 use crate::table::{Alias, Target};
 use crate::wire::codec::{self, Reply};
-use crate::wire::ir::{Loss, Message, Part, Reason, Request, Role};
+use crate::wire::ir::{Loss, Message, Metered, Part, Reason, Request, Response, Role, Tier};
 use crate::wire::json::Place;
-use crate::wire::openai_chat::Usage;
 use crate::wire::scan;
 use crate::wire::{Format, Operation, codec::Encoded, count};
 
@@ -184,21 +183,25 @@ pub(super) fn whole(
     if let Some(tool) = unwrap_tool {
         response.unwrap_tool(tool);
     }
-    let usage = response.usage.map(Usage::from);
+    let metered = metered(&response);
     let encoded = into.codec().encode_response(&response, reply);
-    let body = AnswerBody::Whole(Bytes::from(encoded.body), usage);
+    let body = AnswerBody::Whole(Bytes::from(encoded.body), metered);
     Ok(Answer { status: StatusCode::OK, headers: json_headers(), body, losses: Vec::new() })
+}
+
+fn metered(response: &Response<'_>) -> Metered {
+    Metered { usage: response.usage, tier: response.service_tier.as_deref().and_then(Tier::read) }
 }
 
 /// Reads the usage of an answer that passes as it is.
 ///
 /// # Errors
 /// What its format makes of the body.
-pub(super) fn usage(body: &[u8], format: Format) -> Result<Option<Usage>, GatewayError> {
+pub(super) fn answer_metered(body: &[u8], format: Format) -> Result<Metered, GatewayError> {
     match format.codec().decode_response(body) {
-        Ok(response) => Ok(response.usage.map(Usage::from)),
+        Ok(response) => Ok(metered(&response)),
         // An answer that our reader does not know (it is still running, or of tomorrow) is its client's to read, as long as it is JSON.
-        Err(failure) if failure.kind == Kind::UpstreamMalformed && scan::member(body, "").is_ok() => Ok(None),
+        Err(failure) if failure.kind == Kind::UpstreamMalformed && scan::member(body, "").is_ok() => Ok(Metered::default()),
         Err(failure) => Err(unreadable(&failure)),
     }
 }

@@ -10,9 +10,10 @@ use bytes::Bytes;
 
 use super::Format;
 use super::codec::{DecodeStream, EncodeStream, Failure, Reply};
+use super::estimate;
 use super::frame::{Cutter, Rest};
 use super::ir::laws::Laws;
-use super::ir::{Delta, Event, FinishReason, PartStart, Usage};
+use super::ir::{Delta, Event, FinishReason, Metered, PartStart, Tier, Usage};
 use crate::error::Kind;
 
 /// Most bytes that an encoder may hold back; a stream that opens parts and never closes them must not become memory.
@@ -34,8 +35,17 @@ pub struct Progress {
     pub has_content: bool,
     /// What was used, in the last words of the upstream.
     pub usage: Option<Usage>,
-    /// Deltas with content, which stand for output tokens where no usage comes.
-    pub content_events: u64,
+    /// The tier that serves, where the upstream says so.
+    pub tier: Option<Tier>,
+    /// Our own count of the output tokens that passed, which stands for the upstream's where that does not come.
+    pub content_tokens: u64,
+}
+
+impl Progress {
+    /// Returns what the upstream has said of the cost.
+    pub const fn metered(&self) -> Metered {
+        Metered { usage: self.usage, tier: self.tier }
+    }
 }
 
 /// One stream on its way from an upstream's format to a client's.
@@ -176,8 +186,9 @@ impl Run {
             Event::Usage(usage) => self.progress.usage = Some(*usage),
             Event::Finish { .. } => self.finished += 1,
             Event::End => self.has_ended = true,
-            Event::Delta { .. } => self.progress.content_events += 1,
-            Event::PartStart { .. } | Event::PartEnd { .. } | Event::Logprobs { .. } | Event::ServiceTier(_) | Event::Ping => {}
+            Event::Delta { .. } | Event::PartStart { .. } => self.progress.content_tokens += estimate::event(&event),
+            Event::PartEnd { .. } | Event::Logprobs { .. } | Event::Ping => {}
+            Event::ServiceTier(tier) => self.progress.tier = Tier::read(tier).or(self.progress.tier),
         }
         self.progress.has_content |= event.is_content();
         self.encoder.event(&event, out);

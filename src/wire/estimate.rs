@@ -4,7 +4,7 @@
 //! short prompts with tools come out too low, or too high; of what is long, most is near. Pictures and documents count as what the big
 //! providers bill for one of usual size.
 
-use super::ir::{Content, Media, Message, Output, Part, Request, ToolKind};
+use super::ir::{Content, Delta, Event, Media, Message, Output, Part, PartStart, Request, ToolKind};
 
 /// What a message costs beside its text.
 const MESSAGE: u64 = 4;
@@ -73,6 +73,38 @@ fn bytes(media: &Media<'_>, per_token: u64) -> u64 {
         Media::Base64 { data, .. } => data.len() as u64 / per_token,
         Media::Url(_) | Media::File(_) => IMAGE,
         Media::Text(said) => text(said),
+    }
+}
+
+/// Most bytes of a piece of a stream that is one token: those who send token by token send no longer ones.
+const ONE: usize = 16;
+
+/// Counts the tokens of one piece of a stream, by its bytes: at least one.
+pub fn delta(bytes: usize) -> u64 {
+    if bytes <= ONE { 1 } else { (bytes as u64).div_ceil(4) }
+}
+
+/// Counts the output tokens of one event of a stream.
+pub fn event(event: &Event<'_>) -> u64 {
+    match event {
+        Event::Delta { delta: it, .. } => match it {
+            Delta::Text(text) | Delta::Input(text) => delta(text.len()),
+            Delta::Opaque(raw) => delta(raw.as_str().len()),
+            Delta::Signature(_) | Delta::Citation(_) => 0,
+        },
+        Event::PartStart { start, .. } => match start {
+            PartStart::ToolCall { name, .. } => delta(name.len()),
+            PartStart::Image(_) => IMAGE,
+            PartStart::Text | PartStart::Thinking | PartStart::Refusal | PartStart::RedactedThinking(_) | PartStart::Opaque { .. } => 0,
+        },
+        Event::Start { .. }
+        | Event::PartEnd { .. }
+        | Event::Logprobs { .. }
+        | Event::Usage(_)
+        | Event::ServiceTier(_)
+        | Event::Finish { .. }
+        | Event::End
+        | Event::Ping => 0,
     }
 }
 

@@ -41,10 +41,18 @@ pub(super) struct Member<'a> {
 /// # Errors
 /// [`ScanError`] for what is no such object, or nested deeper than [`MAX_DEPTH`].
 pub fn member<'a>(bytes: &'a [u8], name: &str) -> Result<Option<&'a [u8]>, ScanError> {
+    members(bytes, [name]).map(|[found]| found)
+}
+
+/// Walks like [`member`], for several members at once.
+///
+/// # Errors
+/// [`ScanError`], like [`member`].
+pub fn members<'a, const N: usize>(bytes: &'a [u8], names: [&str; N]) -> Result<[Option<&'a [u8]>; N], ScanError> {
     let bytes = bytes.trim_ascii();
     std::str::from_utf8(bytes).map_err(|_| ScanError::Utf8)?;
     let mut cursor = Cursor { bytes, at: 1 };
-    let mut found = None;
+    let mut places = [None; N];
     if bytes.first() != Some(&b'{') {
         return Err(ScanError::NotObject);
     }
@@ -53,12 +61,14 @@ pub fn member<'a>(bytes: &'a [u8], name: &str) -> Result<Option<&'a [u8]>, ScanE
             Some(b'"') => {
                 let start = cursor.at;
                 cursor.string()?;
-                let is_it = bytes.get(start + 1..cursor.at - 1) == Some(name.as_bytes());
+                let text = bytes.get(start + 1..cursor.at - 1);
                 cursor.space();
-                if is_it && cursor.peek() == Some(b':') {
+                if cursor.peek() == Some(b':')
+                    && let Some((_, place)) = names.iter().zip(&mut places).find(|(name, _)| text == Some(name.as_bytes()))
+                {
                     cursor.at += 1;
                     cursor.space();
-                    found = Some(cursor.at);
+                    *place = Some(cursor.at);
                 }
             }
             Some(b'{' | b'[') => cursor.container()?,
@@ -70,10 +80,14 @@ pub fn member<'a>(bytes: &'a [u8], name: &str) -> Result<Option<&'a [u8]>, ScanE
     if cursor.at + 1 != bytes.len() {
         return Err(ScanError::Syntax(cursor.at + 1));
     }
-    let Some(at) = found else { return Ok(None) };
-    let mut value = Cursor { bytes, at };
-    value.value()?;
-    Ok(bytes.get(at..value.at))
+    let mut found = [None; N];
+    for (value, at) in found.iter_mut().zip(places) {
+        let Some(at) = at else { continue };
+        let mut cursor = Cursor { bytes, at };
+        cursor.value()?;
+        *value = bytes.get(at..cursor.at);
+    }
+    Ok(found)
 }
 
 /// Reads a raw JSON string; `None` where it is not one.

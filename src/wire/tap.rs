@@ -7,8 +7,9 @@ use bytes::Bytes;
 use super::Format;
 use super::codec::{DecodeStream, Failure};
 use super::driver::Progress;
+use super::estimate;
 use super::frame::Cutter;
-use super::ir::Event;
+use super::ir::{Event, Tier};
 
 /// What one event of the stream means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,13 +110,9 @@ impl Seen {
             Event::Usage(usage) => self.progress.usage = Some(*usage),
             Event::Finish { .. } => self.finished += 1,
             Event::End => self.has_ended = true,
-            Event::Delta { .. } => self.progress.content_events += 1,
-            Event::Start { .. }
-            | Event::PartStart { .. }
-            | Event::PartEnd { .. }
-            | Event::Logprobs { .. }
-            | Event::ServiceTier(_)
-            | Event::Ping => {}
+            Event::Delta { .. } | Event::PartStart { .. } => self.progress.content_tokens += estimate::event(event),
+            Event::Start { .. } | Event::PartEnd { .. } | Event::Logprobs { .. } | Event::Ping => {}
+            Event::ServiceTier(tier) => self.progress.tier = Tier::read(tier).or(self.progress.tier),
         }
         self.progress.has_content |= event.is_content();
     }

@@ -40,3 +40,55 @@ impl Usage {
         self.whole_input().saturating_add(self.output)
     }
 }
+
+/// Which of its price lists a provider applies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub enum Tier {
+    /// The usual one.
+    #[default]
+    Standard,
+    /// Answered within a day, for less.
+    Batch,
+    /// Answered when there is room, for less.
+    Flex,
+    /// Answered before others, for more.
+    Priority,
+}
+
+impl Tier {
+    /// Reads a provider's word for the tier that served; none where it does not say which (`auto`), or in a word that has no price of its own.
+    pub fn read(word: &str) -> Option<Self> {
+        Some(match word {
+            "default" | "standard" | "on_demand" => Self::Standard,
+            "batch" => Self::Batch,
+            "flex" => Self::Flex,
+            "priority" | "fast" => Self::Priority,
+            _ => return None,
+        })
+    }
+
+    /// Returns the tier's name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Batch => "batch",
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+        }
+    }
+}
+
+/// What an answer says of its own cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Metered {
+    /// What was used; none where the upstream does not say.
+    pub usage: Option<Usage>,
+    /// The tier that served; none where the upstream does not say.
+    pub tier: Option<Tier>,
+}
+
+impl From<Usage> for Metered {
+    fn from(usage: Usage) -> Self {
+        Self { usage: Some(usage), tier: None }
+    }
+}

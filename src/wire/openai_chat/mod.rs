@@ -15,14 +15,5 @@ mod thoughts;
 pub use call_ids::has_long as has_long_call_ids;
 pub use codec::OpenaiChat;
 pub use error::{Attempted, Envelope, classify, classify_event, client_code, error_event, error_type};
-pub use response::answer_usage;
+pub use response::answer_metered;
 pub use stream::{Event, Watcher};
-
-/// Tokens as the provider counted them. Cached tokens are part of the input, reasoning tokens part of the output.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Usage {
-    /// Input tokens.
-    pub input: u64,
-    /// Output tokens; 0 for embeddings.
-    pub output: u64,
-}

@@ -1,7 +1,9 @@
 //! A stream as it passes: what each event means for failover, for the end, and for the count.
 
-use super::Usage;
+use super::response::{service_tier, usage};
+use crate::wire::estimate;
 use crate::wire::frame;
+use crate::wire::ir::Metered;
 use crate::wire::scan::{Cursor, ScanError};
 
 /// What one event of a stream means.
@@ -24,14 +26,14 @@ pub enum Event {
 /// Watches one stream; keeps what its end is judged by.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Watcher {
-    /// The last usage seen.
-    pub usage: Option<Usage>,
+    /// The last usage and service tier seen.
+    pub metered: Metered,
     /// A finish reason was seen.
     pub finished: bool,
     /// `[DONE]` was seen.
     pub done: bool,
-    /// Chunks with content, which stand for output tokens where no usage comes.
-    pub content_events: u64,
+    /// Our own count of the output tokens that passed, which stands for the upstream's where that does not come.
+    pub content_tokens: u64,
 }
 
 impl Watcher {
@@ -59,14 +61,13 @@ impl Watcher {
         if chunk.error {
             return Event::Error;
         }
-        if let Some(usage) = chunk.usage {
-            self.usage = Some(usage);
-        }
+        self.metered.usage = chunk.metered.usage.or(self.metered.usage);
+        self.metered.tier = chunk.metered.tier.or(self.metered.tier);
         self.finished |= chunk.finish;
         if chunk.content || chunk.finish {
-            self.content_events += u64::from(chunk.content);
+            self.content_tokens += chunk.tokens;
             Event::Content
-        } else if chunk.usage.is_some() && chunk.choices == 0 {
+        } else if chunk.metered.usage.is_some() && chunk.choices == 0 {
             Event::Usage
         } else {
             Event::Quiet
@@ -82,10 +83,11 @@ impl Watcher {
 /// What one chunk says.
 #[derive(Default)]
 struct Chunk {
-    usage: Option<Usage>,
+    metered: Metered,
     error: bool,
     choices: u32,
     content: bool,
+    tokens: u64,
     finish: bool,
 }
 
@@ -99,7 +101,8 @@ impl Chunk {
                 chunk.choices += 1;
                 chunk.choice(cursor)
             }),
-            b"usage" => cursor.raw().map(|raw| chunk.usage = Usage::read(raw)),
+            b"usage" => cursor.raw().map(|raw| chunk.metered.usage = usage(raw)),
+            b"service_tier" => cursor.raw().map(|raw| chunk.metered.tier = service_tier(raw)),
             b"error" => cursor.raw().map(|raw| chunk.error = says_something(raw)),
             _ => cursor.value(),
         })?;
@@ -110,16 +113,33 @@ impl Chunk {
     fn choice(&mut self, cursor: &mut Cursor<'_>) -> Result<(), ScanError> {
         cursor.members(&mut |cursor, name| match name {
             b"finish_reason" => cursor.raw().map(|raw| self.finish |= says_something(raw)),
-            b"text" => cursor.raw().map(|raw| self.content |= says_something(raw)),
+            b"text" => cursor.raw().map(|raw| self.says(raw, QUOTES)),
             b"delta" if !cursor.is_at_null() => cursor.members(&mut |cursor, name| {
+                let frame = if name.ends_with(b"calls") || name.ends_with(b"call") { CALL } else { QUOTES };
                 let is_content = CONTENT.contains(&name);
-                cursor.raw().map(|raw| self.content |= is_content && says_something(raw))
+                cursor.raw().map(|raw| {
+                    if is_content {
+                        self.says(raw, frame)
+                    }
+                })
             }),
             _ => cursor.value(),
         })
     }
+
+    /// Counts a raw value, `frame` bytes of which say nothing.
+    fn says(&mut self, raw: &[u8], frame: usize) {
+        if says_something(raw) {
+            self.content = true;
+            self.tokens += estimate::delta(raw.len().saturating_sub(frame));
+        }
+    }
 }
 
+/// Bytes around a text.
+const QUOTES: usize = 2;
+/// Bytes around a piece of a call's input.
+const CALL: usize = 45;
 /// Members of a delta that a user would see something of.
 const CONTENT: [&[u8]; 7] = [b"content", b"tool_calls", b"function_call", b"refusal", b"reasoning_content", b"reasoning", b"audio"];
 
@@ -135,6 +155,7 @@ fn says_something(raw: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::ir::Usage;
 
     fn one(event: &str) -> Event {
         Watcher::default().observe(event.as_bytes())
@@ -179,6 +200,6 @@ mod tests {
         assert_eq!(watcher.observe(b"data: {\"choices\":[],\"usage\":{\"prompt_tokens\":1,\"completion_tokens\":2}}\n\n"), Event::Usage);
         assert_eq!(watcher.observe(b"data: [DONE]\n\n"), Event::Done);
         assert!(watcher.complete());
-        assert_eq!((watcher.usage, watcher.content_events), (Some(Usage { input: 1, output: 2 }), 1));
+        assert_eq!((watcher.metered.usage, watcher.content_tokens), (Some(Usage { input: 1, output: 2, ..Usage::default() }), 1));
     }
 }

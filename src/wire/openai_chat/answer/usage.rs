@@ -12,7 +12,11 @@ pub(in crate::wire::openai_chat) fn read(usage: Node<'_, '_>) -> Usage {
     let input_details = usage.get("prompt_tokens_details");
     let output_details = usage.get("completion_tokens_details");
     let of = |details: Option<Node<'_, '_>>, name: &str| count(details.and_then(|details| details.get(name)));
-    let whole_input = count(usage.get("prompt_tokens"));
+    let whole_input = match usage.get("prompt_tokens") {
+        Some(tokens) => count(Some(tokens)),
+        // Voyage's vectors have a total alone.
+        None => count(usage.get("total_tokens")).saturating_sub(count(usage.get("completion_tokens"))),
+    };
     // Beside OpenAI's own: Moonshot at the top, DeepSeek, Mistral.
     let cached = [
         of(input_details, "cached_tokens"),
