@@ -1,7 +1,16 @@
-//! Provider presets: facts about known providers, as data.
+//! What is known of providers and models without being told, as data: presets, prices, limits.
 //!
 //! Not code: a server that a preset does not cover needs only YAML in the spec (`api`, `base_url`, `quirks`), and a new preset
-//! is one entry in `providers.yaml`. Rule: an entry states only what the provider's documentation or recorded traffic shows.
+//! is one entry in `providers.yaml`. Rules: an entry states only what the provider's documentation or recorded traffic shows; a price
+//! is never guessed, for a wrong one is worse than none.
+
+mod card;
+mod meter;
+mod price_list;
+
+pub use card::{RateCard, Sheet};
+pub use meter::{Meter, Rates};
+pub use price_list::{Hours, Period, PriceList};
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;

@@ -21,4 +21,4 @@ pub use request::{
     ToolKind,
 };
 pub use response::{Choice, Finish, FinishReason, Response};
-pub use usage::{Metered, Tier, Usage};
+pub use usage::{Metered, OtherCounts, Tier, Usage};

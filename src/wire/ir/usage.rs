@@ -22,6 +22,39 @@ pub struct Usage {
     pub input_image: u64,
     /// Those of the output that were sound.
     pub output_audio: u64,
+    /// What few prices tell apart.
+    pub other: OtherCounts,
+}
+
+/// Counts that few prices tell apart, and that most answers leave at 0. Half as wide as the others: a usage travels with every answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OtherCounts {
+    /// Those of the tokens read from a cache that were sound.
+    pub cache_read_audio: u32,
+    /// Those of the tokens read from a cache that were pictures.
+    pub cache_read_image: u32,
+    /// Those of the whole input's tokens that were film.
+    pub input_video: u32,
+    /// Those of the output's tokens that were pictures.
+    pub output_image: u32,
+    /// Those of the output's tokens that were film.
+    pub output_video: u32,
+    /// Those of the output's tokens that were citations.
+    pub citation: u32,
+    /// Searches of the web that the provider made.
+    pub web_searches: u32,
+    /// Searches of stored files that the provider made.
+    pub file_searches: u32,
+    /// Sound that was written down or spoken, in milliseconds; for models that are paid by time.
+    pub audio_ms: u32,
+    /// Characters of the input; for models that are paid by them.
+    pub characters: u32,
+    /// Pictures that were made; for models that are paid by the picture.
+    pub images: u32,
+    /// Pages that were read.
+    pub pages: u32,
+    /// Those of the pages that were annotated, too.
+    pub annotated_pages: u32,
 }
 
 impl Usage {
@@ -56,6 +89,9 @@ pub enum Tier {
 }
 
 impl Tier {
+    /// Every tier.
+    pub const ALL: [Self; 4] = [Self::Standard, Self::Batch, Self::Flex, Self::Priority];
+
     /// Reads a provider's word for the tier that served; none where it does not say which (`auto`), or in a word that has no price of its own.
     pub fn read(word: &str) -> Option<Self> {
         Some(match word {

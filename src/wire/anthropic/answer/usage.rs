@@ -65,8 +65,18 @@ pub(in crate::wire::anthropic) fn tier_word(word: &str) -> Option<&str> {
 /// Writes the members of a `usage` object.
 pub(in crate::wire::anthropic) fn members(writer: &mut Writer<'_>, usage: &Usage) {
     // The format does not tell sound and pictures apart.
-    let Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio: _, input_image: _, output_audio: _ } =
-        usage;
+    let Usage {
+        input,
+        cache_read,
+        cache_write,
+        cache_write_1h,
+        output,
+        reasoning,
+        input_audio: _,
+        input_image: _,
+        output_audio: _,
+        other: _,
+    } = usage;
     writer.key("input_tokens").count(*input);
     writer.key("cache_creation_input_tokens").count(usage.cache_write());
     writer.key("cache_read_input_tokens").count(*cache_read);

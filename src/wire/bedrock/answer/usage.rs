@@ -23,8 +23,18 @@ pub(in crate::wire::bedrock) fn read(usage: Node<'_, '_>) -> Usage {
 /// Writes the members of a `usage` object.
 pub(in crate::wire::bedrock) fn members(writer: &mut Writer<'_>, usage: &Usage) {
     // The format tells neither thoughts nor sound and pictures apart.
-    let Usage { input, cache_read, cache_write: _, cache_write_1h, output, reasoning: _, input_audio: _, input_image: _, output_audio: _ } =
-        usage;
+    let Usage {
+        input,
+        cache_read,
+        cache_write: _,
+        cache_write_1h,
+        output,
+        reasoning: _,
+        input_audio: _,
+        input_image: _,
+        output_audio: _,
+        other: _,
+    } = usage;
     writer.key("inputTokens").count(*input);
     writer.key("outputTokens").count(*output);
     writer.key("totalTokens").count(usage.total());

@@ -31,6 +31,7 @@ pub(in crate::wire::cohere) fn members(writer: &mut Writer<'_>, usage: &Usage) {
         input_audio: _,
         input_image: _,
         output_audio: _,
+        other: _,
     } = usage;
     writer.object("tokens");
     writer.key("input_tokens").count(usage.whole_input());

@@ -35,6 +35,7 @@ pub(in crate::wire::gemini) fn read(usage: Node<'_, '_>) -> Option<Usage> {
         input_audio: of_modality(prompt_details, "AUDIO", "4"),
         input_image: of_modality(prompt_details, "IMAGE", "2"),
         output_audio: of_modality(usage.get("candidatesTokensDetails"), "AUDIO", "4"),
+        ..Usage::default()
     })
 }
 
@@ -46,8 +47,18 @@ pub(in crate::wire::gemini) fn tier<'a>(usage: Node<'_, 'a>) -> Option<Text<'a>>
 
 /// Writes the member `usageMetadata`.
 pub(in crate::wire::gemini) fn write(writer: &mut Writer<'_>, usage: &Usage, tier: Option<&str>) {
-    let Usage { input: _, cache_read, cache_write: _, cache_write_1h: _, output, reasoning, input_audio, input_image, output_audio } =
-        usage;
+    let Usage {
+        input: _,
+        cache_read,
+        cache_write: _,
+        cache_write_1h: _,
+        output,
+        reasoning,
+        input_audio,
+        input_image,
+        output_audio,
+        other: _,
+    } = usage;
     writer.object("usageMetadata");
     writer.key("promptTokenCount").count(usage.whole_input());
     writer.key("candidatesTokenCount").count(output.saturating_sub(*reasoning));
@@ -118,6 +129,7 @@ mod tests {
             input_audio: 1,
             input_image: 2,
             output_audio: 4,
+            ..Usage::default()
         };
         let mut out = Vec::new();
         let mut writer = Writer::new(&mut out);

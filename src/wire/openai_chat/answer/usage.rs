@@ -43,13 +43,24 @@ pub(in crate::wire::openai_chat) fn read(usage: Node<'_, '_>) -> Usage {
         input_audio: of(input_details, "audio_tokens"),
         input_image: of(input_details, "image_tokens"),
         output_audio: of(output_details, "audio_tokens"),
+        ..Usage::default()
     }
 }
 
 /// Writes the member `usage`.
 pub(in crate::wire::openai_chat) fn write(writer: &mut Writer<'_>, usage: &Usage) {
-    let Usage { input: _, cache_read, cache_write: _, cache_write_1h: _, output, reasoning, input_audio, input_image, output_audio } =
-        usage;
+    let Usage {
+        input: _,
+        cache_read,
+        cache_write: _,
+        cache_write_1h: _,
+        output,
+        reasoning,
+        input_audio,
+        input_image,
+        output_audio,
+        other: _,
+    } = usage;
     writer.object("usage");
     writer.key("prompt_tokens").count(usage.whole_input());
     writer.key("completion_tokens").count(*output);
@@ -116,6 +127,7 @@ mod tests {
             input_audio: 1,
             input_image: 2,
             output_audio: 4,
+            ..Usage::default()
         };
         let mut out = Vec::new();
         let mut writer = Writer::new(&mut out);

@@ -22,13 +22,24 @@ pub(in crate::wire::openai_responses) fn read(usage: Node<'_, '_>) -> Usage {
         input_audio: within("input_tokens_details", "audio_tokens"),
         input_image: within("input_tokens_details", "image_tokens"),
         output_audio: within("output_tokens_details", "audio_tokens"),
+        ..Usage::default()
     }
 }
 
 /// Writes a `usage` object.
 pub(super) fn write(writer: &mut Writer<'_>, usage: &Usage) {
-    let Usage { input: _, cache_read, cache_write: _, cache_write_1h: _, output, reasoning, input_audio, input_image, output_audio } =
-        usage;
+    let Usage {
+        input: _,
+        cache_read,
+        cache_write: _,
+        cache_write_1h: _,
+        output,
+        reasoning,
+        input_audio,
+        input_image,
+        output_audio,
+        other: _,
+    } = usage;
     writer.object("usage");
     writer.key("input_tokens").count(usage.whole_input());
     writer.object("input_tokens_details");
@@ -69,6 +80,7 @@ mod tests {
             input_audio: 1,
             input_image: 2,
             output_audio: 4,
+            ..Usage::default()
         };
         let mut out = Vec::new();
         let mut writer = Writer::new(&mut out);
