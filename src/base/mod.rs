@@ -22,5 +22,5 @@ pub use money::{MoneyError, Usd};
 pub use path_segment::path_segment;
 pub use rate::Rate;
 pub use secret::Secret;
-pub use unit::{ByteSize, Span, UnitError};
+pub use unit::{ByteSize, Pace, Per, Span, UnitError};
 pub use visible::visible;

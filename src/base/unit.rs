@@ -16,6 +16,11 @@ pub enum UnitError {
     /// Not a size.
     #[error("expected a size such as `64KiB`, `32MiB` or `1GB` (units: B, KB, MB, GB, KiB, MiB, GiB)")]
     Size,
+    /// Not a pace.
+    #[error(
+        "expected a rate such as `10/s`, `600/min`, `200k/min` or `1M/day` (units: s, min, h, day; k and M are thousands and millions)"
+    )]
+    Pace,
 }
 
 /// A length of time, written `250ms`, `30s`, `1h30m`, `7d`. Resolution: one millisecond.
@@ -138,6 +143,81 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// So many in so long, written `10/s`, `600/min`, `200k/min`, `1M/day`.
+///
+/// `60/min` and `1/s` come to the same in the long run and are two paces all the same: what may come at once follows from the number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Pace {
+    /// How many.
+    pub count: u64,
+    /// In how long.
+    pub per: Per,
+}
+
+/// The unit of time of a [`Pace`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Per {
+    /// A second.
+    Second,
+    /// A minute.
+    Minute,
+    /// An hour.
+    Hour,
+    /// A day of 24 hours.
+    Day,
+}
+
+impl Per {
+    const ALL: [Self; 4] = [Self::Second, Self::Minute, Self::Hour, Self::Day];
+
+    /// Returns the unit as it is written: `s`, `min`, `h`, `day`.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Second => "s",
+            Self::Minute => "min",
+            Self::Hour => "h",
+            Self::Day => "day",
+        }
+    }
+
+    /// Returns its length.
+    pub const fn span(self) -> Span {
+        match self {
+            Self::Second => Span::from_secs(1),
+            Self::Minute => Span::from_secs(60),
+            Self::Hour => Span::from_secs(3_600),
+            Self::Day => Span::from_secs(86_400),
+        }
+    }
+}
+
+/// Thousands and millions, with the digits that may stand before them: no pace is a thousand million or more.
+const MULTIPLES: [(&str, u64, usize); 3] = [("M", 1_000_000, 3), ("k", 1_000, 6), ("", 1, DIGITS)];
+
+impl FromStr for Pace {
+    type Err = UnitError;
+
+    fn from_str(text: &str) -> Result<Self, UnitError> {
+        let (amount, unit) = text.split_once('/').ok_or(UnitError::Pace)?;
+        let per = Per::ALL.into_iter().find(|per| per.word() == unit).ok_or(UnitError::Pace)?;
+        let (number, multiple) = amount.split_at(amount.find(|it: char| !it.is_ascii_digit()).unwrap_or(amount.len()));
+        let (_, scale, digits) = MULTIPLES.iter().find(|(name, ..)| *name == multiple).ok_or(UnitError::Pace)?;
+        if number.len() > *digits {
+            return Err(UnitError::Pace);
+        }
+        let number: u64 = number.parse().map_err(|_| UnitError::Pace)?;
+        Ok(Self { count: number * scale, per })
+    }
+}
+
+impl fmt::Display for Pace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let fits = |scale: u64| self.count != 0 && self.count.is_multiple_of(scale);
+        let (multiple, scale, _) = MULTIPLES.iter().find(|(_, scale, _)| fits(*scale)).unwrap_or(&("", 1, DIGITS));
+        write!(f, "{}{multiple}/{}", self.count / scale, self.per.word())
+    }
+}
+
 macro_rules! text_form {
     ($type:ident, $name:literal, $pattern:literal, $description:literal) => {
         impl Serialize for $type {
@@ -167,6 +247,12 @@ text_form!(
     "Duration",
     "^([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?$",
     "A duration with its unit: `250ms`, `30s`, `5m`, `1h30m`, `7d`."
+);
+text_form!(
+    Pace,
+    "Pace",
+    "^([0-9]{1,9}|[0-9]{1,6}k|[0-9]{1,3}M)/(s|min|h|day)$",
+    "So many in so long: `10/s`, `600/min`, `200k/min`, `1M/day`."
 );
 text_form!(ByteSize, "Size", "^[0-9]{1,9}(B|KB|MB|GB|KiB|MiB|GiB)$", "A size with its unit: `64KiB`, `32MiB`, `1GB`.");
 
@@ -204,6 +290,32 @@ mod tests {
         }
         for bad in ["", "32", "MiB", "1.5MiB", "32 MiB", "99999999999GiB"] {
             assert_eq!(bad.parse::<ByteSize>(), Err(UnitError::Size), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_pace_prints_with_the_largest_multiple_that_fits() {
+        for (input, count, per, canonical) in [
+            ("600/min", 600, Per::Minute, "600/min"),
+            ("200k/min", 200_000, Per::Minute, "200k/min"),
+            ("200000/min", 200_000, Per::Minute, "200k/min"),
+            ("1000k/day", 1_000_000, Per::Day, "1M/day"),
+            ("1500/h", 1_500, Per::Hour, "1500/h"),
+            ("0/s", 0, Per::Second, "0/s"),
+            ("999M/s", 999_000_000, Per::Second, "999M/s"),
+        ] {
+            let pace: Pace = input.parse().unwrap();
+            assert_eq!((pace, pace.to_string().as_str()), (Pace { count, per }, canonical));
+            assert_eq!(canonical.parse::<Pace>(), Ok(pace));
+        }
+    }
+
+    #[test]
+    fn a_pace_without_its_unit_or_out_of_bounds_is_refused() {
+        for bad in
+            ["", "600", "/min", "600/m", "600/minute", "600 /min", "1.5k/min", "-1/s", "1K/s", "1000M/s", "1000000000/s", "1/s/s", "k/s"]
+        {
+            assert_eq!(bad.parse::<Pace>(), Err(UnitError::Pace), "{bad}");
         }
     }
 }

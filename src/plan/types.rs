@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use super::credential::{Aws, Credential, Google, Proof};
-use crate::base::{ByteSize, Digest, Span};
+use crate::base::{ByteSize, Digest, Pace, Span};
 pub use crate::spec::{
     Api, Auth, AuthScheme, Balance, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn, PromptPosition,
     ReasoningField, RerankWords, Scope, SecretRef, ToolCallIds, WebIdentity,
@@ -108,6 +108,26 @@ pub struct Limits {
     pub in_flight: u32,
     /// Most connections. Needs a restart.
     pub connections: u32,
+}
+
+/// What may be used in a time, and at once; what is not there is not limited.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimits {
+    /// Requests in a time.
+    pub requests: Option<RateLimit>,
+    /// Tokens in a time.
+    pub tokens: Option<RateLimit>,
+    /// Requests at once.
+    pub concurrency: Option<u32>,
+}
+
+/// So many in so long.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RateLimit {
+    /// The rate.
+    pub rate: Pace,
+    /// The most at once.
+    pub burst: u64,
 }
 
 /// One upstream.

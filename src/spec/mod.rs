@@ -5,6 +5,7 @@
 mod cloud;
 pub mod codes;
 mod diagnostic;
+mod limit;
 mod load;
 mod loaded;
 mod provider;
@@ -19,6 +20,7 @@ mod yaml;
 
 pub use cloud::{Aws, AwsAccount, FromEnvironment, Google, GoogleAccount, WebIdentity};
 pub use diagnostic::{Diagnostic, Location, Severity};
+pub use limit::{RateLimit, RateLimits};
 pub use load::{load, tidy};
 pub use loaded::{Environment, Inputs, Loaded, ProcessEnvironment, Rejected, Spans};
 pub use provider::{Api, AuthScheme, Credential, Provider, Retries, Timeouts};

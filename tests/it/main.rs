@@ -5,6 +5,7 @@ mod architecture;
 mod cli;
 mod control;
 mod docs;
+mod limit;
 mod mock;
 mod pipeline;
 mod plan;

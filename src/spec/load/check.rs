@@ -236,6 +236,7 @@ fn unit(place: &Place<'_>) -> Option<UnitError> {
     match place.spot.name() {
         Some("Duration") => Some(UnitError::Duration),
         Some("Size") => Some(UnitError::Size),
+        Some("Pace" | "RateLimit") => Some(UnitError::Pace),
         _ => None,
     }
 }

@@ -1,0 +1,255 @@
+//! The limits of one scope with its counter, and letting a request in by all that apply.
+
+use std::sync::Arc;
+
+use super::counter::{Counter, Counters, Permit, Scope};
+use super::meter::{Level, Rate, Taken};
+use crate::plan;
+
+/// How long a request waits for a permit before it makes sense to ask again: most run longer, but permits come free all the time.
+const PERMIT_WAIT_NS: u64 = 1_000_000_000;
+
+/// What is limited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Measure {
+    /// Requests in a time.
+    Requests,
+    /// Tokens in a time.
+    Tokens,
+    /// Requests at once.
+    Concurrency,
+}
+
+impl Measure {
+    /// Every measure.
+    pub const ALL: [Self; 3] = [Self::Requests, Self::Tokens, Self::Concurrency];
+
+    /// Returns its name in the spec and in metrics: `requests`, `tokens`, `concurrency`.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Requests => "requests",
+            Self::Tokens => "tokens",
+            Self::Concurrency => "concurrency",
+        }
+    }
+}
+
+/// The limits of one scope.
+#[derive(Debug)]
+pub struct Limiter {
+    scope: Scope,
+    name: String,
+    spec: plan::RateLimits,
+    requests: Option<Rate>,
+    tokens: Option<Rate>,
+    counter: Arc<Counter>,
+}
+
+impl Limiter {
+    /// Makes the limits of a scope, with what it has used already; nothing where nothing is limited.
+    pub fn new(scope: Scope, name: &str, spec: &plan::RateLimits, counters: &Counters) -> Option<Self> {
+        if *spec == plan::RateLimits::default() {
+            return None;
+        }
+        let rate = |limit: &plan::RateLimit| {
+            let period_ns = limit.rate.per.span().get().as_nanos();
+            Rate::new(limit.rate.count, u64::try_from(period_ns).unwrap_or(u64::MAX), limit.burst)
+        };
+        let (requests, tokens) = (spec.requests.as_ref().map(rate), spec.tokens.as_ref().map(rate));
+        Some(Self { scope, name: name.to_owned(), spec: spec.clone(), requests, tokens, counter: counters.of(scope, name) })
+    }
+
+    /// Returns what is limited.
+    pub const fn scope(&self) -> Scope {
+        self.scope
+    }
+
+    /// Returns the scope's name in the spec.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns what the spec says.
+    pub const fn spec(&self) -> &plan::RateLimits {
+        &self.spec
+    }
+
+    /// Returns whether tokens are limited, so that somebody must count them.
+    pub const fn counts_tokens(&self) -> bool {
+        self.tokens.is_some()
+    }
+
+    /// Returns how many requests run now, where that is limited.
+    pub fn in_use(&self) -> Option<u64> {
+        self.spec.concurrency.map(|_| self.counter.in_use())
+    }
+
+    /// Returns how much of a measure is left, and of how much in a period; nothing where it is not limited, or not in a time.
+    pub fn level(&self, measure: Measure, now_ns: u64) -> Option<Room> {
+        let (meter, rate) = match measure {
+            Measure::Requests => (&self.counter.requests, self.requests.as_ref()?),
+            Measure::Tokens => (&self.counter.tokens, self.tokens.as_ref()?),
+            Measure::Concurrency => return None,
+        };
+        let Level { remaining, full_in_ns } = meter.level(rate, now_ns);
+        Some(Room { limit: rate.limit(), remaining, full_in_ns })
+    }
+
+    /// Returns what refuses a request now, and for the longest; takes nothing. `tokens`: those of the prompt, where they count.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn check(&self, tokens: Option<u64>, now_ns: u64) -> Result<(), Refused> {
+        let counter = &self.counter;
+        let requests = self.requests.as_ref().and_then(|rate| counter.requests.peek(rate, 1, now_ns).err());
+        let tokens = self.tokens.as_ref().zip(tokens).and_then(|(rate, units)| counter.tokens.peek(rate, units, now_ns).err());
+        let is_busy = self.spec.concurrency.is_some_and(|most| counter.in_use() >= u64::from(most));
+        let waits = [(requests, Measure::Requests), (tokens, Measure::Tokens), (is_busy.then_some(PERMIT_WAIT_NS), Measure::Concurrency)];
+        let longest = waits.into_iter().filter_map(|(wait_ns, measure)| Some((wait_ns?, measure))).max();
+        longest.map_or(Ok(()), |(wait_ns, measure)| Err(self.refused(measure, wait_ns, now_ns)))
+    }
+
+    fn take(self: &Arc<Self>, units: Option<u64>, now_ns: u64) -> Result<Share, Refused> {
+        let counter = &self.counter;
+        let mut share = Share { limiter: Arc::clone(self), requests: None, tokens: None, permit: None };
+        if let Some(most) = self.spec.concurrency {
+            share.permit = counter.permit(u64::from(most));
+            if share.permit.is_none() {
+                return Err(self.refused(Measure::Concurrency, PERMIT_WAIT_NS, now_ns));
+            }
+        }
+        if let Some(rate) = &self.requests {
+            match counter.requests.take(rate, 1, now_ns) {
+                Ok(taken) => share.requests = Some(taken),
+                Err(wait_ns) => return Err(self.refused(Measure::Requests, wait_ns, now_ns)),
+            }
+        }
+        if let Some((rate, units)) = self.tokens.as_ref().zip(units) {
+            match counter.tokens.take(rate, units, now_ns) {
+                Ok(taken) => share.tokens = Some((taken, units)),
+                Err(wait_ns) => {
+                    share.undo();
+                    return Err(self.refused(Measure::Tokens, wait_ns, now_ns));
+                }
+            }
+        }
+        Ok(share)
+    }
+
+    fn refused(&self, measure: Measure, wait_ns: u64, now_ns: u64) -> Refused {
+        let (limit, burst) = match measure {
+            Measure::Requests => self.spec.requests.as_ref().map_or_else(Default::default, |it| (it.rate.to_string(), Some(it.burst))),
+            Measure::Tokens => self.spec.tokens.as_ref().map_or_else(Default::default, |it| (it.rate.to_string(), Some(it.burst))),
+            Measure::Concurrency => (self.spec.concurrency.unwrap_or_default().to_string(), None),
+        };
+        let remaining = self.level(measure, now_ns).map_or(0, |room| room.remaining);
+        Refused { scope: self.scope, name: self.name.clone(), measure, limit, burst, remaining, wait_ns }
+    }
+}
+
+/// How much of a limit is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Room {
+    /// Units of one period.
+    pub limit: u64,
+    /// Units that could be taken at once, now: at most the burst.
+    pub remaining: u64,
+    /// Nanoseconds until that is the whole burst.
+    pub full_in_ns: u64,
+}
+
+/// Returns how much of a measure is left by the tightest of several limits.
+pub fn room<'l>(limiters: impl IntoIterator<Item = &'l Arc<Limiter>>, measure: Measure, now_ns: u64) -> Option<Room> {
+    limiters
+        .into_iter()
+        .filter_map(|limiter| limiter.level(measure, now_ns))
+        .min_by_key(|room| (room.remaining, u64::MAX - room.full_in_ns))
+}
+
+/// Why a request is not let in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// What the limit is set on.
+    pub scope: Scope,
+    /// Its name.
+    pub name: String,
+    /// What is limited.
+    pub measure: Measure,
+    /// The limit as the spec writes it.
+    pub limit: String,
+    /// The most at once, where the limit is a rate.
+    pub burst: Option<u64>,
+    /// What is left; less than the request needs.
+    pub remaining: u64,
+    /// Nanoseconds until it would be let in, if nobody else came.
+    pub wait_ns: u64,
+}
+
+/// What a request holds of the limits that let it in. Dropping it gives back its permits, and leaves what else was taken as it is.
+#[derive(Debug, Default)]
+#[must_use]
+pub struct Grant(Vec<Share>);
+
+/// What a request holds of one scope's limits.
+#[derive(Debug)]
+struct Share {
+    limiter: Arc<Limiter>,
+    requests: Option<Taken>,
+    tokens: Option<(Taken, u64)>,
+    permit: Option<Permit>,
+}
+
+/// Lets a request in by every limit that applies, or touches none of them. `tokens`: those of its prompt, where they count.
+///
+/// Two requests that ask at once for the last of something can both be refused when each is stopped by another limit as well, never
+/// both let in.
+///
+/// # Errors
+/// The limit that keeps it out for the longest.
+pub fn admit(limiters: &[Arc<Limiter>], tokens: Option<u64>, now_ns: u64) -> Result<Grant, Refused> {
+    let refusals = limiters.iter().filter_map(|limiter| limiter.check(tokens, now_ns).err());
+    if let Some(longest) = refusals.max_by_key(|refused| refused.wait_ns) {
+        return Err(longest);
+    }
+    let mut grant = Grant(Vec::with_capacity(limiters.len()));
+    for limiter in limiters {
+        match limiter.take(tokens, now_ns) {
+            Ok(share) => grant.0.push(share),
+            // Somebody else was quicker since the look.
+            Err(refused) => {
+                grant.0.iter().for_each(Share::undo);
+                return Err(refused);
+            }
+        }
+    }
+    Ok(grant)
+}
+
+impl Grant {
+    /// Returns whether it holds nothing.
+    pub const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Ends the request: the permits come free, and the tokens that it used take the place of those that were taken for it.
+    pub fn settle(self, used_tokens: u64, now_ns: u64) {
+        for Share { limiter, tokens, .. } in &self.0 {
+            let Some((rate, (taken, units))) = limiter.tokens.as_ref().zip(*tokens) else { continue };
+            let meter = &limiter.counter.tokens;
+            meter.charge(rate, used_tokens.saturating_sub(units), now_ns);
+            meter.give_back(rate, taken, units.saturating_sub(used_tokens), now_ns);
+        }
+    }
+}
+
+impl Share {
+    fn undo(&self) {
+        let counter = &self.limiter.counter;
+        if let Some(taken) = self.requests {
+            counter.requests.undo(taken);
+        }
+        if let Some((taken, _)) = self.tokens {
+            counter.tokens.undo(taken);
+        }
+    }
+}

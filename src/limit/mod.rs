@@ -1,0 +1,18 @@
+//! What a scope (a virtual key, a team, an alias, a provider) may use in a time or at once, and what of it is used.
+//!
+//! Not the caps of the process, which stand before all this (`gateway.limits`). Rule: time is an argument, in nanoseconds of one monotonic
+//! clock; of several limits that apply to a request, all let it in or none is touched; what is taken is given back by a guard.
+//!
+//! The limits belong to a table. The counters outlive it, by scope and name, so that no change of the spec refills any.
+
+mod cell;
+mod counter;
+#[cfg(test)]
+mod interleavings;
+mod limiter;
+mod meter;
+
+pub use cell::Cell;
+pub use counter::{Counter, Counters, Permit, Scope};
+pub use limiter::{Grant, Limiter, Measure, Refused, Room, admit, room};
+pub use meter::{Level, Meter, Rate, Taken};

@@ -1,0 +1,5 @@
+//! Rates and permits: what an adversary can get of them, what comes back, and what outlives a change of the spec.
+
+mod admission;
+mod adversary;
+mod worked_off;
