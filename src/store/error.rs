@@ -36,6 +36,14 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// The book cannot be used.
+    #[error("the book {} cannot be used: {why}", path.display())]
+    Book {
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
 }
 
 impl StoreError {

@@ -270,7 +270,7 @@ fn scan(directory: &Path) -> Result<Index, StoreError> {
         match read(&path, number, |info: &RevisionInfo| info.number) {
             Ok(info) => drop(index.infos.insert(number, info)),
             Err(StoreError::Corrupt { path, why }) => index.skipped.push(Skipped { path, why }),
-            Err(error @ (StoreError::Io { .. } | StoreError::Locked { .. })) => {
+            Err(error @ (StoreError::Io { .. } | StoreError::Locked { .. } | StoreError::Book { .. })) => {
                 index.skipped.push(Skipped { path, why: error.to_string() });
             }
         }

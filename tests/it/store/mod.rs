@@ -1,5 +1,7 @@
 //! The revisions on a real disk: order, crashes, foreign files, permissions, and one gateway per directory.
 
+mod book;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

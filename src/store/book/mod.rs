@@ -1,0 +1,159 @@
+//! The book: the durable record of every billed attempt, and of what each account spent.
+//!
+//! An embedded SQLite file, one thread that writes it, one connection that reads. It adds up what it is told and decides nothing: who
+//! may spend is the business of budgets, what something costs that of prices.
+//!
+//! Rule: one line per attempt, written once; the balance of an account and bucket is the sum of its lines and adjustments, always; what a
+//! ticket reported durable survives a crash.
+
+mod committer;
+mod error;
+mod line;
+mod names;
+mod queue;
+mod read;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod ticket;
+mod write;
+
+use std::ops::Range;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{self, JoinHandle};
+
+pub use committer::OnFatal;
+pub use error::{BookError, Failure, FailureKind};
+pub use line::{Adjustment, AttemptId, BUCKET_MS, Change, Closing, Opening, Progress, UsageSource, bucket_of};
+pub use queue::Counts;
+pub use ticket::Ticket;
+pub use write::Recovered;
+
+use self::committer::Committer;
+use self::queue::{Operation, Queue, Queued};
+use self::read::Reader;
+use self::write::Writer;
+use super::StoreError;
+use crate::base::Usd;
+
+/// A handle of the book. Clones share one thread; when the last is dropped, what waits is written first, which blocks.
+#[derive(Debug, Clone)]
+pub struct Book {
+    held: Arc<Held>,
+}
+
+#[derive(Debug)]
+struct Held {
+    queue: Arc<Queue>,
+    reader: Reader,
+    /// Guards the thread: taken by whoever waits for its end.
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+impl Book {
+    /// Opens the file, creates it where it is missing, and expires what a crash left open: it is charged its last progress, or its floor
+    /// where none is known. Blocks. The caller holds the state directory's lock; two books on one file are not kept apart here.
+    ///
+    /// `on_fatal` is called, once and on the book's own thread, when the disk lost what it had taken; it should end the process.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`] and [`StoreError::Book`].
+    pub fn open(path: &Path, now_ms: u64, on_fatal: OnFatal) -> Result<(Self, Recovered), StoreError> {
+        let mut writer = Writer::new(schema::open(path)?);
+        let recovered = writer.recover(now_ms).map_err(|error| StoreError::Book { path: path.to_owned(), why: error.to_string() })?;
+        let reader = Reader::open(path)?;
+        let queue = Arc::new(Queue::new());
+        let committer = Committer { queue: Arc::clone(&queue), writer, on_fatal };
+        let thread = thread::Builder::new().name("book".to_owned()).spawn(move || committer.run());
+        let thread = Mutex::new(Some(thread.map_err(StoreError::io("start the thread of", path))?));
+        Ok((Self { held: Arc::new(Held { queue, reader, thread }) }, recovered))
+    }
+
+    fn push(&self, operation: Operation) -> Ticket {
+        let (done, ticket) = Ticket::new();
+        self.held.queue.push(Queued { operation, done: Some(done) });
+        ticket
+    }
+
+    /// Opens a line. Never waits. A line that is there already, open or ended, stays as it is.
+    ///
+    /// Where the ticket says anything but success there is no line: either the attempt is not sent, or its closing is all that is booked.
+    pub fn open_line(&self, opening: Arc<Opening>) -> Ticket {
+        self.push(Operation::Open(opening))
+    }
+
+    /// Notes how far an open line has come; a line that is not open stays as it is. Never waits; dropped when the book does not write.
+    pub fn progress(&self, id: AttemptId, progress: Progress) {
+        self.held.queue.push(Queued { operation: Operation::Progress(id, progress), done: None });
+    }
+
+    /// Ends a line and charges its accounts: once, whatever is called again, also across restarts. A line that a crash expired keeps its
+    /// charge and is counted in [`Counts::late`]. A line that was never opened is written whole. Never waits; while the book fails, the
+    /// closing is kept and its ticket stays open until it is written.
+    pub fn close(&self, closing: Closing) -> Ticket {
+        self.push(Operation::Close(Box::new(closing)))
+    }
+
+    /// Corrects what an account spent. Booked once per id; where the ticket says anything but success it is not booked.
+    pub fn adjust(&self, adjustment: Adjustment) -> Ticket {
+        self.push(Operation::Adjust(Box::new(adjustment)))
+    }
+
+    /// Tells when all that was booked before is on the disk; a book that failed tries again at once.
+    pub fn flush(&self) -> Ticket {
+        self.push(Operation::Flush)
+    }
+
+    /// Returns what an account spent in these buckets, as far as it is on the disk. Blocks.
+    ///
+    /// # Errors
+    /// [`BookError::Read`].
+    pub fn usage(&self, account: &str, buckets: Range<u64>) -> Result<Usd, BookError> {
+        Ok(self.buckets(account, buckets)?.into_iter().map(|(_, spent)| spent).sum())
+    }
+
+    /// Returns what an account spent in each of these buckets in which it is not zero, oldest first. Blocks.
+    ///
+    /// # Errors
+    /// [`BookError::Read`].
+    pub fn buckets(&self, account: &str, buckets: Range<u64>) -> Result<Vec<(u64, Usd)>, BookError> {
+        self.held.reader.buckets(account, buckets)
+    }
+
+    /// Returns why the book does not write, while it does not.
+    pub fn failure(&self) -> Option<Failure> {
+        self.held.queue.failure()
+    }
+
+    /// Returns counts since it was opened.
+    pub fn counts(&self) -> Counts {
+        self.held.queue.counts()
+    }
+
+    /// Takes nothing more, writes what waits, and closes the file. Blocks until that is done; when it cannot be written, it is given up
+    /// and counted in [`Counts::lost`].
+    pub fn close_file(&self) {
+        self.held.end(false);
+    }
+
+    /// Ends at once without writing what waits, as a crash would. For tests of what a crash leaves.
+    pub fn abandon(&self) {
+        self.held.end(true);
+    }
+}
+
+impl Held {
+    fn end(&self, abandoned: bool) {
+        self.queue.end(abandoned);
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        // A thread that ended by a fault of ours has said so, and left nobody waiting.
+        thread.map(JoinHandle::join);
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.end(false);
+    }
+}

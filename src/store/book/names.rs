@@ -1,0 +1,58 @@
+//! Texts as numbers: each is stored once.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension};
+
+/// How many texts are remembered. A client may name any model of a provider that its key may use directly.
+const MOST_REMEMBERED: usize = 65_536;
+/// The longest text that is kept, in bytes; account names are kept whole.
+const LONGEST: usize = 256;
+
+/// The numbers of texts, as far as they are remembered.
+#[derive(Debug, Default)]
+pub(super) struct Names {
+    known: HashMap<Arc<str>, i64>,
+}
+
+impl Names {
+    /// Returns the number of a text; a new text is stored. What is too long is cut.
+    pub(super) fn number(&mut self, connection: &Connection, text: &str) -> rusqlite::Result<i64> {
+        let mut end = text.len().min(LONGEST);
+        while !text.is_char_boundary(end) {
+            end = end.saturating_sub(1);
+        }
+        self.whole(connection, text.get(..end).unwrap_or_default())
+    }
+
+    /// Returns the number of a text of any length.
+    pub(super) fn whole(&mut self, connection: &Connection, text: &str) -> rusqlite::Result<i64> {
+        if let Some(number) = self.known.get(text) {
+            return Ok(*number);
+        }
+        let mut find = connection.prepare_cached("SELECT id FROM names WHERE text = ?1")?;
+        let number = match find.query_row([text], |row| row.get(0)).optional()? {
+            Some(number) => number,
+            None => {
+                connection.prepare_cached("INSERT INTO names (text) VALUES (?1)")?.execute([text])?;
+                connection.last_insert_rowid()
+            }
+        };
+        if self.known.len() >= MOST_REMEMBERED {
+            self.known.clear();
+        }
+        self.known.insert(text.into(), number);
+        Ok(number)
+    }
+
+    /// Returns the number of a text that may be missing.
+    pub(super) fn maybe(&mut self, connection: &Connection, text: Option<&Arc<str>>) -> rusqlite::Result<Option<i64>> {
+        text.map(|text| self.number(connection, text)).transpose()
+    }
+
+    /// Forgets all, for a transaction that stored some was undone.
+    pub(super) fn forget(&mut self) {
+        self.known.clear();
+    }
+}

@@ -1,0 +1,253 @@
+//! What waits to be written, between the many that book and the one that writes.
+//!
+//! Bounded: an opening that finds [`MOST_WAITING`] before it is refused, so that its request is not sent; progress is dropped, for it is
+//! only an insurance; a closing is taken, for its attempt has run. There are no more closings than attempts that run, and past
+//! [`MOST_CLOSINGS`] even they are refused and counted as lost; a line that was opened durably is then charged at the next start.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::error::{BookError, Failure};
+use super::line::{Adjustment, AttemptId, Closing, Opening, Progress};
+
+/// Operations that may wait before openings are refused.
+const MOST_WAITING: usize = 65_536;
+/// Operations that may wait before closings are refused: some hundred megabytes.
+const MOST_CLOSINGS: usize = 262_144;
+/// How long a book that failed waits before it tries again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// What is booked.
+#[derive(Debug)]
+pub(super) enum Operation {
+    /// An attempt is about to be sent.
+    Open(Arc<Opening>),
+    /// How far it has come.
+    Progress(AttemptId, Progress),
+    /// What it came to.
+    Close(Box<Closing>),
+    /// A correction.
+    Adjust(Box<Adjustment>),
+    /// Nothing: tells when all before it is written.
+    Flush,
+}
+
+/// An operation, and whoever waits for it.
+#[derive(Debug)]
+pub(super) struct Queued {
+    pub(super) operation: Operation,
+    pub(super) done: Option<oneshot::Sender<Result<(), BookError>>>,
+}
+
+impl Queued {
+    /// Returns whether it ends an attempt, which has cost what it has cost.
+    pub(super) const fn is_closing(&self) -> bool {
+        matches!(self.operation, Operation::Close(_))
+    }
+
+    /// Tells whoever waits.
+    pub(super) fn finish(self, result: Result<(), BookError>) {
+        if let Some(done) = self.done {
+            // Nobody has to wait.
+            let _ = done.send(result);
+        }
+    }
+}
+
+/// How the book ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    No,
+    /// What waits is written first.
+    Written,
+    /// At once, as a crash would.
+    Abandoned,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    operations: VecDeque<Queued>,
+    failure: Option<Failure>,
+    ending: Ending,
+    lost: u64,
+    late: u64,
+    lines: u64,
+}
+
+/// Counts since the book was opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Lines that were written.
+    pub lines: u64,
+    /// Attempts that were closed after a crash had expired them; their charge stays.
+    pub late: u64,
+    /// Closings that were refused because too many waited.
+    pub lost: u64,
+    /// Operations that wait to be written.
+    pub waiting: u64,
+}
+
+/// The queue.
+#[derive(Debug)]
+pub(super) struct Queue {
+    /// Guards what waits and the state that those who book and the one who writes tell each other.
+    waiting: Mutex<Waiting>,
+    wake: Condvar,
+    /// What each batch ends with instead of being written: a code of SQLite, or zero.
+    #[cfg(test)]
+    pub(super) fault: std::sync::atomic::AtomicI32,
+}
+
+/// What the one who writes is to do next.
+#[derive(Debug)]
+pub(super) enum Next {
+    /// Write these.
+    Write(Vec<Queued>),
+    /// Write these, which are the last; whatever happens, end.
+    WriteAndEnd(Vec<Queued>),
+    /// End at once.
+    End,
+}
+
+impl Queue {
+    pub(super) fn new() -> Self {
+        let waiting = Waiting { operations: VecDeque::new(), failure: None, ending: Ending::No, lost: 0, late: 0, lines: 0 };
+        Self {
+            waiting: Mutex::new(waiting),
+            wake: Condvar::new(),
+            #[cfg(test)]
+            fault: std::sync::atomic::AtomicI32::new(0),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes an operation. Never waits.
+    pub(super) fn push(&self, queued: Queued) {
+        let mut waiting = self.lock();
+        match waiting.refusal(&queued.operation) {
+            Some(error) => {
+                waiting.lost += u64::from(queued.is_closing());
+                drop(waiting);
+                queued.finish(Err(error));
+            }
+            None => {
+                waiting.operations.push_back(queued);
+                drop(waiting);
+                self.wake.notify_one();
+            }
+        }
+    }
+
+    /// Waits for something to do. `kept` is what a batch that failed left; it comes first.
+    pub(super) fn next(&self, mut kept: Vec<Queued>, most: usize) -> Next {
+        let mut waiting = self.lock();
+        // What failed is tried again after a while, or when somebody asks.
+        if waiting.failure.is_some() && waiting.ending == Ending::No && !waiting.is_flushed() {
+            let idle = |waiting: &mut Waiting| waiting.ending == Ending::No && !waiting.is_flushed();
+            waiting = self.wake.wait_timeout_while(waiting, RETRY, idle).unwrap_or_else(PoisonError::into_inner).0;
+        } else {
+            let idle = |waiting: &mut Waiting| waiting.operations.is_empty() && waiting.ending == Ending::No;
+            waiting = self.wake.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
+        }
+        let count = most.saturating_sub(kept.len()).min(waiting.operations.len());
+        match waiting.ending {
+            Ending::Abandoned => Next::End,
+            Ending::No => {
+                kept.extend(waiting.operations.drain(..count));
+                Next::Write(kept)
+            }
+            Ending::Written => {
+                kept.extend(waiting.operations.drain(..));
+                Next::WriteAndEnd(kept)
+            }
+        }
+    }
+
+    /// Notes that a batch was written.
+    pub(super) fn wrote(&self, lines: u64, late: u64) {
+        let mut waiting = self.lock();
+        waiting.failure = None;
+        waiting.lines += lines;
+        waiting.late += late;
+    }
+
+    /// Notes that a batch was not written, and refuses what waits but closings: nobody shall wait for a disk that may stay full for hours.
+    pub(super) fn failed(&self, failure: &Failure) {
+        let mut waiting = self.lock();
+        waiting.failure = Some(failure.clone());
+        let (closings, refused) = std::mem::take(&mut waiting.operations).into_iter().partition(Queued::is_closing);
+        waiting.operations = closings;
+        drop(waiting);
+        refuse(refused, &BookError::Failed(failure.clone()));
+    }
+
+    /// Notes closings that were given up.
+    pub(super) fn gave_up(&self, closings: u64) {
+        self.lock().lost += closings;
+    }
+
+    /// Takes nothing more; what waits is written unless it is abandoned.
+    pub(super) fn end(&self, abandoned: bool) {
+        let mut waiting = self.lock();
+        if waiting.ending == Ending::No || abandoned {
+            waiting.ending = if abandoned { Ending::Abandoned } else { Ending::Written };
+        }
+        drop(waiting);
+        self.wake.notify_all();
+    }
+
+    /// Refuses whatever still waits, for nobody will write it.
+    pub(super) fn dissolve(&self) {
+        let mut waiting = self.lock();
+        waiting.ending = Ending::Abandoned;
+        let left = std::mem::take(&mut waiting.operations);
+        waiting.lost += u64::try_from(left.iter().filter(|queued| queued.is_closing()).count()).unwrap_or(0);
+        let error = waiting.failure.clone().map_or(BookError::Closed, BookError::Failed);
+        drop(waiting);
+        refuse(left, &error);
+    }
+
+    pub(super) fn failure(&self) -> Option<Failure> {
+        self.lock().failure.clone()
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        let waiting = self.lock();
+        let Waiting { lost, late, lines, .. } = *waiting;
+        Counts { lines, late, lost, waiting: u64::try_from(waiting.operations.len()).unwrap_or(u64::MAX) }
+    }
+}
+
+/// Tells everybody who waits that it is not written.
+pub(super) fn refuse(queued: impl IntoIterator<Item = Queued>, error: &BookError) {
+    for queued in queued {
+        queued.finish(Err(error.clone()));
+    }
+}
+
+impl Waiting {
+    /// Says why an operation cannot be taken.
+    fn refusal(&self, operation: &Operation) -> Option<BookError> {
+        if self.ending != Ending::No {
+            return Some(self.failure.clone().map_or(BookError::Closed, BookError::Failed));
+        }
+        match (operation, &self.failure) {
+            (Operation::Open(_) | Operation::Progress(..) | Operation::Adjust(_), Some(failure)) => Some(failure.clone().into()),
+            (Operation::Open(_) | Operation::Progress(..) | Operation::Adjust(_), None) => {
+                (self.operations.len() >= MOST_WAITING).then_some(BookError::Overloaded)
+            }
+            (Operation::Close(_), _) => (self.operations.len() >= MOST_CLOSINGS).then_some(BookError::Overloaded),
+            (Operation::Flush, _) => None,
+        }
+    }
+
+    fn is_flushed(&self) -> bool {
+        self.operations.iter().any(|queued| matches!(queued.operation, Operation::Flush))
+    }
+}

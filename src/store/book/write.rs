@@ -1,0 +1,389 @@
+//! One batch as one transaction: lines, and the balances that are their sums.
+//!
+//! Rule: whatever changes a line's cost changes the balances of its accounts in the same transaction, by the same amount.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
+
+use super::line::{Adjustment, AttemptId, Change, Closing, Opening, Progress, UsageSource, bucket_of};
+use super::names::Names;
+use super::queue::Operation;
+use crate::base::Usd;
+use crate::wire::ir::Usage;
+
+/// The largest count of tokens that is kept, so that sums of counts stay exact. No answer has a trillion tokens.
+const MOST_TOKENS: u64 = 1 << 40;
+const OUTCOME_EXPIRED: &str = "expired";
+
+/// Writes batches.
+#[derive(Debug)]
+pub(super) struct Writer {
+    connection: Connection,
+    names: Names,
+    /// What each batch ends with instead of being written.
+    #[cfg(test)]
+    fault: i32,
+}
+
+/// What a batch came to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Tally {
+    /// Attempts that were closed after they had expired; their charge stays.
+    pub(super) late: u64,
+    /// Lines that were written.
+    pub(super) lines: u64,
+}
+
+/// What expired at the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Recovered {
+    /// Attempts that a crash had left open.
+    pub expired: u64,
+    /// What they were charged, in all.
+    pub charged: Usd,
+}
+
+impl Writer {
+    pub(super) fn new(connection: Connection) -> Self {
+        Self {
+            connection,
+            names: Names::default(),
+            #[cfg(test)]
+            fault: 0,
+        }
+    }
+
+    /// Writes all of them, or none.
+    ///
+    /// # Errors
+    /// What the database says; then nothing is written.
+    pub(super) fn write<'q>(&mut self, batch: impl Iterator<Item = &'q Operation> + Clone) -> rusqlite::Result<Tally> {
+        let written = self.try_write(batch);
+        if written.is_err() {
+            self.names.forget();
+        }
+        written
+    }
+
+    fn try_write<'q>(&mut self, batch: impl Iterator<Item = &'q Operation> + Clone) -> rusqlite::Result<Tally> {
+        let transaction = self.connection.transaction()?;
+        let mut page = Page { on: &transaction, names: &mut self.names, changes: BTreeMap::new(), tally: Tally::default() };
+        let ahead = Ahead::look(batch.clone());
+        for (place, operation) in batch.enumerate() {
+            match operation {
+                // What ends in this batch was never open for anybody.
+                Operation::Open(opening) if ahead.closed.contains(&opening.id) => {}
+                Operation::Open(opening) => page.open(opening)?,
+                Operation::Progress(id, _) if ahead.closed.contains(id) || ahead.last_progress.get(id) != Some(&place) => {}
+                Operation::Progress(id, progress) => page.progress(id, progress)?,
+                Operation::Close(closing) => page.close(closing)?,
+                Operation::Adjust(adjustment) => page.adjust(adjustment)?,
+                Operation::Flush => {}
+            }
+        }
+        page.settle()?;
+        let tally = page.tally;
+        #[cfg(test)]
+        if self.fault != 0 {
+            return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(self.fault), None));
+        }
+        transaction.commit()?;
+        Ok(tally)
+    }
+
+    /// Turns every open line into an expired one.
+    ///
+    /// # Errors
+    /// As [`Self::write`].
+    pub(super) fn recover(&mut self, now_ms: u64) -> rusqlite::Result<Recovered> {
+        let transaction = self.connection.transaction()?;
+        let mut page = Page { on: &transaction, names: &mut self.names, changes: BTreeMap::new(), tally: Tally::default() };
+        let recovered = page.expire(now_ms)?;
+        page.settle()?;
+        transaction.commit()?;
+        Ok(recovered)
+    }
+
+    #[cfg(test)]
+    pub(super) fn fail_with(&mut self, code: i32) {
+        self.fault = code;
+    }
+
+    /// Moves the log into the file, as far as readers let it.
+    pub(super) fn checkpoint(&self) -> rusqlite::Result<()> {
+        self.connection.pragma_update(None, "wal_checkpoint", "TRUNCATE")
+    }
+}
+
+/// What a batch holds of each attempt, known before the first of it is written.
+struct Ahead {
+    closed: HashSet<AttemptId>,
+    /// The place of the last progress of each attempt.
+    last_progress: HashMap<AttemptId, usize>,
+}
+
+impl Ahead {
+    fn look<'q>(batch: impl Iterator<Item = &'q Operation>) -> Self {
+        let mut ahead = Self { closed: HashSet::new(), last_progress: HashMap::new() };
+        for (place, operation) in batch.enumerate() {
+            match operation {
+                Operation::Close(closing) => {
+                    ahead.closed.insert(closing.opening.id);
+                }
+                Operation::Progress(id, _) => {
+                    ahead.last_progress.insert(*id, place);
+                }
+                Operation::Open(_) | Operation::Adjust(_) | Operation::Flush => {}
+            }
+        }
+        ahead
+    }
+}
+
+/// A transaction that is being written.
+struct Page<'t> {
+    on: &'t Transaction<'t>,
+    names: &'t mut Names,
+    /// What is to be added to balances, by account and bucket.
+    changes: BTreeMap<(i64, i64), i64>,
+    tally: Tally,
+}
+
+impl Page<'_> {
+    fn open(&mut self, opening: &Opening) -> rusqlite::Result<()> {
+        let accounts = self.accounts(&opening.accounts)?;
+        let (key, team, alias) = self.asked(opening)?;
+        let (provider, model, endpoint) = self.called(opening)?;
+        let mut insert = self.on.prepare_cached(
+            "INSERT OR IGNORE INTO open (id, admitted, key, team, alias, provider, model, endpoint, accounts, floor, reserved)
+             SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11 WHERE NOT EXISTS (SELECT 1 FROM lines WHERE id = ?1)",
+        )?;
+        let (id, admitted) = (opening.id.as_bytes(), integer(opening.admitted_ms));
+        let (floor, reserved) = (charge(opening.floor), charge(opening.reserved));
+        insert.execute(params![id, admitted, key, team, alias, provider, model, endpoint, accounts, floor, reserved])?;
+        Ok(())
+    }
+
+    fn progress(&mut self, id: &AttemptId, progress: &Progress) -> rusqlite::Result<()> {
+        let mut update = self.on.prepare_cached(
+            "UPDATE open SET cost = ?2, source = ?3, input = ?4, cache_read = ?5, cache_write = ?6, cache_write_1h = ?7, output = ?8,
+             reasoning = ?9, input_audio = ?10, input_image = ?11, output_audio = ?12 WHERE id = ?1",
+        )?;
+        let [a, b, c, d, e, f, g, h, i] = counts(&progress.usage);
+        update.execute(params![id.as_bytes(), charge(progress.cost), progress.source.code(), a, b, c, d, e, f, g, h, i])?;
+        Ok(())
+    }
+
+    fn close(&mut self, closing: &Closing) -> rusqlite::Result<()> {
+        let opening = &closing.opening;
+        let cost = charge(closing.cost);
+        let accounts = self.accounts(&opening.accounts)?;
+        let (key, team, alias) = self.asked(opening)?;
+        let (provider, model, endpoint) = self.called(opening)?;
+        let (tier, outcome) = (self.names.number(self.on, closing.tier.as_str())?, self.names.number(self.on, closing.outcome)?);
+        let (admitted, took) = (integer(opening.admitted_ms), integer(closing.closed_ms.saturating_sub(opening.admitted_ms)));
+        let (source, id) = (closing.source.code(), opening.id.as_bytes());
+        let [a, b, c, d, e, f, g, h, i] = counts(&closing.usage);
+        let mut insert = self.on.prepare_cached(
+            "INSERT OR IGNORE INTO lines (id, admitted, took, expired, key, team, alias, provider, model, endpoint, accounts, cost,
+             priced, source, tier, status, outcome, input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio,
+             input_image, output_audio) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
+             ?20, ?21, ?22, ?23, ?24, ?25)",
+        )?;
+        let written = insert.execute(params![
+            id,
+            admitted,
+            took,
+            key,
+            team,
+            alias,
+            provider,
+            model,
+            endpoint,
+            accounts,
+            cost,
+            closing.priced,
+            source,
+            tier,
+            closing.status,
+            outcome,
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+            g,
+            h,
+            i
+        ])?;
+        if written == 0 {
+            let mut find = self.on.prepare_cached("SELECT expired FROM lines WHERE id = ?1")?;
+            self.tally.late += u64::from(find.query_row([id], |row| row.get::<_, bool>(0))?);
+            return Ok(());
+        }
+        self.on.prepare_cached("DELETE FROM open WHERE id = ?1")?.execute([id])?;
+        self.tally.lines += 1;
+        self.charge(&opening.accounts, bucket_of(opening.admitted_ms), cost)
+    }
+
+    /// Notes what accounts are charged.
+    fn charge(&mut self, accounts: &[Arc<str>], bucket: u64, cost: i64) -> rusqlite::Result<()> {
+        for account in distinct(accounts) {
+            let account = self.names.whole(self.on, account)?;
+            self.add(account, integer(bucket), cost);
+        }
+        Ok(())
+    }
+
+    fn add(&mut self, account: i64, bucket: i64, amount: i64) {
+        let change = self.changes.entry((account, bucket)).or_default();
+        *change = change.saturating_add(amount);
+    }
+
+    /// Writes the balances that changed so far.
+    fn settle(&mut self) -> rusqlite::Result<()> {
+        for ((account, bucket), change) in std::mem::take(&mut self.changes) {
+            if change == 0 {
+                continue;
+            }
+            // Added here and not by the database, which would turn a sum that is too large into a float.
+            let balance = self.balance(account, bucket)?.saturating_add(change);
+            let mut put = self.on.prepare_cached("INSERT OR REPLACE INTO balances (account, bucket, nano) VALUES (?1, ?2, ?3)")?;
+            put.execute([account, bucket, balance])?;
+        }
+        Ok(())
+    }
+
+    fn balance(&self, account: i64, bucket: i64) -> rusqlite::Result<i64> {
+        let mut find = self.on.prepare_cached("SELECT nano FROM balances WHERE account = ?1 AND bucket = ?2")?;
+        Ok(find.query_row([account, bucket], |row| row.get(0)).optional()?.unwrap_or_default())
+    }
+
+    fn adjust(&mut self, adjustment: &Adjustment) -> rusqlite::Result<()> {
+        let id = adjustment.id.as_bytes();
+        if self.on.prepare_cached("SELECT 1 FROM adjustments WHERE id = ?1")?.exists([id])? {
+            return Ok(());
+        }
+        // What this batch charged before belongs to what is cleared.
+        self.settle()?;
+        let account = self.names.whole(self.on, &adjustment.account)?;
+        let (actor, reason) = (self.names.whole(self.on, &adjustment.actor)?, self.names.whole(self.on, &adjustment.reason)?);
+        let parts = match &adjustment.change {
+            Change::Add { bucket, amount } => vec![(integer(*bucket), amount.nano())],
+            Change::Clear { buckets } => self.clearing(account, buckets)?,
+        };
+        for (bucket, amount) in parts {
+            let mut insert = self.on.prepare_cached(
+                "INSERT INTO adjustments (id, bucket, account, amount, at, actor, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            )?;
+            insert.execute(params![id, bucket, account, amount, integer(adjustment.at_ms), actor, reason])?;
+            self.add(account, bucket, amount);
+        }
+        self.settle()
+    }
+
+    /// Returns what brings each bucket to zero; never nothing, so that the act itself is on record.
+    fn clearing(&self, account: i64, buckets: &Range<u64>) -> rusqlite::Result<Vec<(i64, i64)>> {
+        let mut find = self
+            .on
+            .prepare_cached("SELECT bucket, nano FROM balances WHERE account = ?1 AND bucket >= ?2 AND bucket < ?3 AND nano <> 0")?;
+        let rows = find.query_map([account, integer(buckets.start), integer(buckets.end)], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let mut parts: Vec<(i64, i64)> = Vec::new();
+        for row in rows {
+            let (bucket, nano): (i64, i64) = row?;
+            parts.push((bucket, nano.saturating_neg()));
+        }
+        if parts.is_empty() {
+            parts.push((integer(buckets.end.saturating_sub(1)), 0));
+        }
+        Ok(parts)
+    }
+
+    /// Moves every open line to the ended ones: charged its progress, else its floor.
+    fn expire(&mut self, now_ms: u64) -> rusqlite::Result<Recovered> {
+        let outcome = self.names.number(self.on, OUTCOME_EXPIRED)?;
+        let mut recovered = Recovered::default();
+        let mut find = self.on.prepare("SELECT accounts, admitted, coalesce(cost, floor) FROM open")?;
+        let mut rows = find.query([])?;
+        while let Some(row) = rows.next()? {
+            let (set, admitted, cost): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            for account in self.members(set)? {
+                self.add(account, admitted / integer(super::line::BUCKET_MS), cost);
+            }
+            recovered.expired += 1;
+            recovered.charged += Usd::from_nano(cost);
+        }
+        // A line without progress and with a floor was charged its input, of which nothing more is known.
+        self.on.execute(
+            "INSERT INTO lines (id, admitted, took, expired, key, team, alias, provider, model, endpoint, accounts, cost, priced, source,
+             tier, status, outcome, input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio, input_image,
+             output_audio)
+             SELECT id, admitted, max(?1 - admitted, 0), 1, key, team, alias, provider, model, endpoint, accounts, coalesce(cost, floor), 1,
+             coalesce(source, iif(floor = 0, ?2, ?3)), NULL, NULL, ?4, input, cache_read, cache_write, cache_write_1h, output, reasoning,
+             input_audio, input_image, output_audio FROM open",
+            params![integer(now_ms), UsageSource::Nothing.code(), UsageSource::Input.code(), outcome],
+        )?;
+        self.on.execute("DELETE FROM open", [])?;
+        Ok(recovered)
+    }
+
+    /// Returns the accounts of a stored set.
+    fn members(&mut self, set: i64) -> rusqlite::Result<Vec<i64>> {
+        let text: String = self.on.prepare_cached("SELECT text FROM names WHERE id = ?1")?.query_row([set], |row| row.get(0))?;
+        members(&text).iter().map(|account| self.names.whole(self.on, account)).collect()
+    }
+
+    /// Returns the number of a set of accounts.
+    fn accounts(&mut self, accounts: &[Arc<str>]) -> rusqlite::Result<i64> {
+        self.names.whole(self.on, &set(accounts))
+    }
+
+    fn asked(&mut self, opening: &Opening) -> rusqlite::Result<(Option<i64>, Option<i64>, Option<i64>)> {
+        let key = self.names.maybe(self.on, opening.key.as_ref())?;
+        let team = self.names.maybe(self.on, opening.team.as_ref())?;
+        Ok((key, team, self.names.maybe(self.on, opening.alias.as_ref())?))
+    }
+
+    fn called(&mut self, opening: &Opening) -> rusqlite::Result<(i64, i64, i64)> {
+        let provider = self.names.number(self.on, &opening.provider)?;
+        let model = self.names.number(self.on, &opening.model)?;
+        Ok((provider, model, self.names.number(self.on, opening.endpoint)?))
+    }
+}
+
+/// Returns accounts sorted, each once.
+fn distinct(accounts: &[Arc<str>]) -> Vec<&str> {
+    let mut accounts: Vec<&str> = accounts.iter().map(AsRef::as_ref).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    accounts
+}
+
+/// Writes a set of accounts as one text.
+fn set(accounts: &[Arc<str>]) -> String {
+    serde_json::to_string(&distinct(accounts)).unwrap_or_default()
+}
+
+/// Reads what [`set`] wrote.
+pub(super) fn members(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_default()
+}
+
+/// Returns a charge in nano-USD; nothing is ever charged less than zero.
+fn charge(cost: Usd) -> i64 {
+    cost.nano().max(0)
+}
+
+pub(super) fn integer(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+fn counts(usage: &Usage) -> [i64; 9] {
+    let Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio, input_image, output_audio } = *usage;
+    [input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio, input_image, output_audio]
+        .map(|count| integer(count.min(MOST_TOKENS)))
+}
