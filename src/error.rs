@@ -32,6 +32,12 @@ pub enum Kind {
     NoCandidate,
     /// Every candidate was excluded before it was tried, and what ends first is a provider's rate limit.
     RateLimited,
+    /// A budget has no room for the request, or the running stream cannot go on within one.
+    BudgetExceeded,
+    /// A budget applies, and the model has no price.
+    Unpriced,
+    /// A budget applies, and what is spent cannot be written down.
+    LedgerUnavailable,
     /// No connection to the upstream.
     UpstreamConnect,
     /// The upstream answered 429.
@@ -81,7 +87,7 @@ pub enum Retry {
 
 impl Kind {
     /// Every kind, in the order of its declaration: `Kind::ALL[kind as usize] == kind`.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 32] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -95,6 +101,9 @@ impl Kind {
         Self::Overloaded,
         Self::NoCandidate,
         Self::RateLimited,
+        Self::BudgetExceeded,
+        Self::Unpriced,
+        Self::LedgerUnavailable,
         Self::UpstreamConnect,
         Self::UpstreamRateLimit,
         Self::UpstreamQuota,
@@ -129,6 +138,9 @@ impl Kind {
             Self::Overloaded => "overloaded",
             Self::NoCandidate => "no_candidate",
             Self::RateLimited => "rate_limited",
+            Self::BudgetExceeded => "budget_exceeded",
+            Self::Unpriced => "model_unpriced",
+            Self::LedgerUnavailable => "ledger_unavailable",
             Self::UpstreamConnect => "upstream_connect",
             Self::UpstreamRateLimit => "upstream_rate_limit",
             Self::UpstreamQuota => "upstream_quota",
@@ -153,7 +165,8 @@ impl Kind {
         match self {
             Self::BadRequest | Self::LossyTranslation | Self::ContextWindow | Self::ContentFilter | Self::UpstreamRejected => 400,
             Self::Unauthenticated | Self::Revoked => 401,
-            Self::Forbidden | Self::Denied => 403,
+            Self::BudgetExceeded => 402,
+            Self::Forbidden | Self::Denied | Self::Unpriced => 403,
             Self::NotFound | Self::UnknownPath => 404,
             Self::MethodNotAllowed => 405,
             Self::ClientTimeout => 408,
@@ -167,7 +180,7 @@ impl Kind {
             | Self::UpstreamMalformed
             | Self::UpstreamTruncated
             | Self::UpstreamTooLarge => 502,
-            Self::Overloaded | Self::NoCandidate | Self::UpstreamOverload => 503,
+            Self::Overloaded | Self::NoCandidate | Self::UpstreamOverload | Self::LedgerUnavailable => 503,
             Self::UpstreamTimeout => 504,
         }
     }
@@ -205,12 +218,15 @@ impl Kind {
             | Self::Overloaded
             | Self::NoCandidate
             | Self::RateLimited
+            | Self::LedgerUnavailable
             | Self::UpstreamTooLarge
             | Self::UpstreamRejected
             | Self::Revoked
             | Self::TemplateFailed
             | Self::Internal => Retry::Never,
             Self::LossyTranslation
+            | Self::BudgetExceeded
+            | Self::Unpriced
             | Self::UpstreamTimeout
             | Self::UpstreamMalformed
             | Self::UpstreamTruncated

@@ -18,7 +18,7 @@
 //! | 6 | [`telemetry`] | every metric name, access log, process log |
 //! | 6 | [`store`] | durable state: revisions |
 //! | 7 | [`provider`] | outbound client, credentials, cooldowns, breakers |
-//! | 7 | [`limit`] | rates (GCRA) and permits of keys, teams, aliases and providers; their counters |
+//! | 7 | [`limit`] | budgets: reserve, settle; rates (GCRA) and permits of keys, teams, aliases and providers |
 //! | 7 | [`server`] | accept loop over hyper: timers, caps, strict gate, drain; knows nothing of LLMs |
 //! | 7 | [`mock`] | the deterministic upstream with scripted faults |
 //! | 8 | [`table`] | plan + services → routing table; `decide` |

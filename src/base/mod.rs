@@ -13,6 +13,7 @@ mod secret;
 pub mod suspicion;
 mod unit;
 mod visible;
+mod zone;
 
 pub use clock::{Clock, ManualClock, SystemClock};
 pub use destination::{Destination, DestinationError, Origin, Policy, Refusal};
@@ -24,3 +25,4 @@ pub use rate::Rate;
 pub use secret::Secret;
 pub use unit::{ByteSize, Pace, Per, Span, UnitError};
 pub use visible::visible;
+pub use zone::zone;

@@ -17,6 +17,8 @@ use super::exit::CommandError;
 use super::input::{Checked, NoEnvironment, Source, refused};
 use super::output::{Format, Outcome};
 use super::runtime;
+use crate::base::SystemClock;
+use crate::limit::budget::Ledger;
 use crate::plan::{Proof, SecretRef};
 use crate::provider::{Clients, Health, Proxies, Signers, SystemLookup};
 use crate::spec::Environment;
@@ -178,6 +180,7 @@ fn answer(checked: &Checked, question: &Question, at: Moment) -> Result<Explanat
         clients: Arc::new(Clients::new(Proxies::default(), Arc::new(SystemLookup))),
         health: Arc::new(Health::default()),
         signers: Arc::new(Signers::default()),
+        ledger: Arc::new(Ledger::new(Arc::new(SystemClock::default()))),
         metrics: Metrics::new(),
         env: Arc::new(Everything),
         base_dir: PathBuf::new(),

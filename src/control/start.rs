@@ -11,6 +11,7 @@ use super::watched::Mentions;
 use super::writer::{Provenance, blocking, new_revision};
 use super::{codes, watch};
 use crate::base::Clock;
+use crate::limit::budget::Ledger;
 use crate::plan::{self, Plan};
 use crate::provider::{Clients, Health, Proxies, Signers, SystemLookup};
 use crate::server::{Acceptor, BindError, Listener};
@@ -96,6 +97,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         clients: Arc::new(Clients::new(Proxies::from_env(&*options.env), Arc::new(SystemLookup))),
         health: Arc::new(Health::default()),
         signers: Arc::new(Signers::default()),
+        ledger: Arc::new(Ledger::new(Arc::clone(&options.clock))),
         metrics: Arc::clone(&metrics),
         env: Arc::clone(&options.env) as Arc<dyn Environment + Send + Sync>,
         base_dir: origin.base().to_owned(),

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::convert::{self, Conversion};
 use super::facts::LazyFacts;
 use super::intake::Framing;
+use super::money::{End, Spender, Tab};
 use super::outbound::{self, Lane, SystemMessage};
 use super::passing::Passing;
 use super::payload::Payload;
@@ -66,6 +67,8 @@ pub(super) struct Call<'a> {
     pub(super) method_of_path: Option<&'a str>,
     /// How the client's stream is framed.
     pub(super) framing: Framing,
+    /// Who pays.
+    pub(super) spender: &'a Spender,
 }
 
 impl<'a> Call<'a> {
@@ -113,6 +116,8 @@ pub(super) struct Answer {
     pub(super) body: AnswerBody,
     /// What the translation of the request could not carry.
     pub(super) losses: Vec<Loss>,
+    /// What it costs, where it costs anything.
+    pub(super) tab: Option<Box<Tab>>,
 }
 
 pub(super) enum AnswerBody {
@@ -132,11 +137,13 @@ pub(super) struct Failure {
     pub(super) blames: bool,
     /// Nothing was sent: the credential could not be had, from a service that is not the target.
     pub(super) is_unsigned: bool,
+    /// The alias that serves where a budget has no room.
+    pub(super) instead: Option<String>,
 }
 
 impl From<GatewayError> for Failure {
     fn from(error: GatewayError) -> Self {
-        Self { error, answer: None, retry_after_ms: None, status: None, blames: true, is_unsigned: false }
+        Self { error, answer: None, retry_after_ms: None, status: None, blames: true, is_unsigned: false, instead: None }
     }
 }
 
@@ -154,7 +161,7 @@ pub(super) async fn once(
     target: &Arc<Target>,
     credential: &Credential,
     alias: Option<&Alias>,
-    call: &Call<'_>,
+    (call, number): (&Call<'_>, usize),
 ) -> Result<Answer, Box<Failure>> {
     let began = Instant::now();
     let provider = &target.provider;
@@ -164,11 +171,42 @@ pub(super) async fn once(
         None => outbound::prepare(call, alias, target)?,
     };
     let lane = prepared.lane;
+    let mut tab = call.spender.reserve(call, target, &prepared, number)?;
     let path = target
         .path(lane.spoken(), (&prepared.path, prepared.query.as_deref()), call.stream)
         .map_err(|error| GatewayError::new(Kind::Internal, "The provider's address cannot be built.").detail(error))?;
     let headers = outbound::headers(call.headers, provider, (call.facts, lane.travel()))?;
     let outbound = Outbound { method: call.method.clone(), path, headers, body: prepared.body };
+    if let Some(tab) = &mut tab {
+        tab.sent();
+    }
+    let mut answer = match answered((outbound, began), target, credential, (call, lane)).await {
+        Ok(answer) => answer,
+        Err(failure) => {
+            if let Some(tab) = &mut tab {
+                tab.settle(End::Failed(failure.error.kind), (failure.error.kind.code(), failure.status));
+            }
+            return Err(failure);
+        }
+    };
+    if let Some(tab) = &mut tab {
+        tab.durable(&call.spender.payer).await?;
+    }
+    // A guess in place of an answer has said already what it is.
+    if answer.losses.is_empty() {
+        answer.losses = prepared.losses;
+    }
+    answer.tab = tab.map(Box::new);
+    Ok(answer)
+}
+
+/// Sends a request, and waits for what can be passed on.
+async fn answered(
+    (outbound, began): (Outbound, Instant),
+    target: &Target,
+    credential: &Credential,
+    (call, lane): (&Call<'_>, Lane),
+) -> Result<Answer, Box<Failure>> {
     let upstream = send(outbound, target, credential, call).await?;
     if !upstream.status.is_success() {
         if let Some(answer) = convert::uncounted(upstream.status, lane, call) {
@@ -179,16 +217,13 @@ pub(super) async fn once(
     if !is_judged(call.endpoint) {
         let headers = response_headers(upstream.status, &upstream.headers);
         let body = AnswerBody::Passing(Box::new(Passing::new(upstream.body)));
-        return Ok(Answer { status: upstream.status, headers, body, losses: Vec::new() });
+        return Ok(Answer { status: upstream.status, headers, body, losses: Vec::new(), tab: None });
     }
-    let mut answer = if call.stream {
+    if call.stream {
         // What the head took is gone: whoever waits for a word does not care where the time went.
-        open((upstream, began + provider.spec.timeouts.first_content.get()), target, lane, call).await?
-    } else {
-        whole(upstream, target, lane, call).await?
-    };
-    answer.losses = prepared.losses;
-    Ok(answer)
+        return open((upstream, began + target.provider.spec.timeouts.first_content.get()), target, lane, call).await;
+    }
+    whole(upstream, target, lane, call).await
 }
 
 /// Signs a request and sends it; once more, where a token or temporary keys were refused and others can be had.
@@ -235,7 +270,9 @@ async fn open((upstream, in_time): (Upstream, Instant), target: &Target, lane: L
     let mut stream = Stream::new(upstream.body, reader);
     let opening = tokio::time::timeout_at(in_time, stream.open());
     match call.waiting.on(opening).await {
-        Ok(Ok(())) => Ok(Answer { status: upstream.status, headers, body: AnswerBody::Stream(Box::new(stream)), losses: Vec::new() }),
+        Ok(Ok(())) => {
+            Ok(Answer { status: upstream.status, headers, body: AnswerBody::Stream(Box::new(stream)), losses: Vec::new(), tab: None })
+        }
         Ok(Err(Early::Fault(error))) => Err(error.into()),
         Ok(Err(Early::Failed(failure, event))) => Err(Box::new(failed_early(&failure, event.as_ref(), lane, call))),
         Err(_) => Err(GatewayError::new(Kind::UpstreamTimeout, "The provider sent no content in time.").into()),
@@ -258,7 +295,7 @@ async fn whole(upstream: Upstream, target: &Target, lane: Lane, call: &Call<'_>)
         Lane::Relay { format, .. } => translate::answer_metered(&body, format)?,
     };
     let headers = response_headers(upstream.status, &upstream.headers);
-    Ok(Answer { status: upstream.status, headers, body: AnswerBody::Whole(body, metered), losses: Vec::new() })
+    Ok(Answer { status: upstream.status, headers, body: AnswerBody::Whole(body, metered), losses: Vec::new(), tab: None })
 }
 
 /// Collects a body, at most `cap` bytes.
@@ -302,7 +339,7 @@ async fn refused(upstream: Upstream, lane: Lane, call: &Call<'_>) -> Failure {
     };
     let answer = kind.is_about_the_request().then_some(answer);
     let error = GatewayError::new(kind, public(kind)).detail(format_args!("upstream status {status}"));
-    Failure { error, answer, retry_after_ms, status: Some(status.as_u16()), blames: true, is_unsigned: false }
+    Failure { error, answer, retry_after_ms, status: Some(status.as_u16()), blames: true, is_unsigned: false, instead: None }
 }
 
 /// An error in place of a stream's content: the provider's own words, where the request itself was refused.
@@ -317,7 +354,7 @@ fn failed_early(failure: &codec::Failure, event: Option<&Bytes>, lane: Lane, cal
     });
     let retry_after_ms = retry_after_ms(|_| None, &data, call.clock.unix_ms());
     let error = GatewayError::new(kind, public(kind)).detail("an error event before any content");
-    Failure { error, answer, retry_after_ms, status: Some(200), blames: true, is_unsigned: false }
+    Failure { error, answer, retry_after_ms, status: Some(200), blames: true, is_unsigned: false, instead: None }
 }
 
 const fn public(kind: Kind) -> &'static str {

@@ -102,7 +102,8 @@ async fn attempt(
 ) -> Result<Answer, Box<Failure>> {
     let is_shared = !exchange.attempts.is_empty();
     exchange.attempts.push(Attempt::begin(target, credential, call));
-    let result = tokio::time::timeout_at(deadline, once(target, credential, alias, call)).await;
+    let number = exchange.attempts.len();
+    let result = tokio::time::timeout_at(deadline, once(target, credential, alias, (call, number))).await;
     let result = result.unwrap_or_else(|_| Err(over(is_shared)));
     if let Some(attempt) = exchange.attempts.last_mut() {
         attempt.conclude(&result, call);
@@ -125,7 +126,7 @@ fn conclude(last: Option<Box<Failure>>, decision: &Decision, attempts: usize, no
     };
     match failure.answer {
         Some((status, headers, body)) => {
-            Ok(Answer { status, headers, body: AnswerBody::Whole(body, Metered::default()), losses: Vec::new() })
+            Ok(Answer { status, headers, body: AnswerBody::Whole(body, Metered::default()), losses: Vec::new(), tab: None })
         }
         None => {
             let mut error = failure.error;
@@ -138,7 +139,7 @@ fn conclude(last: Option<Box<Failure>>, decision: &Decision, attempts: usize, no
                 Kind::UpstreamRateLimit => rate_limit_ends(decision, now_ms).or(failure.retry_after_ms),
                 _ => failure.retry_after_ms,
             };
-            Err(Refusal { retry_after_ms, ..error.into() })
+            Err(Refusal { retry_after_ms, instead: failure.instead, ..error.into() })
         }
     }
 }
@@ -159,7 +160,7 @@ fn judge(failure: &Failure, target: &Target, alias: Option<&Alias>, tried: &Trie
     let kind = failure.error.kind;
     let retries = &target.provider.spec.retries;
     // Nothing was sent that could have failed, so the chain's own limits say nothing about it.
-    let unsent = kind == Kind::LossyTranslation;
+    let unsent = matches!(kind, Kind::LossyTranslation | Kind::BudgetExceeded | Kind::Unpriced);
     let allowed = unsent
         || fallback_on(kind).is_some_and(|on| match alias {
             Some(alias) => alias.spec.fallback_on.contains(&on),
@@ -228,6 +229,9 @@ const fn fallback_on(kind: Kind) -> Option<FallbackOn> {
         | Kind::Overloaded
         | Kind::NoCandidate
         | Kind::RateLimited
+        | Kind::BudgetExceeded
+        | Kind::Unpriced
+        | Kind::LedgerUnavailable
         | Kind::UpstreamTooLarge
         | Kind::UpstreamRejected
         | Kind::Revoked

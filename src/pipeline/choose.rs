@@ -1,5 +1,6 @@
 //! Who serves: the rules first, then the decision; both noted in the record.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Gateway;
@@ -7,7 +8,7 @@ use super::affinity::Home;
 use super::exchange::Exchange;
 use super::facts::LazyFacts;
 use super::refusal::{self, Refusal};
-use crate::table::{Ask, Decision, Denial, RoutingTable, Rule, RuleAction, decide, decide_provider};
+use crate::table::{Alias, Ask, Decision, Denial, RoutingTable, Rule, RuleAction, decide, decide_alias, decide_provider};
 use crate::wire::Demand;
 
 /// What a request wants of whoever serves it.
@@ -51,6 +52,24 @@ impl Gateway {
         };
         exchange.alias.clone_from(&decision.alias);
         Ok(Chosen { decision, roll })
+    }
+
+    /// Decides who serves in place of what a budget has no room for: an alias that the budget names.
+    pub(super) fn instead(
+        &self,
+        table: &RoutingTable,
+        alias: &Arc<Alias>,
+        (demand, roll): (Demand, u64),
+        exchange: &mut Exchange,
+    ) -> Result<Decision, Refusal> {
+        let key = exchange.key.clone();
+        let now_ms = self.clock.monotonic_ms();
+        let turn = alias.turn.fetch_add(1, Ordering::Relaxed);
+        let ask = Ask { key: key.as_deref(), model: &alias.name, rule: None, demand, now_ms, roll, turn };
+        let decided = decide_alias(alias, &ask);
+        exchange.metrics = alias.metrics.clone();
+        exchange.alias = Some(Arc::clone(alias));
+        decided.map_err(|denial| refusal::denied(&denial, &alias.name, table, key.as_deref(), now_ms))
     }
 
     fn by_model(

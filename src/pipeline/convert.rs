@@ -106,7 +106,7 @@ fn guess(call: &Call<'_>) -> Result<Answer, GatewayError> {
 
 fn counted(into: Format, tokens: u64) -> Answer {
     let body = AnswerBody::Whole(Bytes::from(count::encode_answer(into, tokens)), Metered::default());
-    Answer { status: StatusCode::OK, headers: translate::json_headers(), body, losses: Vec::new() }
+    Answer { status: StatusCode::OK, headers: translate::json_headers(), body, losses: Vec::new(), tab: None }
 }
 
 impl Conversion {
@@ -136,7 +136,7 @@ impl Conversion {
         };
         let metered = Metered { usage: tokens.map(|input| Usage { input, ..Usage::default() }), tier: None };
         let body = AnswerBody::Whole(Bytes::from(written), metered);
-        Ok(Answer { status: StatusCode::OK, headers: translate::json_headers(), body, losses: Vec::new() })
+        Ok(Answer { status: StatusCode::OK, headers: translate::json_headers(), body, losses: Vec::new(), tab: None })
     }
 }
 

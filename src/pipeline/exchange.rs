@@ -8,14 +8,16 @@ use http::{Method, Uri};
 
 use super::Gateway;
 use super::attempt::{Answer, AnswerBody, Call, Failure};
+use super::money::{Bill, End, Tab};
+use super::reader::Reader;
 use super::route;
-use crate::base::Clock;
+use crate::base::{Clock, Usd};
 use crate::error::{GatewayError, Kind};
 use crate::provider::Probe;
 use crate::table::{Alias, Credential, Key, RoutingTable, Target};
 use crate::telemetry::{AccessEntry, AccessLog, AliasMetrics, AttemptEntry, Endpoint, Held, Metrics, RequestId};
 use crate::wire::Format;
-use crate::wire::ir::Metered;
+use crate::wire::ir::{Metered, Usage};
 use crate::wire::openai_chat::Attempted;
 
 /// One call of an upstream.
@@ -74,8 +76,12 @@ pub(super) struct Exchange {
     pub(super) detail: Option<String>,
     pub(super) stream: bool,
     pub(super) ttft_us: Option<u64>,
-    /// What the upstream said of the cost.
-    pub(super) metered: Metered,
+    /// What the upstream said of the cost, and our own count of the output.
+    metered: Metered,
+    passed: u64,
+    /// What the answer costs, while that is not settled.
+    pub(super) tab: Option<Box<Tab>>,
+    bill: Option<Bill>,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
     /// Counted while it lives.
@@ -115,6 +121,9 @@ impl Exchange {
             stream: false,
             ttft_us: None,
             metered: Metered::default(),
+            passed: 0,
+            tab: None,
+            bill: None,
             bytes_in: 0,
             bytes_out: 0,
             in_flight: None,
@@ -131,6 +140,38 @@ impl Exchange {
     /// Writes the record; further calls do nothing.
     pub(super) fn end(&mut self) {
         self.finish(false);
+    }
+
+    /// Hears what the upstream says of the cost, and how many tokens of its output passed by our own count.
+    pub(super) const fn hear(&mut self, metered: Metered, passed: u64) {
+        (self.metered, self.passed) = (metered, passed);
+    }
+
+    /// Tells the tab how far a running stream has come.
+    ///
+    /// # Errors
+    /// [`Kind::BudgetExceeded`], where it cannot go on.
+    pub(super) fn advance(&mut self, reader: &Reader) -> Result<(), GatewayError> {
+        match &mut self.tab {
+            Some(tab) => tab.advance(|| reader.metered(), reader.content_tokens()),
+            None => Ok(()),
+        }
+    }
+
+    /// Settles what the answer costs, once. `cut` says why it is not whole, where it is not.
+    pub(super) fn bill(&mut self, cut: Option<&'static str>) {
+        let Some(mut tab) = self.tab.take() else { return };
+        let end = match cut {
+            None => End::Whole(self.metered, self.passed),
+            Some(_) => End::Cut(self.metered, self.passed),
+        };
+        let status = self.attempts.last().and_then(|attempt| attempt.status);
+        self.bill = tab.settle(end, (cut.unwrap_or("ok"), status));
+    }
+
+    /// Returns what the answer cost, where that is known by now.
+    pub(super) fn cost(&self) -> Option<Usd> {
+        self.bill.and_then(|bill| bill.cost)
     }
 
     /// Judges the running stream's end: a target has succeeded only when its stream is whole. Further calls do nothing.
@@ -164,6 +205,7 @@ impl Exchange {
             return;
         }
         self.judge_stream(None, client_gone);
+        self.bill(if client_gone { Some("client_gone") } else { self.error.map(Kind::code) });
         (self.in_flight, self.stream_open) = (None, None);
         let duration_us = self.clock.monotonic_us().saturating_sub(self.arrived_us);
         let status = if client_gone { 499 } else { self.status };
@@ -175,12 +217,17 @@ impl Exchange {
             (_, None) => {}
         }
         let last = self.attempts.last();
-        if let (Some(usage), Some(last)) = (self.metered.usage, last) {
+        if let (Some(usage), Some(last)) = (self.usage(), last) {
             last.target.metrics.tokens(usage.whole_input(), usage.output);
         }
         if self.log.enabled() {
             self.write(duration_us / 1000, status, client_gone);
         }
+    }
+
+    /// Returns what was used, as it was billed; as the upstream said it, where nothing is.
+    fn usage(&self) -> Option<Usage> {
+        self.bill.map(|bill| bill.usage).or(self.metered.usage)
     }
 
     fn write(&self, duration_ms: u64, status: u16, client_gone: bool) {
@@ -210,9 +257,10 @@ impl Exchange {
             duration_ms,
             overhead_us: self.overhead_us.unwrap_or_default(),
             ttft_ms: self.ttft_us.map(|us| us / 1000),
-            tokens_in: self.metered.usage.map(|usage| usage.whole_input()),
-            tokens_out: self.metered.usage.map(|usage| usage.output),
-            usage_source: self.metered.usage.map(|_| "provider"),
+            tokens_in: self.usage().map(|usage| usage.whole_input()),
+            tokens_out: self.usage().map(|usage| usage.output),
+            usage_source: self.bill.map(|bill| bill.source.word()).or(self.metered.usage.map(|_| "provider")),
+            cost: self.cost(),
             bytes_in: self.bytes_in,
             bytes_out: self.bytes_out,
             client_gone,

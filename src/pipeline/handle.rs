@@ -13,6 +13,7 @@ use super::attempt::{Answer, AnswerBody, Call};
 use super::choose::{Chosen, Wish};
 use super::exchange::{Attempt, Exchange};
 use super::facts::{self, LazyFacts};
+use super::money::Spender;
 use super::payload::Payload;
 use super::refusal::{self, Refusal};
 use super::route::Route;
@@ -22,13 +23,15 @@ use super::waiting::Waiting;
 use super::{Reply, auth, chain, intake, models, outbound, respond, route};
 use crate::base::Clock;
 use crate::server::{Handler, Peer, RequestBody};
-use crate::table::{self, Live, RoutingTable, Services};
+use crate::table::{self, Decision, Key, Live, RoutingTable, Services};
 use crate::telemetry::{AccessLog, Endpoint, RequestIds};
+use crate::wire::{Demand, estimate};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-bifrost-request-id");
 const REVISION: HeaderName = HeaderName::from_static("x-bifrost-revision");
 const TARGET: HeaderName = HeaderName::from_static("x-bifrost-target");
 const ATTEMPTS: HeaderName = HeaderName::from_static("x-bifrost-attempts");
+const COST: HeaderName = HeaderName::from_static("x-bifrost-cost");
 const LOSS: HeaderName = HeaderName::from_static("x-bifrost-loss");
 
 /// The data plane: answers clients from the running table.
@@ -74,6 +77,9 @@ impl Handler for Gateway {
                 headers.insert(TARGET, target);
             }
         }
+        if sees_routing && let Some(Ok(cost)) = exchange.cost().map(|cost| HeaderValue::from_str(&cost.to_string())) {
+            headers.insert(COST, cost);
+        }
         if sees_routing && let Some(Ok(loss)) = exchange.loss.as_deref().map(HeaderValue::from_str) {
             headers.insert(LOSS, loss);
         }
@@ -111,8 +117,9 @@ impl Gateway {
         let payload = Payload::read(text("content-type").unwrap_or_default(), &bytes, route.is_resource())?;
         let asked = intake::asked(&mut route, &payload)?;
         (exchange.endpoint, exchange.model, exchange.stream) = (route.endpoint, asked.model, asked.stream);
+        let demand = route.demand(exchange.dialect);
         let wish = Wish {
-            demand: route.demand(exchange.dialect),
+            demand,
             // Only what names no model may name its provider.
             provider: text("x-bifrost-provider").filter(|_| exchange.model.is_none()).map(str::to_owned),
             home: self.affinity.home(&route, payload.object()),
@@ -130,6 +137,7 @@ impl Gateway {
             unix_ms: exchange.arrived_unix_ms,
         });
         let Chosen { decision, roll } = self.choose(table, &facts, wish, exchange)?;
+        let spender = self.spender(table, key.as_deref());
         let call = Call {
             clock: &*self.clock,
             method: &head.method,
@@ -150,12 +158,32 @@ impl Gateway {
             request_id: id.as_str(),
             method_of_path: route.named.map(|named| named.method),
             framing: intake::framing(&route, head.uri.query()),
+            spender: &spender,
         };
-        let answer = chain::run(&decision, &call, exchange).await?;
+        let answer = self.run((table, &decision), call, demand, exchange).await?;
         if let (Endpoint::Responses, Some(last)) = (route.endpoint, exchange.attempts.last()) {
             self.affinity.note(&answer, &last.target, &last.credential);
         }
         Ok(self.reply(answer, table, exchange))
+    }
+
+    /// Runs the chain; where a budget has no room for it and names an alias instead, that one's.
+    async fn run(
+        &self,
+        (table, decision): (&RoutingTable, &Decision),
+        call: Call<'_>,
+        demand: Demand,
+        exchange: &mut Exchange,
+    ) -> Result<Answer, Refusal> {
+        let refusal = match chain::run(decision, &call, exchange).await {
+            Ok(answer) => return Ok(answer),
+            Err(refusal) => refusal,
+        };
+        let Some(alias) = refusal.instead.as_ref().and_then(|name| table.aliases.get(name)) else { return Err(refusal) };
+        let other = self.instead(table, alias, (demand, call.roll), exchange)?;
+        let system = outbound::system_message(call.payload, call.endpoint, Some(alias), call.facts)?;
+        let call = Call { alias: Some(alias), system, middle: Middle::new(), ..call };
+        chain::run(&other, &call, exchange).await
     }
 
     /// Lets a request in: its path leads somewhere, there is room, its key is good, and the path takes its method.
@@ -180,6 +208,12 @@ impl Gateway {
         }
     }
 
+    /// Says who pays for a request.
+    fn spender(&self, table: &RoutingTable, key: Option<&Key>) -> Spender {
+        let payer = key.map_or(&table.nobody, |key| &key.payer);
+        Spender { ledger: Arc::clone(&self.services.ledger), payer: Arc::clone(payer), clock: Arc::clone(&self.clock) }
+    }
+
     fn reply(&self, answer: Answer, table: &RoutingTable, exchange: &mut Exchange) -> Response<Reply> {
         let lease = || Lease {
             live: Arc::clone(&self.live),
@@ -187,9 +221,11 @@ impl Gateway {
             revision: table.revision,
             key: exchange.key.as_ref().map(|key| key.digest),
         };
+        exchange.tab = answer.tab;
         let body = match answer.body {
             AnswerBody::Whole(body, metered) => {
-                exchange.metered = metered;
+                exchange.hear(metered, estimate::delta(body.len()));
+                exchange.bill(None);
                 Reply::whole(body)
             }
             AnswerBody::Passing(mut passing) => {

@@ -14,6 +14,7 @@ mod facts;
 mod handle;
 mod intake;
 mod models;
+mod money;
 mod outbound;
 mod passing;
 mod payload;

@@ -165,6 +165,9 @@ impl Stream {
             }
             // The piece that opened the gate may hold more events, the end among them.
             self.pass();
+            if let Some(error) = self.exchange.as_mut().and_then(|exchange| exchange.advance(&self.reader).err()) {
+                self.fail(&error);
+            }
             if self.over || !self.queue.is_empty() {
                 continue;
             }
@@ -251,10 +254,19 @@ impl Stream {
     /// Tells the record how the stream went; the end is written when the client has got it.
     fn settle(&mut self, failure: Option<&GatewayError>) {
         let Some(exchange) = &mut self.exchange else { return };
-        exchange.metered = self.reader.metered();
+        exchange.hear(self.reader.metered(), self.reader.content_tokens());
         match failure {
             Some(error) => exchange.conclude(Some(error)),
             None => exchange.end(),
+        }
+    }
+}
+
+impl Drop for Stream {
+    /// The client may have left in the middle: what came until then is to be paid.
+    fn drop(&mut self) {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.hear(self.reader.metered(), self.reader.content_tokens());
         }
     }
 }

@@ -186,7 +186,7 @@ pub(super) fn whole(
     let metered = metered(&response);
     let encoded = into.codec().encode_response(&response, reply);
     let body = AnswerBody::Whole(Bytes::from(encoded.body), metered);
-    Ok(Answer { status: StatusCode::OK, headers: json_headers(), body, losses: Vec::new() })
+    Ok(Answer { status: StatusCode::OK, headers: json_headers(), body, losses: Vec::new(), tab: None })
 }
 
 fn metered(response: &Response<'_>) -> Metered {

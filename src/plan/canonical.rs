@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::types::{Balance, Plan, RuleAction, Target};
+use super::types::{Balance, BudgetRef, Plan, RuleAction, Target};
 use crate::base::Digest;
 
 /// Digests a plan's meaning.
@@ -62,9 +62,11 @@ fn sorted(plan: &Plan) -> Plan {
             RuleAction::Use(_) | RuleAction::Deny { .. } => {}
         }
     }
+    plan.teams.values_mut().for_each(|team| budgets(&mut team.budgets));
     plan.teams.values_mut().filter_map(|team| team.models.as_mut()).for_each(patterns);
     for key in plan.virtual_keys.values_mut() {
         patterns(&mut key.models);
+        budgets(&mut key.budgets);
         key.hashes.sort_by_key(|hash| hash.sha256);
     }
     plan
@@ -72,6 +74,11 @@ fn sorted(plan: &Plan) -> Plan {
 
 fn patterns(list: &mut Vec<String>) {
     list.sort();
+    list.dedup();
+}
+
+fn budgets(list: &mut Vec<BudgetRef>) {
+    list.sort_by_cached_key(|reference| serde_json::to_value(reference).map(|value| bytes(&value)).unwrap_or_default());
     list.dedup();
 }
 

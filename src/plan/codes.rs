@@ -133,6 +133,19 @@ codes! {
         "With `auth: optional` whoever reaches the listener may use every alias without a key."
     ADMIN_APPLY_PUBLIC "BF0427" "token that replaces the spec in clear text"
         "The admin listener has no TLS, and one of its tokens may apply: whoever reads it on the way can send every provider's key to a place of their own. Use the Unix socket, or a loopback address behind a tunnel or a proxy with TLS. Where the network is protected by something else (a VPN, a service mesh), write `allow_plain_http: true` beside `listen`, so that reviewers see it."
+
+    UNKNOWN_BUDGET "BF0441" "unknown budget"
+        "A key or a team draws on a budget that `budgets` does not hold."
+    BUDGET_UNUSED "BF0442" "nobody draws on the budget"
+        "A shared budget limits those keys and teams that list it under `budgets`. Nobody lists this one, so it limits nothing."
+    BUDGET_TWICE "BF0443" "two budgets for one window"
+        "A key or a team lists one budget twice, or has two of its own for one window and time zone, of which only the smaller could matter."
+    BUDGET_ZERO "BF0444" "budget of nothing"
+        "With a limit of $0 only what is free is served."
+    UNKNOWN_TIMEZONE "BF0445" "unknown time zone"
+        "A budget's `timezone` is a name of the IANA database, such as `UTC` or `Europe/Berlin`. The database is compiled in, so that a spec means the same everywhere."
+    NO_BUDGET "BF0446" "key without a budget"
+        "Other keys have budgets, so money seems to matter here, but nothing limits what this key spends: it has no budget, and neither has its team."
 }
 
 #[cfg(test)]

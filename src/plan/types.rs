@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use super::credential::{Aws, Credential, Google, Proof};
-use crate::base::{ByteSize, Digest, Pace, Span};
+use crate::base::{ByteSize, Digest, Pace, Span, Usd};
 pub use crate::spec::{
-    Api, Auth, AuthScheme, Balance, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn, PromptPosition,
-    ReasoningField, RerankWords, Scope, SecretRef, ToolCallIds, WebIdentity,
+    Api, Auth, AuthScheme, Balance, BudgetMode, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn,
+    OnStoreError, Percent, Period, PromptPosition, ReasoningField, RerankWords, Scope, SecretRef, ToolCallIds, Unpriced, WebIdentity,
+    WhenExhausted,
 };
 
 /// The compiled spec.
@@ -28,6 +29,9 @@ pub struct Plan {
     pub teams: BTreeMap<String, Team>,
     /// Virtual keys.
     pub virtual_keys: BTreeMap<String, VirtualKey>,
+    /// Shared budgets.
+    #[serde(default)]
+    pub budgets: BTreeMap<String, Budget>,
     /// Access log and metrics.
     pub telemetry: Telemetry,
 }
@@ -308,6 +312,9 @@ pub struct Team {
     pub description: Option<String>,
     /// Glob patterns; none = no limit beyond the key's own.
     pub models: Option<Vec<String>>,
+    /// Budgets of all its keys.
+    #[serde(default)]
+    pub budgets: Vec<BudgetRef>,
 }
 
 /// One virtual key.
@@ -319,6 +326,9 @@ pub struct VirtualKey {
     pub team: Option<String>,
     /// Glob patterns.
     pub models: Vec<String>,
+    /// Budgets beside the team's.
+    #[serde(default)]
+    pub budgets: Vec<BudgetRef>,
     /// RFC 3339 time from which the key is refused.
     pub expires: Option<String>,
     /// Refused without being removed.
@@ -336,6 +346,37 @@ pub struct KeyHash {
     pub sha256: Digest,
     /// RFC 3339 time from which it is refused.
     pub not_after: Option<String>,
+}
+
+/// One budget.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// The most that may be spent in one window.
+    pub limit: Usd,
+    /// The window.
+    pub period: Period,
+    /// IANA name of the time zone whose calendar the window follows.
+    pub timezone: String,
+    /// What it guarantees.
+    pub mode: BudgetMode,
+    /// Shares of the limit at which an alert goes out; sorted.
+    pub alerts: BTreeSet<Percent>,
+    /// Requests for models without a price.
+    pub unpriced: Unpriced,
+    /// Requests that do not fit.
+    pub when_exhausted: WhenExhausted,
+    /// Requests while the ledger cannot be written.
+    pub on_store_error: OnStoreError,
+}
+
+/// A budget of a key or a team.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum BudgetRef {
+    /// A shared one.
+    Shared(String),
+    /// Its own.
+    Own(Box<Budget>),
 }
 
 /// Access log and metrics.

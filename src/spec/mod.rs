@@ -2,6 +2,7 @@
 //!
 //! Rule: one loader, one meaning. A value reaches [`Spec`] only through [`load`], which knows where every leaf came from.
 
+pub(in crate::spec) mod budget;
 mod cloud;
 pub mod codes;
 mod diagnostic;
@@ -18,6 +19,7 @@ pub(crate) mod suggest;
 mod types;
 mod yaml;
 
+pub use budget::{Budget, BudgetMode, BudgetRef, OnStoreError, Percent, Period, Unpriced, WhenExhausted};
 pub use cloud::{Aws, AwsAccount, FromEnvironment, Google, GoogleAccount, WebIdentity};
 pub use diagnostic::{Diagnostic, Location, Severity};
 pub use limit::{RateLimit, RateLimits};

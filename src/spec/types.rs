@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::budget::{Budget, BudgetRef};
 use super::provider::Provider;
 use super::refs::{FallbackRef, TargetRef};
 use crate::base::{ByteSize, Digest, Span};
@@ -41,6 +42,9 @@ pub struct Spec {
     /// Virtual keys: what clients authenticate with.
     #[serde(default)]
     pub virtual_keys: BTreeMap<String, VirtualKey>,
+    /// Shared budgets, by name; keys and teams list them.
+    #[serde(default)]
+    pub budgets: BTreeMap<String, Budget>,
     /// Access log and metrics.
     #[serde(default)]
     pub telemetry: Telemetry,
@@ -295,6 +299,9 @@ pub struct Team {
     pub description: Option<String>,
     /// The most its keys may use: aliases, provider/model, glob patterns. Default: no limit beyond the key's own.
     pub models: Option<Vec<String>>,
+    /// Budgets that all its keys draw on together: names of shared ones, or its own. Every one must have room.
+    #[serde(default)]
+    pub budgets: Vec<BudgetRef>,
 }
 
 /// A virtual key: who may call, with what.
@@ -310,6 +317,9 @@ pub struct VirtualKey {
     /// model, take a pattern that covers the whole provider, such as `openai/*`.
     #[serde(default)]
     pub models: Vec<String>,
+    /// Budgets that it draws on beside its team's: names of shared ones, or its own. Every one must have room.
+    #[serde(default)]
+    pub budgets: Vec<BudgetRef>,
     /// The first day on which it is no longer valid (UTC), or an exact time.
     pub expires: Option<String>,
     /// Refuses the key without removing it.

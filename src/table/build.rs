@@ -9,10 +9,12 @@ use http::HeaderName;
 
 use super::entry::{Alias, Credential, ENDPOINTS, EVERY_MODEL, Key, Provider, RoutingTable, Stage, Target, Unnamed};
 use super::hosting::Hosting;
+use super::payer;
 use super::rules::{Rule, RuleAction};
 use super::speech;
 use super::template::{HeaderLine, Prompt};
 use crate::catalog;
+use crate::limit::budget::{Ledger, Payer};
 use crate::plan::expr::{Condition, KeyFacts};
 use crate::plan::{self, Balance, FallbackRef, Plan};
 use crate::provider::{ClientOptions, Clients, Destination, Health, Ready, Signers, World, is_hop_by_hop};
@@ -28,6 +30,8 @@ pub struct Services {
     pub health: Arc<Health>,
     /// Tokens and temporary keys.
     pub signers: Arc<Signers>,
+    /// What is spent.
+    pub ledger: Arc<Ledger>,
     /// Metrics.
     pub metrics: Arc<Metrics>,
     /// Where secrets are looked up.
@@ -65,7 +69,20 @@ pub fn prepare(plan: Arc<Plan>, revision: u64, services: &Services) -> Result<Ro
     }
     let anonymous = Arc::new(KeyFacts::anonymous());
     let unnamed = Unnamed { direct: services.metrics.alias(DIRECT), none: services.metrics.alias(NONE) };
-    Ok(RoutingTable { revision, digest: plan.digest(), keys, aliases, providers, targets, accounts, rules, anonymous, unnamed, plan })
+    Ok(RoutingTable {
+        revision,
+        digest: plan.digest(),
+        keys,
+        aliases,
+        providers,
+        targets,
+        accounts,
+        rules,
+        anonymous,
+        nobody: Arc::default(),
+        unnamed,
+        plan,
+    })
 }
 
 struct Builder<'a> {
@@ -122,6 +139,7 @@ impl Builder<'_> {
         let (format, quirks) = (speech::format(spec.api), speech::quirks(&spec.quirks));
         Some(Provider {
             name: name.to_owned(),
+            label: Arc::from(name),
             spec: spec.clone(),
             format,
             quirks,
@@ -177,6 +195,8 @@ impl Builder<'_> {
         let entry = Target {
             provider: Arc::clone(self.providers.get(provider)?),
             model: model.to_owned(),
+            label: Arc::from(model),
+            price: None,
             health: self.services.health.target(provider, model),
             metrics: self.services.metrics.target(provider, model),
         };
@@ -189,7 +209,14 @@ impl Builder<'_> {
         let account = |(name, provider): (&String, &Arc<Provider>)| {
             let health = self.services.health.target(name, EVERY_MODEL);
             let metrics = self.services.metrics.target(name, OTHER);
-            let target = Target { provider: Arc::clone(provider), model: EVERY_MODEL.to_owned(), health, metrics };
+            let target = Target {
+                provider: Arc::clone(provider),
+                model: EVERY_MODEL.to_owned(),
+                label: Arc::from(EVERY_MODEL),
+                price: None,
+                health,
+                metrics,
+            };
             (name.clone(), Arc::new(target))
         };
         self.providers.iter().map(account).collect()
@@ -203,6 +230,7 @@ impl Builder<'_> {
             self.stages(name, &mut BTreeSet::new(), &mut BTreeSet::new(), &mut stages);
             let alias = Alias {
                 name: name.clone(),
+                label: Arc::from(name.as_str()),
                 spec: spec.clone(),
                 prompt: spec.prompt.as_ref().and_then(|prompt| self.prompt(name, prompt)),
                 defaults: raw(&spec.defaults),
@@ -291,11 +319,25 @@ impl Builder<'_> {
         rules
     }
 
+    /// Makes what a key pays from: its own account and its team's, and the shared budgets of both.
+    fn payer(&mut self, name: &str, spec: &plan::VirtualKey) -> Payer {
+        let team = spec.team.as_ref().and_then(|team| Some((team, self.plan.teams.get(team)?)));
+        let wanted = payer::wanted(self.plan, (name, spec), team.map(|(team, spec)| (team.as_str(), spec)));
+        match self.services.ledger.payer((Some(name), spec.team.as_deref()), &wanted) {
+            Ok(payer) => payer,
+            Err(error) => {
+                self.fail(format!("/virtual_keys/{name}/budgets"), format!("what was spent cannot be read: {error}"));
+                Payer::default()
+            }
+        }
+    }
+
     fn keys(&mut self) -> HashMap<crate::base::Digest, Arc<Key>> {
         let plan = self.plan;
         let mut keys = HashMap::new();
         for (name, spec) in &plan.virtual_keys {
             let facts = Arc::new(KeyFacts::new(name, spec.team.as_deref(), &spec.labels));
+            let payer = Arc::new(self.payer(name, spec));
             let team_models = spec.team.as_ref().and_then(|team| plan.teams.get(team)).and_then(|team| team.models.clone());
             for hash in &spec.hashes {
                 let ends = [&spec.expires, &hash.not_after];
@@ -315,6 +357,7 @@ impl Builder<'_> {
                     spec: spec.clone(),
                     team_models: team_models.clone(),
                     facts: Arc::clone(&facts),
+                    payer: Arc::clone(&payer),
                     not_after_ms,
                 };
                 keys.insert(hash.sha256, Arc::new(key));

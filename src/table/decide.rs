@@ -241,10 +241,18 @@ pub fn decide(table: &RoutingTable, ask: &Ask<'_>) -> Result<Decision, Denial> {
     let target = match table.targets.get(ask.model) {
         Some(target) => Arc::clone(target),
         // What clients may name has no bound, so its health and metrics are those of the whole account.
-        None => Arc::new(Target { model: model.to_owned(), ..Target::clone(account) }),
+        None => Arc::new(Target { model: model.to_owned(), label: Arc::from(model), ..Target::clone(account) }),
     };
     let stage = Stage { targets: vec![(target, 1)], balance: Balance::Weighted };
     choose(None, std::slice::from_ref(&stage), ask)
+}
+
+/// Decides for an alias that the spec leads to, whether or not the key may ask for it.
+///
+/// # Errors
+/// [`Denial::NoCandidate`].
+pub fn decide_alias(alias: &Arc<Alias>, ask: &Ask<'_>) -> Result<Decision, Denial> {
+    choose(Some(alias), &alias.stages, ask)
 }
 
 fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result<Decision, Denial> {

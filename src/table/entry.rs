@@ -10,6 +10,8 @@ use super::hosting::Hosting;
 use super::rules::Rule;
 use super::template::{HeaderLine, Prompt};
 use crate::base::{Digest, glob};
+use crate::catalog::PriceList;
+use crate::limit::budget::Payer;
 use crate::plan::expr::KeyFacts;
 use crate::plan::{self, Auth, Balance, Plan};
 use crate::provider::{Client, CredentialHealth, Destination, DestinationError, Health, Signer, TargetHealth};
@@ -40,6 +42,8 @@ pub struct RoutingTable {
     pub rules: Vec<Rule>,
     /// The facts of a request without a key.
     pub anonymous: Arc<KeyFacts>,
+    /// What requests without a key pay from: nothing that is limited.
+    pub nobody: Arc<Payer>,
     /// Metrics of requests without an alias.
     pub unnamed: Unnamed,
 }
@@ -89,6 +93,8 @@ pub struct Key {
     pub team_models: Option<Vec<String>>,
     /// What conditions and templates see of it.
     pub facts: Arc<KeyFacts>,
+    /// What it pays from.
+    pub payer: Arc<Payer>,
     /// Unix millisecond from which it is refused: the earlier of the key's and the digest's end.
     pub not_after_ms: Option<u64>,
 }
@@ -110,6 +116,8 @@ impl Key {
 pub struct Alias {
     /// Its name.
     pub name: String,
+    /// The same, for records that outlive the table.
+    pub label: Arc<str>,
     /// What the spec says of it.
     pub spec: plan::Model,
     /// Its system prompt.
@@ -149,6 +157,10 @@ pub struct Target {
     pub provider: Arc<Provider>,
     /// The model's name upstream.
     pub model: String,
+    /// The same, for records that outlive the table.
+    pub label: Arc<str>,
+    /// What it costs; none where that is not known.
+    pub price: Option<Arc<PriceList>>,
     /// Its breaker.
     pub health: Arc<TargetHealth>,
     /// Metrics.
@@ -159,6 +171,16 @@ impl Target {
     /// Returns `provider/model`.
     pub fn id(&self) -> String {
         format!("{}/{}", self.provider.name, self.model)
+    }
+
+    /// Returns the most output tokens of one answer, where that is known.
+    pub const fn max_output_tokens(&self) -> Option<u64> {
+        None
+    }
+
+    /// Returns the most input tokens, where that is known.
+    pub const fn max_input_tokens(&self) -> Option<u64> {
+        None
     }
 
     /// Returns the path and query of a request at the client's origin. `path` is what it would be below the root of the format's own API.
@@ -176,6 +198,8 @@ impl Target {
 pub struct Provider {
     /// Its name.
     pub name: String,
+    /// The same, for records that outlive the table.
+    pub label: Arc<str>,
     /// What the spec says of it.
     pub spec: plan::Provider,
     /// The wire format that it speaks.

@@ -8,6 +8,7 @@ pub mod explain;
 mod facts;
 mod hosting;
 mod live;
+mod payer;
 pub mod refusal;
 mod rules;
 mod speech;
@@ -15,7 +16,7 @@ mod template;
 
 pub use build::{PrepareError, Services, prepare};
 pub use by_provider::{ProviderDenial, decide_provider};
-pub use decide::{Ask, Candidate, Decision, Denial, Excluded, Exclusion, KeptOut, Return, Standing, decide};
+pub use decide::{Ask, Candidate, Decision, Denial, Excluded, Exclusion, KeptOut, Return, Standing, decide, decide_alias};
 pub use entry::{Alias, Credential, ENDPOINTS, EVERY_MODEL, Key, Provider, RoutingTable, Stage, Target, Unnamed};
 pub use facts::Request;
 pub use hosting::Hosting;

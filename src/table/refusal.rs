@@ -18,11 +18,13 @@ pub struct Refusal {
     pub retry_after_ms: Option<u64>,
     /// In place of the kind's own status.
     pub status: Option<u16>,
+    /// The alias that serves in place of what a budget has no room for.
+    pub instead: Option<String>,
 }
 
 impl From<GatewayError> for Refusal {
     fn from(error: GatewayError) -> Self {
-        Self { error, retry_after_ms: None, status: None }
+        Self { error, retry_after_ms: None, status: None, instead: None }
     }
 }
 

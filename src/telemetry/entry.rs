@@ -4,6 +4,7 @@
 //! line stays a line whatever was asked. Written by hand because it runs for every request: no map, no allocation.
 
 use super::metrics::Endpoint;
+use crate::base::Usd;
 
 /// A member's beginning, made by the compiler. Names are ours and need no escaping.
 macro_rules! name {
@@ -70,6 +71,8 @@ pub struct AccessEntry<'a> {
     pub tokens_out: Option<u64>,
     /// Where the token counts come from, for example `provider`.
     pub usage_source: Option<&'a str>,
+    /// What it cost; none where that is not known.
+    pub cost: Option<Usd>,
     /// Bytes of the request's body.
     pub bytes_in: u64,
     /// Bytes of the answer's body.
@@ -117,6 +120,9 @@ impl AccessEntry<'_> {
         maybe_number(out, name!("tokens_in"), self.tokens_in);
         maybe_number(out, name!("tokens_out"), self.tokens_out);
         maybe_text(out, name!("usage_source"), self.usage_source);
+        if let Some(cost) = self.cost {
+            text(out, name!("cost"), &cost.to_string());
+        }
         number(out, name!("bytes_in"), self.bytes_in);
         number(out, name!("bytes_out"), self.bytes_out);
         boolean(out, name!("client_gone"), self.client_gone);
@@ -352,6 +358,7 @@ mod tests {
             tokens_in: Some(10),
             tokens_out: Some(0),
             usage_source: Some("provider"),
+            cost: Some(Usd::from_nano(120_000)),
             bytes_in: 1024,
             bytes_out: 18_446_744_073_709_551_615,
             client_gone: false,
@@ -364,7 +371,7 @@ mod tests {
                 r#""target":"openai/gpt","credential":"main","#,
                 r#""attempts":[{"target":"groq/llama","credential":"a","outcome":"upstream_overload","detail":"upstream status 503","status":503,"ms":12},"#,
                 r#"{"target":"openai/gpt","outcome":"ok","ms":300}],"fallbacks":1,"loss":"top_k=unsupported","status":200,"detail":"nothing","stream":true,"#,
-                r#""duration_ms":312,"overhead_us":80,"ttft_ms":45,"tokens_in":10,"tokens_out":0,"usage_source":"provider","bytes_in":1024,"#,
+                r#""duration_ms":312,"overhead_us":80,"ttft_ms":45,"tokens_in":10,"tokens_out":0,"usage_source":"provider","cost":"$0.00012","bytes_in":1024,"#,
                 r#""bytes_out":18446744073709551615,"client_gone":false}"#,
                 "\n"
             )

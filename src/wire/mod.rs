@@ -27,6 +27,7 @@
 
 pub mod anthropic;
 pub mod bedrock;
+pub mod bound;
 mod calls;
 pub mod codec;
 pub mod cohere;

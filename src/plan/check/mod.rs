@@ -4,6 +4,7 @@
 //! explains already is not said again; nothing that may be a secret is shown.
 
 mod access;
+mod budgets;
 mod chains;
 mod expiry;
 mod gateway;
@@ -34,5 +35,6 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
     models::check(found, plan);
     rules::check(found, plan);
     keys::check(found, plan, &meant);
+    budgets::check(found, plan);
     secrets::check(found);
 }

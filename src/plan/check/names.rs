@@ -32,6 +32,9 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
     for name in plan.teams.keys() {
         name_of(found, On::Key, pointer(&["teams", name]), "team", name);
     }
+    for name in plan.budgets.keys() {
+        name_of(found, On::Key, pointer(&["budgets", name]), "budget", name);
+    }
     for name in plan.virtual_keys.keys() {
         name_of(found, On::Key, pointer(&["virtual_keys", name]), "virtual key", name);
     }

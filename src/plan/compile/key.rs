@@ -2,13 +2,14 @@
 
 use jiff::{Timestamp, civil::Date};
 
+use super::budget;
 use crate::plan::codes;
 use crate::plan::finding::{Findings, On, pointer};
 use crate::plan::types as plan;
 use crate::spec::{self, Diagnostic};
 
 pub(super) fn team(spec: &spec::Team) -> plan::Team {
-    plan::Team { description: spec.description.clone(), models: spec.models.clone() }
+    plan::Team { description: spec.description.clone(), models: spec.models.clone(), budgets: budget::references(&spec.budgets) }
 }
 
 pub(super) fn virtual_key(found: &mut Findings<'_>, name: &str, spec: &spec::VirtualKey) -> plan::VirtualKey {
@@ -26,6 +27,7 @@ pub(super) fn virtual_key(found: &mut Findings<'_>, name: &str, spec: &spec::Vir
             .collect(),
         team: spec.team.clone(),
         models: spec.models.clone(),
+        budgets: budget::references(&spec.budgets),
         expires: time(found, spec.expires.as_deref(), || pointer(&["virtual_keys", name, "expires"])),
         disabled: spec.disabled,
         routing_headers: spec.routing_headers,

@@ -3,6 +3,7 @@
 //! Lowering does not stop: what cannot be lowered is reported and replaced by something harmless, so that the checks that
 //! follow see the whole plan and every finding comes out at once. A plan leaves this module only when nothing refuses it.
 
+mod budget;
 mod cloud;
 mod credential;
 mod gateway;
@@ -78,6 +79,7 @@ fn lower(found: &mut Findings<'_>) -> Plan {
         rules: spec.rules.iter().enumerate().map(|(index, it)| model::rule(found, index, it)).collect(),
         teams: spec.teams.iter().map(|(name, it)| (name.clone(), key::team(it))).collect(),
         virtual_keys: spec.virtual_keys.iter().map(|(name, it)| (name.clone(), key::virtual_key(found, name, it))).collect(),
+        budgets: spec.budgets.iter().map(|(name, it)| (name.clone(), budget::budget(it))).collect(),
         telemetry: gateway::telemetry(&spec.telemetry),
     }
 }

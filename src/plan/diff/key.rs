@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::changes::{Changes, Entry, Meaning, Pair, Sides, json_of};
 use super::pattern::{Patterns, is_unbounded};
 use super::place::Place;
-use super::{Risk, access, hashes, shown};
+use super::{Risk, access, budget, hashes, shown};
 use crate::plan::types::{Team, VirtualKey};
 
 impl Entry for Team {
@@ -24,9 +24,11 @@ impl Entry for Team {
     }
 
     fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
-        let Self { description, models } = pair.base;
+        let Self { description, models, budgets } = pair.base;
         out.field(place.member("description"), description, &pair.new.description, || Meaning::plain(Risk::None));
         team_models(out, place.member("models"), Pair { name: pair.name, base: models, new: &pair.new.models });
+        let who = format!("team {}", shown::name(pair.name));
+        budget::list(out, &place.member("budgets"), &who, budgets, &pair.new.budgets);
     }
 }
 
@@ -97,7 +99,7 @@ impl Entry for VirtualKey {
         if pair.base == pair.new {
             return;
         }
-        let Self { hashes, team, models, expires, disabled, routing_headers, labels } = pair.base;
+        let Self { hashes, team, models, budgets, expires, disabled, routing_headers, labels } = pair.base;
         let new = pair.new;
         hashes::hashes(out, place.member("hashes"), Pair { name: pair.name, base: hashes, new: &new.hashes });
         let sides = out.sides;
@@ -106,6 +108,8 @@ impl Entry for VirtualKey {
             lost => Meaning::high(format!("clients of this key asking for {} get 403", shown::names(lost))),
         });
         self::models(out, place.member("models"), Pair { name: pair.name, base: models, new: &new.models });
+        let who = format!("key {}", shown::name(pair.name));
+        budget::list(out, &place.member("budgets"), &who, budgets, &new.budgets);
         out.field(place.member("expires"), expires, &new.expires, || expiry(expires.as_deref(), new.expires.as_deref()));
         out.field(place.member("disabled"), disabled, &new.disabled, || {
             if new.disabled {

@@ -7,6 +7,7 @@
 //! pointer of a change; the patch turns the base's model into the new one's.
 
 mod access;
+mod budget;
 mod chain;
 mod changes;
 mod credential;
@@ -130,13 +131,14 @@ impl Change {
 pub fn diff(base: &Plan, new: &Plan) -> Diff {
     let mut out = Changes::new(base, new);
     // Taken apart, so that a new section cannot be forgotten.
-    let Plan { gateway, providers, models, rules, teams, virtual_keys, telemetry } = base;
+    let Plan { gateway, providers, models, rules, teams, virtual_keys, budgets, telemetry } = base;
     gateway::gateway(&mut out, gateway, &new.gateway);
     out.entries(&Place::section("providers"), providers, &new.providers);
     out.entries(&Place::section("models"), models, &new.models);
     rule::rules(&mut out, rules, &new.rules);
     out.entries(&Place::section("teams"), teams, &new.teams);
     out.entries(&Place::section("virtual_keys"), virtual_keys, &new.virtual_keys);
+    out.entries(&Place::section("budgets"), budgets, &new.budgets);
     gateway::telemetry(&mut out, telemetry, &new.telemetry);
     Diff { changes: out.into_list(), patch: patch::patch(&base.model(), &new.model()) }
 }

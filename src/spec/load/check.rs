@@ -14,7 +14,8 @@ use super::node::{Entry, Index, Kind, Lowered, Node, dotted, push, shown, shown_
 use super::read::Reading;
 use super::scalar::{self, Plain};
 use super::shape::{Spot, shape};
-use crate::base::UnitError;
+use crate::base::{MoneyError, UnitError};
+use crate::spec::budget::BudgetUnitError;
 use crate::spec::codes;
 use crate::spec::suggest::nearest;
 use crate::spec::{Diagnostic, Location};
@@ -231,12 +232,14 @@ fn secret_literal(place: &Place<'_>) -> Diagnostic {
     Diagnostic::error(codes::SECRET_LITERAL, message).help(help)
 }
 
-/// Returns the units of a place that takes a quantity.
-fn unit(place: &Place<'_>) -> Option<UnitError> {
+/// Returns what the spellings of a quantity are, where one is meant.
+fn unit(place: &Place<'_>) -> Option<String> {
     match place.spot.name() {
-        Some("Duration") => Some(UnitError::Duration),
-        Some("Size") => Some(UnitError::Size),
-        Some("Pace" | "RateLimit") => Some(UnitError::Pace),
+        Some("Duration") => Some(UnitError::Duration.to_string()),
+        Some("Size") => Some(UnitError::Size.to_string()),
+        Some("Pace" | "RateLimit") => Some(UnitError::Pace.to_string()),
+        Some("Money") => Some(MoneyError.to_string()),
+        Some("Percent") => Some(BudgetUnitError::Percent.to_string()),
         _ => None,
     }
 }
@@ -253,7 +256,7 @@ fn wrong_kind(place: &Place<'_>) -> Diagnostic {
             return Diagnostic::error(codes::NO_VALUE, message).help(format!("remove the line, or give it {expected}"));
         }
         Some(Value::Number(_)) if let Some(unit) = unit(place) => {
-            return Diagnostic::error(codes::UNIT, format!("{} needs a unit", place.name)).help(unit.to_string());
+            return Diagnostic::error(codes::UNIT, format!("{} needs a unit", place.name)).help(unit);
         }
         Some(Value::String(text)) if plain && place.spot.takes("boolean") && scalar::is_yaml11_boolean(text) => {
             let message = format!("{} must be `true` or `false`", place.name);
@@ -293,7 +296,7 @@ fn not_a_choice(place: &Place<'_>) -> Diagnostic {
 
 fn malformed(place: &Place<'_>, pattern: &str) -> Diagnostic {
     if let Some(unit) = unit(place) {
-        return Diagnostic::error(codes::UNIT, format!("{} must be {}", place.name, place.spot.expected())).help(unit.to_string());
+        return Diagnostic::error(codes::UNIT, format!("{} must be {}", place.name, place.spot.expected())).help(unit);
     }
     let problem = Diagnostic::error(codes::MALFORMED, format!("{} is malformed", place.name));
     match (place.spot.name(), place.spot.description_of(pattern)) {

@@ -383,7 +383,8 @@ pub(super) fn integer(value: u64) -> i64 {
 }
 
 fn counts(usage: &Usage) -> [i64; 9] {
-    let Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio, input_image, output_audio, other: _ } = *usage;
+    let Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio, input_image, output_audio, other: _ } =
+        *usage;
     [input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio, input_image, output_audio]
         .map(|count| integer(count.min(MOST_TOKENS)))
 }

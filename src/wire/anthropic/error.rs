@@ -59,11 +59,12 @@ const fn error_type(kind: Kind) -> &'static str {
         | Kind::LossyTranslation
         | Kind::ClientTimeout => "invalid_request_error",
         Kind::Unauthenticated | Kind::Revoked => "authentication_error",
-        Kind::Forbidden | Kind::Denied => "permission_error",
+        Kind::BudgetExceeded => "billing_error",
+        Kind::Forbidden | Kind::Denied | Kind::Unpriced => "permission_error",
         Kind::NotFound | Kind::UnknownPath => "not_found_error",
         Kind::TooLarge => "request_too_large",
         Kind::UpstreamRateLimit | Kind::RateLimited => "rate_limit_error",
-        Kind::Overloaded | Kind::NoCandidate | Kind::UpstreamOverload => "overloaded_error",
+        Kind::Overloaded | Kind::NoCandidate | Kind::UpstreamOverload | Kind::LedgerUnavailable => "overloaded_error",
         Kind::UpstreamTimeout => "timeout_error",
         Kind::UpstreamConnect
         | Kind::UpstreamQuota

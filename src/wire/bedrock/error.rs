@@ -87,9 +87,13 @@ pub(super) const fn exception_name(kind: Kind) -> &'static str {
         | Kind::Forbidden
         | Kind::Denied
         | Kind::NotFound
+        | Kind::BudgetExceeded
+        | Kind::Unpriced
         | Kind::UnknownPath => "validationException",
         Kind::UpstreamRateLimit | Kind::RateLimited => "throttlingException",
-        Kind::Overloaded | Kind::NoCandidate | Kind::UpstreamOverload | Kind::UpstreamConnect => "serviceUnavailableException",
+        Kind::Overloaded | Kind::NoCandidate | Kind::UpstreamOverload | Kind::UpstreamConnect | Kind::LedgerUnavailable => {
+            "serviceUnavailableException"
+        }
         Kind::UpstreamTimeout | Kind::UpstreamServerError | Kind::UpstreamMalformed | Kind::UpstreamTruncated | Kind::UpstreamTooLarge => {
             "modelStreamErrorException"
         }
@@ -112,10 +116,13 @@ pub const fn error_type(kind: Kind) -> &'static str {
         | Kind::ClientTimeout
         | Kind::TooLarge => "ValidationException",
         Kind::Unauthenticated | Kind::Revoked => "UnrecognizedClientException",
-        Kind::Forbidden | Kind::Denied => "AccessDeniedException",
+        Kind::BudgetExceeded => "ServiceQuotaExceededException",
+        Kind::Forbidden | Kind::Denied | Kind::Unpriced => "AccessDeniedException",
         Kind::NotFound | Kind::UnknownPath => "ResourceNotFoundException",
         Kind::UpstreamRateLimit | Kind::RateLimited => "ThrottlingException",
-        Kind::Overloaded | Kind::NoCandidate | Kind::UpstreamOverload | Kind::UpstreamConnect => "ServiceUnavailableException",
+        Kind::Overloaded | Kind::NoCandidate | Kind::UpstreamOverload | Kind::UpstreamConnect | Kind::LedgerUnavailable => {
+            "ServiceUnavailableException"
+        }
         Kind::UpstreamTimeout => "ModelTimeoutException",
         Kind::UpstreamServerError | Kind::UpstreamMalformed | Kind::UpstreamTruncated | Kind::UpstreamTooLarge => "ModelErrorException",
         Kind::UpstreamQuota | Kind::UpstreamAuth | Kind::TemplateFailed | Kind::Internal => "InternalServerException",

@@ -61,10 +61,10 @@ const fn status_word(kind: Kind) -> &'static str {
         | Kind::MethodNotAllowed
         | Kind::TooLarge => "INVALID_ARGUMENT",
         Kind::Unauthenticated | Kind::Revoked => "UNAUTHENTICATED",
-        Kind::Forbidden | Kind::Denied => "PERMISSION_DENIED",
+        Kind::Forbidden | Kind::Denied | Kind::Unpriced => "PERMISSION_DENIED",
         Kind::NotFound | Kind::UnknownPath => "NOT_FOUND",
-        Kind::UpstreamRateLimit | Kind::RateLimited => "RESOURCE_EXHAUSTED",
-        Kind::Overloaded | Kind::NoCandidate | Kind::UpstreamOverload | Kind::UpstreamConnect => "UNAVAILABLE",
+        Kind::UpstreamRateLimit | Kind::RateLimited | Kind::BudgetExceeded => "RESOURCE_EXHAUSTED",
+        Kind::Overloaded | Kind::NoCandidate | Kind::UpstreamOverload | Kind::UpstreamConnect | Kind::LedgerUnavailable => "UNAVAILABLE",
         Kind::UpstreamTimeout | Kind::ClientTimeout => "DEADLINE_EXCEEDED",
         Kind::UpstreamQuota
         | Kind::UpstreamAuth

@@ -96,10 +96,12 @@ pub const fn error_type(kind: Kind) -> &'static str {
         | Kind::ContentFilter
         | Kind::UpstreamRejected
         | Kind::Revoked => "invalid_request_error",
-        Kind::Forbidden | Kind::Denied => "permission_error",
+        Kind::BudgetExceeded => "insufficient_quota",
+        Kind::Forbidden | Kind::Denied | Kind::Unpriced => "permission_error",
         Kind::RateLimited | Kind::UpstreamRateLimit => "rate_limit_error",
         Kind::Overloaded
         | Kind::NoCandidate
+        | Kind::LedgerUnavailable
         | Kind::UpstreamConnect
         | Kind::UpstreamQuota
         | Kind::UpstreamAuth

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
 use bifrostctl::base::{Clock, Digest, SystemClock};
+use bifrostctl::limit::budget::Ledger;
 use bifrostctl::mock::{Config, Mock};
 use bifrostctl::pipeline::{Affinity, Gateway, Reply};
 use bifrostctl::plan::{AccessLog as Destination, Plan};
@@ -95,6 +96,7 @@ impl Rig {
             clients: Arc::new(Clients::new(Proxies::default(), Arc::new(SystemLookup))),
             health: Arc::new(Health::default()),
             signers: Arc::new(Signers::default()),
+            ledger: Arc::new(Ledger::new(Arc::clone(&clock))),
             metrics: Arc::clone(&metrics),
             env: Arc::new(env),
             base_dir: PathBuf::from("."),

@@ -15,6 +15,7 @@ fn identity(list: &str, item: &Value) -> Option<String> {
     let text = |name: &str| item[name].as_str().unwrap_or_default().to_owned();
     match list {
         "/rules" => Some(text("name")),
+        list if list.ends_with("/budgets") => Some(item.as_str().map_or_else(|| text("period"), str::to_owned)),
         list if list.ends_with("/targets") => Some(format!("{}/{}", text("provider"), text("model"))),
         _ => None,
     }
@@ -50,7 +51,7 @@ fn leaves(model: &Value) -> BTreeMap<String, String> {
             }
             // Sections without an entry hold nothing that could change; what users write into bodies may be empty itself.
             Value::Object(_) if !place.contains("/defaults/") && !place.contains("/overrides/") => {}
-            Value::Array(_) if place == "/rules" => {}
+            Value::Array(_) if place == "/rules" || place.ends_with("/budgets") => {}
             leaf => {
                 out.insert(place.to_owned(), leaf.to_string());
             }
@@ -111,7 +112,9 @@ fn shuffled(plan: &Plan) -> Plan {
         key.models.reverse();
         key.models.extend(key.models.first().cloned());
         key.hashes.reverse();
+        key.budgets.reverse();
     }
+    plan.teams.values_mut().for_each(|team| team.budgets.reverse());
     plan
 }
 
@@ -234,5 +237,5 @@ fn generated_pairs_are_worth_looking_at() {
         }
     }
     assert!((20..120).contains(&equal), "{equal} of 200 pairs are equal");
-    assert!(actions.len() == 3 && paths.len() == 7, "{actions:?} {paths:?}");
+    assert!(actions.len() == 3 && paths.len() == 8, "{actions:?} {paths:?}");
 }

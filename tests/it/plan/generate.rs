@@ -34,6 +34,8 @@ pub(crate) struct Sketch {
     keys: BTreeMap<&'static str, KeySketch>,
     /// Which key has which digests, so that two sketches may have one digest under two names.
     digest_shift: usize,
+    /// Both shared budgets are always there, so that keys and teams have something to name.
+    budgets: (Value, Value),
     telemetry: Value,
 }
 
@@ -103,12 +105,12 @@ fn sketch() -> impl Strategy<Value = Sketch> {
         btree_map(select(&TEAMS[..]), team(), 0..3),
         btree_map(select(&KEYS[..]), key(), 1..4),
         0..2_usize,
-        telemetry(),
+        (budget(), budget(), telemetry()),
     )
-        .prop_map(|(gateway, mut providers, openai, models, rules, teams, keys, digest_shift, telemetry)| {
+        .prop_map(|(gateway, mut providers, openai, models, rules, teams, keys, digest_shift, (daily, monthly, telemetry))| {
             // One provider is always there, so that targets have somewhere to point and keys something to use.
             providers.entry("openai").or_insert(openai);
-            Sketch { gateway, providers, models, rules, teams, keys, digest_shift, telemetry }
+            Sketch { gateway, providers, models, rules, teams, keys, digest_shift, budgets: (daily, monthly), telemetry }
         })
 }
 
@@ -244,7 +246,29 @@ fn rule() -> impl Strategy<Value = RuleSketch> {
 
 fn team() -> impl Strategy<Value = Value> {
     let models = select(vec![json!(null), json!(["*"]), json!(["openai/*", "fast"]), json!(["fast", "openai/*", "fast"])]);
-    (option::of(text()), models).prop_map(|(description, models)| json!({"description": description, "models": models}))
+    (option::of(text()), models, budgets())
+        .prop_map(|(description, models, budgets)| json!({"description": description, "models": models, "budgets": budgets}))
+}
+
+fn budget() -> impl Strategy<Value = Value> {
+    let period = select(vec!["hour", "day", "month", "total", "rolling 30d", "rolling 720h"]);
+    let mode = select(vec![json!(null), json!("strict"), json!("progressive"), json!("soft")]);
+    let alerts = select(vec![json!(null), json!([]), json!(["50%", "100%"]), json!(["100%", "50%"])]);
+    let rest = (select(vec!["deny", "allow"]), select(vec!["deny", "allow"]), select(vec!["UTC", "Europe/Berlin"]));
+    (1..4_u32, period, mode, alerts, rest).prop_map(|(limit, period, mode, alerts, (unpriced, on_store_error, timezone))| {
+        json!({"limit": format!("${limit}.50"), "period": period, "mode": mode, "alerts": alerts, "unpriced": unpriced,
+            "on_store_error": on_store_error, "timezone": timezone})
+    })
+}
+
+/// A list of budgets: shared ones and own ones of different windows, in any order.
+fn budgets() -> impl Strategy<Value = Value> {
+    let own = || vec(budget(), 0..2);
+    let shared = proptest::sample::subsequence(vec![json!("daily"), json!("monthly")], 0..=2);
+    (shared, own()).prop_map(|(mut all, own)| {
+        all.extend(own);
+        json!(all)
+    })
 }
 
 fn key() -> impl Strategy<Value = KeySketch> {
@@ -252,14 +276,14 @@ fn key() -> impl Strategy<Value = KeySketch> {
     let hashes = btree_map(0..3_usize, ends(), 1..4).prop_map(|map| map.into_iter().collect::<Vec<_>>()).prop_shuffle();
     let patterns = vec(select(vec!["*", "fast", "smart", "groq/*", "openai/gpt-4o", "gpt-4.1"]), 0..4);
     let labels = btree_map(select(vec!["env", "cost/center"]), text(), 0..3);
-    (hashes, option::of(any::<Index>()), patterns, ends(), (any::<bool>(), any::<bool>(), labels)).prop_map(
-        |(hashes, team, mut models, expires, (disabled, routing_headers, labels))| {
+    (hashes, option::of(any::<Index>()), patterns, ends(), (any::<bool>(), any::<bool>(), labels), budgets()).prop_map(
+        |(hashes, team, mut models, expires, (disabled, routing_headers, labels), budgets)| {
             models.push("openai/*");
             KeySketch {
                 hashes,
                 team,
                 rest: json!({"models": models, "expires": expires, "disabled": disabled, "routing_headers": routing_headers,
-                    "labels": labels}),
+                    "labels": labels, "budgets": budgets}),
             }
         },
     )
@@ -309,6 +333,7 @@ impl Sketch {
             teams: mix(self.teams, other.teams, &mut next, |a, b, next| mix_members(a, b, next)),
             keys,
             digest_shift: if next() { other.digest_shift } else { self.digest_shift },
+            budgets: (mix_members(self.budgets.0, other.budgets.0, &mut next), mix_members(self.budgets.1, other.budgets.1, &mut next)),
             telemetry: mix_members(self.telemetry, other.telemetry, &mut next),
         }
     }
@@ -334,7 +359,7 @@ impl Sketch {
         // Only a listener that nobody else reaches may go without keys.
         gateway["auth"] = json!(if self.gateway.listen.starts_with("0.0.0.0") { "required" } else { self.gateway.auth });
         json!({"version": 1, "gateway": gateway, "providers": self.providers, "models": models, "rules": rules, "teams": self.teams,
-            "virtual_keys": keys, "telemetry": self.telemetry})
+            "virtual_keys": keys, "budgets": {"daily": self.budgets.0, "monthly": self.budgets.1}, "telemetry": self.telemetry})
     }
 }
 

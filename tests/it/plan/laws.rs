@@ -45,7 +45,9 @@ fn respelt(at: &[&str], value: &Value) -> Value {
             for (name, member) in members.iter().rev() {
                 let below: Vec<&str> = at.iter().copied().chain([name.as_str()]).collect();
                 let free = inside("defaults") || inside("overrides");
-                if free || !(member.is_null() || is_empty(member)) || is_entry(at) {
+                // No alerts at all are not the usual ones.
+                let says_so = name == "alerts" && !member.is_null();
+                if free || says_so || !(member.is_null() || is_empty(member)) || is_entry(at) {
                     let name = if at.last() == Some(&"headers") { name.to_uppercase() } else { name.clone() };
                     out.insert(name, respelt(&below, member));
                 }
@@ -74,7 +76,10 @@ fn is_empty(value: &Value) -> bool {
 
 /// Returns whether the members at this place are entries that users name: their absence means something.
 fn is_entry(at: &[&str]) -> bool {
-    matches!(at, ["providers" | "models" | "teams" | "virtual_keys"] | ["providers", _, "credentials"] | ["virtual_keys", _, "labels"])
+    matches!(
+        at,
+        ["providers" | "models" | "teams" | "virtual_keys" | "budgets"] | ["providers", _, "credentials"] | ["virtual_keys", _, "labels"]
+    )
 }
 
 fn cases() -> u32 {

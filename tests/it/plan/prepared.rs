@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use bifrostctl::base::SystemClock;
+use bifrostctl::limit::budget::Ledger;
 use bifrostctl::plan::{Plan, Proof, SecretRef};
 use bifrostctl::provider::{Clients, Health, Proxies, Signers, SystemLookup};
 use bifrostctl::table::{PrepareError, Services, prepare};
@@ -23,6 +25,7 @@ pub(crate) fn prepared(mut plan: Plan) -> Vec<PrepareError> {
         clients: Arc::new(Clients::new(Proxies::default(), Arc::new(SystemLookup))),
         health: Arc::new(Health::default()),
         signers: Arc::new(Signers::default()),
+        ledger: Arc::new(Ledger::new(Arc::new(SystemClock::default()))),
         metrics: Metrics::new(),
         env: Arc::new(BTreeMap::from([("SECRET".to_owned(), "secret".to_owned())])),
         base_dir: PathBuf::from("."),

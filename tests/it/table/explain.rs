@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bifrostctl::base::Digest;
+use bifrostctl::base::{Digest, SystemClock};
+use bifrostctl::limit::budget::Ledger;
 use bifrostctl::plan::{Plan, Rule, RuleAction};
 use bifrostctl::provider::{Clients, Health, Proxies, Signers, SystemLookup};
 use bifrostctl::table::explain::{Explanation, Moment, Outcome, Question, explain, human};
@@ -80,6 +81,7 @@ fn rig_of(yaml: &str, change: impl FnOnce(&mut Plan)) -> Rig {
         clients: Arc::new(Clients::new(Proxies::default(), Arc::new(SystemLookup))),
         health: Arc::new(Health::default()),
         signers: Arc::new(Signers::default()),
+        ledger: Arc::new(Ledger::new(Arc::new(SystemClock::default()))),
         metrics: Metrics::new(),
         env: Arc::new(env),
         base_dir: PathBuf::from("."),

@@ -1,5 +1,6 @@
 //! Every check: what it finds, where, and what it leaves alone.
 
+mod budgets;
 mod expiry;
 mod gateway;
 mod keys;

@@ -1,0 +1,181 @@
+//! What one account spent and holds, and its windows.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use super::window::Window;
+use crate::base::Usd;
+
+/// Who pays: a key, a team or a shared budget, by its id. Outlives tables: what was spent is never changed by an edit of the spec.
+#[derive(Debug)]
+pub struct Account {
+    /// `key:NAME`, `team:NAME` or `budget:NAME`.
+    pub id: Arc<str>,
+    state: Mutex<State>,
+}
+
+/// What is known of an account. Amounts by bucket of admission; windows are sums over buckets.
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// The latest bucket in which something was admitted: a clock that goes back does not reopen a window.
+    latest: u64,
+    /// What running requests hold.
+    held: BTreeMap<u64, Usd>,
+    views: Vec<View>,
+}
+
+/// What is known of one window of an account.
+#[derive(Debug)]
+struct View {
+    window: Window,
+    /// The buckets of the window as it was last looked at.
+    range: Range<u64>,
+    /// What was spent in them.
+    spent: Usd,
+    /// The same by bucket, where the window moves with each of them.
+    buckets: BTreeMap<u64, Usd>,
+    /// The largest share of a limit, in percent, that an alert went out for in this window.
+    alerted: u16,
+    /// Gone when no budget looks at it.
+    users: Weak<Seat>,
+}
+
+/// Percents by which a share must be left before it can be reached anew.
+const SLACK: u16 = 5;
+
+/// What keeps a view.
+#[derive(Debug)]
+pub(super) struct Seat;
+
+impl Account {
+    pub(super) fn new(id: Arc<str>) -> Self {
+        Self { id, state: Mutex::default() }
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Moves to the bucket of a time, and returns it; never back.
+    pub(super) fn arrive(&mut self, bucket: u64) -> u64 {
+        if bucket > self.latest {
+            self.latest = bucket;
+            self.views.iter_mut().for_each(|view| view.arrive(bucket));
+        }
+        self.latest
+    }
+
+    /// Returns the view of a window that some budget looks at already.
+    pub(super) fn seat(&self, window: &Window) -> Option<Arc<Seat>> {
+        self.views.iter().filter(|view| view.window == *window).find_map(|view| view.users.upgrade())
+    }
+
+    /// Adds a view of a window, which in the book holds these amounts.
+    pub(super) fn add_view(&mut self, window: Window, bucket: u64, spent: &[(u64, Usd)]) -> Arc<Seat> {
+        self.views.retain(|view| view.users.strong_count() > 0);
+        let bucket = self.arrive(bucket);
+        let seat = Arc::new(Seat);
+        let range = window.around(bucket);
+        let mut view = View { window, range, spent: Usd::ZERO, buckets: BTreeMap::new(), alerted: 0, users: Arc::downgrade(&seat) };
+        view.load(spent);
+        self.views.push(view);
+        seat
+    }
+
+    /// Lists the windows that are looked at, with what of the book they need.
+    pub(super) fn ranges(&self) -> Vec<Range<u64>> {
+        self.views.iter().map(|view| view.range.clone()).collect()
+    }
+
+    /// Replaces what the views know, in the order of [`Self::ranges`].
+    pub(super) fn reload(&mut self, spent: &[Vec<(u64, Usd)>]) {
+        for (view, spent) in self.views.iter_mut().zip(spent) {
+            view.alerted = 0;
+            view.load(spent);
+        }
+    }
+
+    /// Returns what was spent and what is held in the window of a seat.
+    pub(super) fn used(&self, seat: &Arc<Seat>) -> (Usd, Usd) {
+        let Some(view) = self.view(seat) else { return (Usd::ZERO, Usd::ZERO) };
+        let held = self.held.range(view.range.clone()).map(|(_, amount)| *amount).sum();
+        (view.spent, held)
+    }
+
+    /// Returns when the window of a seat ends, in Unix milliseconds.
+    pub(super) fn ends_ms(&self, seat: &Arc<Seat>) -> Option<u64> {
+        self.view(seat).and_then(|view| view.window.ends_ms(self.latest))
+    }
+
+    /// Holds an amount for a request that was admitted in a bucket; gives back where it is negative.
+    pub(super) fn hold(&mut self, bucket: u64, amount: Usd) {
+        if amount == Usd::ZERO {
+            return;
+        }
+        let held = self.held.entry(bucket).or_default();
+        *held += amount;
+        if *held == Usd::ZERO {
+            self.held.remove(&bucket);
+        }
+    }
+
+    /// Spends an amount for a request that was admitted in a bucket.
+    pub(super) fn spend(&mut self, bucket: u64, cost: Usd) {
+        for view in self.views.iter_mut().filter(|view| view.range.contains(&bucket)) {
+            view.spent += cost;
+            if view.window.is_rolling() {
+                *view.buckets.entry(bucket).or_default() += cost;
+            }
+        }
+    }
+
+    /// Notes the largest of the shares that were reached in the window of a seat, and returns it where it is a new one. One that is left by
+    /// some percents, as rolling windows do, is new when it is reached again.
+    pub(super) fn alert(&mut self, seat: &Arc<Seat>, limit: Usd, shares: &[u16]) -> Option<(u16, Usd)> {
+        let seat = Arc::downgrade(seat);
+        let view = self.views.iter_mut().find(|view| view.users.ptr_eq(&seat))?;
+        let spent = i128::from(view.spent.nano()) * 100;
+        let reached = |share: u16| view.spent > Usd::ZERO && spent >= i128::from(limit.nano()) * i128::from(share);
+        let share = shares.iter().copied().filter(|share| reached(*share)).max().unwrap_or(0);
+        if share < view.alerted && !reached(view.alerted.saturating_sub(SLACK)) {
+            view.alerted = share;
+        }
+        if share <= view.alerted {
+            return None;
+        }
+        view.alerted = share;
+        Some((share, view.spent))
+    }
+
+    fn view(&self, seat: &Arc<Seat>) -> Option<&View> {
+        let seat = Arc::downgrade(seat);
+        self.views.iter().find(|view| view.users.ptr_eq(&seat))
+    }
+}
+
+impl View {
+    fn load(&mut self, spent: &[(u64, Usd)]) {
+        let inside = spent.iter().filter(|(bucket, _)| self.range.contains(bucket));
+        self.buckets = match self.window.is_rolling() {
+            true => inside.clone().copied().collect(),
+            false => BTreeMap::new(),
+        };
+        self.spent = inside.map(|(_, amount)| *amount).sum();
+    }
+
+    fn arrive(&mut self, bucket: u64) {
+        if self.window.is_rolling() {
+            self.range = self.window.around(bucket);
+            while let Some(oldest) = self.buckets.first_entry().filter(|oldest| *oldest.key() < self.range.start) {
+                self.spent = self.spent.minus(oldest.remove());
+            }
+        } else if !self.range.contains(&bucket) {
+            // Nothing was ever admitted in what lies ahead.
+            self.range = self.window.around(bucket);
+            (self.spent, self.alerted) = (Usd::ZERO, 0);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! Budgets: what accounts spent, what running requests hold, and whether one more fits.
+//!
+//! What each account spent is kept by quarter of an hour of admission; a window is a sum over those, so that no job resets anything and no
+//! edit of a limit, a period or a time zone changes what was spent. Rule: all budgets of a request in one critical section, in the order of
+//! their accounts; what is held is settled once or given back; what memory spends, the book takes in the same moment.
+
+mod account;
+mod ledger;
+mod reservation;
+mod window;
+
+pub use account::Account;
+pub use ledger::{Alert, Budget, Ledger, Listener, Payer, Refused, Short, Standing, Wanted};
+pub use reservation::{Need, Reservation};
+pub use window::Window;

@@ -1,0 +1,365 @@
+//! What one attempt may cost, what it did cost, and who pays: reserved before it is sent, settled when it is known.
+//!
+//! Rule: an attempt that was sent is settled exactly once, whatever becomes of it, the client or this process; error text is no output.
+
+use std::sync::Arc;
+
+use super::attempt::{Call, Failure};
+use super::outbound::Prepared;
+use crate::base::{Clock, Usd};
+use crate::catalog::{PriceList, RateCard};
+use crate::error::{GatewayError, Kind};
+use crate::limit::budget::{Ledger, Need, Payer, Refused, Reservation, Short};
+use crate::plan::{BudgetMode, Unpriced, WhenExhausted};
+use crate::provider::Pieces;
+use crate::store::book::{AttemptId, BUCKET_MS, Closing, Opening, Progress, Ticket, UsageSource};
+use crate::table::Target;
+use crate::telemetry::Endpoint;
+use crate::wire::bound::{self, Bound};
+use crate::wire::ir::{Metered, Tier, Usage};
+use crate::wire::{Operation, estimate, scan};
+
+/// Output tokens that a budget which goes step by step reserves at a time.
+const STEP: u64 = 1_024;
+/// Output tokens between two looks at a running stream.
+const LOOK: u64 = 64;
+/// Output tokens, and milliseconds, after which the book hears how far a stream has come.
+const PROGRESS_TOKENS: u64 = 2_000;
+const PROGRESS_MS: u64 = 5_000;
+
+/// Who pays for a request.
+#[derive(Debug, Clone)]
+pub(super) struct Spender {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) payer: Arc<Payer>,
+    pub(super) clock: Arc<dyn Clock>,
+}
+
+/// The bill of one attempt while it runs. Dropped unsettled, it charges what was sent.
+#[derive(Debug)]
+pub(super) struct Tab {
+    reservation: Option<Reservation>,
+    opening: Arc<Opening>,
+    ticket: Option<Ticket>,
+    price: Option<Arc<PriceList>>,
+    asked: Tier,
+    clock: Arc<dyn Clock>,
+    /// Our own count of the input.
+    input: u64,
+    is_stepwise: bool,
+    look_at: u64,
+    told: (u64, u64),
+    is_sent: bool,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum End {
+    /// With a whole answer: what the upstream said of the cost, and our own count of the output.
+    Whole(Metered, u64),
+    /// In the middle of one.
+    Cut(Metered, u64),
+    /// Before anything came of it.
+    Failed(Kind),
+    /// The client left before anything came of it.
+    Gone,
+}
+
+/// What an attempt came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bill {
+    pub(super) usage: Usage,
+    pub(super) source: UsageSource,
+    pub(super) tier: Tier,
+    /// None where the model has no price.
+    pub(super) cost: Option<Usd>,
+}
+
+impl Spender {
+    /// Reserves what an attempt may cost and opens its line. None where nothing of the kind is billed.
+    ///
+    /// # Errors
+    /// [`Kind::BudgetExceeded`], [`Kind::Unpriced`], [`Kind::LedgerUnavailable`].
+    pub(super) fn reserve(
+        &self,
+        call: &Call<'_>,
+        target: &Target,
+        prepared: &Prepared,
+        number: usize,
+    ) -> Result<Option<Tab>, Box<Failure>> {
+        if !is_billed(call) {
+            return Ok(None);
+        }
+        let now_ms = call.clock.unix_ms();
+        let card = target.price.as_deref().and_then(|price| price.at(now_ms));
+        let asked = Asked::read(call, prepared, self.payer.is_limited());
+        let need = self.need(call, target, card, &asked)?;
+        let mut reservation = self.ledger.reserve(&self.payer, need, now_ms).map_err(|refused| refusal(&refused, target))?;
+        let input_only = Usage { input: asked.tokens, ..Usage::default() };
+        let id = AttemptId::new(call.request_id, u16::try_from(number).unwrap_or(u16::MAX));
+        let opening = Arc::new(Opening {
+            id: id.unwrap_or_else(|| AttemptId::from_bits(0, 0)),
+            admitted_ms: now_ms.max(reservation.bucket().saturating_mul(BUCKET_MS)),
+            key: self.payer.key.clone(),
+            team: self.payer.team.clone(),
+            alias: call.alias.map(|alias| Arc::clone(&alias.label)),
+            provider: Arc::clone(&target.provider.label),
+            model: Arc::clone(&target.label),
+            endpoint: call.endpoint.label(),
+            accounts: Arc::clone(&self.payer.ids),
+            floor: card.map_or(Usd::ZERO, |card| card.cost(&input_only, asked.tier)),
+            reserved: reservation.held(),
+        });
+        let ticket = reservation.open(Arc::clone(&opening));
+        Ok(Some(Tab {
+            reservation: Some(reservation),
+            opening,
+            ticket,
+            price: target.price.clone(),
+            asked: asked.tier,
+            clock: Arc::clone(&self.clock),
+            input: asked.tokens,
+            is_stepwise: self.payer.budgets.iter().any(|(_, budget)| budget.terms.mode == BudgetMode::Progressive),
+            look_at: LOOK,
+            told: (0, now_ms),
+            is_sent: false,
+        }))
+    }
+
+    /// Says what an attempt may cost.
+    fn need(&self, call: &Call<'_>, target: &Target, card: Option<&RateCard>, asked: &Asked) -> Result<Need, Box<Failure>> {
+        if !self.payer.is_limited() {
+            return Ok(Need::FREE);
+        }
+        let Some(card) = card else {
+            let strict = self.payer.budgets.iter().find(|(_, budget)| budget.terms.unpriced == Unpriced::Deny);
+            return match strict {
+                Some((_, budget)) => Err(unpriced(target, &budget.name)),
+                None => Ok(Need::FREE),
+            };
+        };
+        if card.is_free() {
+            return Ok(Need::FREE);
+        }
+        let Bound { input, output, choices } = asked.bound;
+        let ceiling = target.max_output_tokens();
+        let output = match (output, ceiling) {
+            (Some(asked), Some(ceiling)) => Some(asked.min(ceiling)),
+            (asked, ceiling) => asked.or(ceiling),
+        };
+        let window = || target.max_input_tokens();
+        let tiers = asked.tiers();
+        let costs = |input: u64, output: u64| tiers.iter().map(|tier| card.ceiling(input, output, *tier)).max().unwrap_or(Usd::MAX);
+        let most = input.or_else(window).zip(output).filter(|_| !asked.is_unbounded);
+        let most = most.map(|(input, output)| costs(input, output.saturating_mul(choices)));
+        let step = match (call.stream, most) {
+            // What is not streamed cannot be stopped.
+            (false, Some(most)) => most,
+            (_, _) => costs(asked.tokens, output.map_or(STEP, |output| output.min(STEP)).saturating_mul(choices)),
+        };
+        Ok(Need { most, step })
+    }
+}
+
+/// What the body that is sent says of its cost.
+struct Asked {
+    bound: Bound,
+    /// Our own count of the input.
+    tokens: u64,
+    tier: Tier,
+    /// The tier is the provider's to choose.
+    is_auto: bool,
+    /// Something is asked for that no count of tokens bounds: searches, sound, pictures.
+    is_unbounded: bool,
+}
+
+impl Asked {
+    fn read(call: &Call<'_>, prepared: &Prepared, is_limited: bool) -> Self {
+        let tokens = estimate::delta(prepared.body.len());
+        let nothing = Bound { input: Some(0), output: None, choices: 1 };
+        if !is_limited {
+            return Self { bound: nothing, tokens, tier: Tier::Standard, is_auto: false, is_unbounded: false };
+        }
+        let body = whole(&prepared.body);
+        let word = scan::member(&body, "service_tier").ok().flatten().and_then(scan::unquote);
+        let tier = word.as_deref().and_then(Tier::read).unwrap_or_default();
+        let bound = match (call.operation, call.endpoint) {
+            (Some(Operation::Answer), _) | (_, Endpoint::Completions) => bound::of(prepared.lane.spoken(), &body),
+            (Some(Operation::Embed | Operation::Rerank | Operation::Count), _) => {
+                Bound { input: bound::input(&body), output: Some(0), choices: 1 }
+            }
+            (None, _) => nothing,
+        };
+        let searches = memchr::memmem::find(&body, b"search").is_some() && memchr::memmem::find(&body, b"\"tools\"").is_some();
+        let is_unbounded = searches || (call.operation.is_none() && call.endpoint != Endpoint::Completions);
+        Self { bound, tokens, tier, is_auto: word.is_some_and(|word| word == "auto"), is_unbounded }
+    }
+
+    /// Returns the tiers that may serve.
+    fn tiers(&self) -> Vec<Tier> {
+        match (self.is_auto, self.tier) {
+            (true, _) => vec![Tier::Standard, Tier::Priority],
+            (false, Tier::Standard) => vec![Tier::Standard],
+            // A provider without room for the tier may serve as usual.
+            (false, tier) => vec![Tier::Standard, tier],
+        }
+    }
+}
+
+fn whole(body: &Pieces) -> Vec<u8> {
+    let mut all = Vec::with_capacity(body.len());
+    body.parts().for_each(|part| all.extend_from_slice(part));
+    all
+}
+
+/// Returns whether what is asked for is billed: something of a model. Counting tokens is free everywhere, lists and files are no model's.
+fn is_billed(call: &Call<'_>) -> bool {
+    call.model.is_some() && !matches!(call.endpoint, Endpoint::Models | Endpoint::CountTokens | Endpoint::Unknown)
+}
+
+impl Tab {
+    /// The request leaves: from here on it may cost something.
+    pub(super) const fn sent(&mut self) {
+        self.is_sent = true;
+    }
+
+    /// Waits until the line is on the disk, where a budget applies. Then an answer may pass.
+    ///
+    /// # Errors
+    /// [`Kind::LedgerUnavailable`], where a budget wants it written and it is not.
+    pub(super) async fn durable(&mut self, payer: &Payer) -> Result<(), GatewayError> {
+        let Some(ticket) = self.ticket.as_mut().filter(|_| payer.is_limited()) else { return Ok(()) };
+        match ticket.durable().await {
+            Ok(()) => Ok(()),
+            Err(error) if payer.must_be_written() => Err(unavailable(&error)),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Hears how far a running stream has come. Quick: nothing is done between two looks.
+    ///
+    /// # Errors
+    /// [`Kind::BudgetExceeded`], where a budget that goes step by step has no room for the next.
+    pub(super) fn advance(&mut self, metered: impl FnOnce() -> Metered, content_tokens: u64) -> Result<(), GatewayError> {
+        if content_tokens < self.look_at {
+            return Ok(());
+        }
+        self.look_at = content_tokens + LOOK;
+        let bill = self.bill(End::Cut(metered(), content_tokens));
+        let now_ms = self.clock.unix_ms();
+        let (tokens, ms) = self.told;
+        let Some(reservation) = &mut self.reservation else { return Ok(()) };
+        if content_tokens >= tokens + PROGRESS_TOKENS || now_ms >= ms + PROGRESS_MS {
+            self.told = (content_tokens, now_ms);
+            reservation.progress(Progress { cost: bill.cost.unwrap_or_default(), usage: bill.usage, source: bill.source });
+        }
+        let Some(cost) = bill.cost.filter(|_| self.is_stepwise) else { return Ok(()) };
+        // At four fifths of what is held, the next step is taken.
+        if cost.nano() / 4 < reservation.held().nano() / 5 {
+            return Ok(());
+        }
+        let usage = Usage { output: bill.usage.output.saturating_add(STEP), ..bill.usage };
+        let card = self.price.as_deref().and_then(|price| price.at(self.opening.admitted_ms));
+        let upto = card.map_or(cost, |card| card.cost(&usage, self.asked));
+        reservation.extend(upto).map_err(|refused| match refused {
+            Refused::Short(short) => GatewayError::new(Kind::BudgetExceeded, format!("{} The stream ends here.", told(&short))),
+            Refused::Store(why) => unavailable(&why),
+        })
+    }
+
+    /// Says what it comes to, as things are.
+    fn bill(&self, end: End) -> Bill {
+        let nothing = |source| Bill { usage: Usage::default(), source, tier: self.asked, cost: Some(Usd::ZERO) };
+        let (usage, tier, source) = match end {
+            End::Whole(Metered { usage: Some(usage), tier }, _) => (usage, tier, UsageSource::Provider),
+            End::Cut(Metered { usage: Some(usage), tier }, passed) => match usage.output >= passed {
+                true => (usage, tier, UsageSource::Stream),
+                false => (Usage { output: passed, ..usage }, tier, UsageSource::Estimated),
+            },
+            End::Whole(Metered { usage: None, tier }, passed) | End::Cut(Metered { usage: None, tier }, passed) => {
+                (Usage { input: self.input, output: passed, ..Usage::default() }, tier, UsageSource::Estimated)
+            }
+            End::Failed(kind) if !may_be_billed(kind) => return nothing(UsageSource::Nothing),
+            End::Failed(_) | End::Gone if self.is_sent => (Usage { input: self.input, ..Usage::default() }, None, UsageSource::Input),
+            End::Failed(_) | End::Gone => return nothing(UsageSource::Nothing),
+        };
+        let card = self.price.as_deref().and_then(|price| price.at(self.opening.admitted_ms));
+        let tier = tier.unwrap_or(self.asked);
+        Bill { usage, source, tier, cost: card.filter(|card| card.covers(&usage, tier)).map(|card| card.cost(&usage, tier)) }
+    }
+
+    /// Settles, and returns the bill. Further calls do nothing.
+    pub(super) fn settle(&mut self, end: End, outcome: (&'static str, Option<u16>)) -> Option<Bill> {
+        let reservation = self.reservation.take()?;
+        let bill = self.bill(end);
+        let closing = Closing {
+            opening: Arc::clone(&self.opening),
+            closed_ms: self.clock.unix_ms(),
+            cost: bill.cost.unwrap_or_default(),
+            usage: bill.usage,
+            source: bill.source,
+            tier: bill.tier,
+            priced: bill.cost.is_some(),
+            status: outcome.1,
+            outcome: outcome.0,
+        };
+        reservation.settle(closing);
+        Some(bill)
+    }
+}
+
+impl Drop for Tab {
+    fn drop(&mut self) {
+        // The client left while nobody had an answer yet.
+        self.settle(End::Gone, ("cancelled", None));
+    }
+}
+
+/// Returns whether a provider may bill an attempt that failed this way before anything came of it.
+const fn may_be_billed(kind: Kind) -> bool {
+    matches!(
+        kind,
+        Kind::UpstreamTimeout | Kind::UpstreamMalformed | Kind::UpstreamTruncated | Kind::UpstreamTooLarge | Kind::LedgerUnavailable
+    )
+}
+
+fn unavailable(why: &dyn std::fmt::Display) -> GatewayError {
+    let text = "A budget applies, and what is spent cannot be written down now. Try again later.";
+    GatewayError::new(Kind::LedgerUnavailable, text).detail(why)
+}
+
+fn unpriced(target: &Target, budget: &str) -> Box<Failure> {
+    let text = format!("Budget `{budget}` serves no model without a price, and this one has none. `prices` in the spec gives it one.");
+    let error = GatewayError::new(Kind::Unpriced, text).detail(format_args!("{} has no price", target.id()));
+    Box::new(Failure { blames: false, ..error.into() })
+}
+
+fn refusal(refused: &Refused, target: &Target) -> Box<Failure> {
+    match refused {
+        Refused::Store(why) => Box::new(unavailable(why).into()),
+        Refused::Short(short) => {
+            let kind = if short.iter().all(|short| short.needed.is_none()) { Kind::BadRequest } else { Kind::BudgetExceeded };
+            let error = GatewayError::new(kind, told(short)).detail(format_args!("for {}", target.id()));
+            let instead = short.iter().find_map(|short| match &short.when_exhausted {
+                WhenExhausted::Use(alias) => Some(alias.clone()),
+                WhenExhausted::Deny => None,
+            });
+            Box::new(Failure { blames: false, instead, ..error.into() })
+        }
+    }
+}
+
+/// Names every budget that is in the way, with its figures.
+fn told(short: &[Short]) -> String {
+    let one = |short: &Short| {
+        let Short { budget, limit, spent, held, needed, ends_ms, when_exhausted: _ } = short;
+        let needs = match needed {
+            Some(needed) => format!("and this request may cost {needed}"),
+            None => "and nothing bounds what this request may cost: send `max_tokens`, or leave out what the provider keeps".to_owned(),
+        };
+        let ends = ends_ms.and_then(|ms| jiff::Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok());
+        let ends = ends.map_or_else(String::new, |ends| format!("; its window ends {ends}"));
+        format!("Budget `{budget}` has no room: {spent} of {limit} is spent, {held} is held by running requests, {needs}{ends}.")
+    };
+    short.iter().map(one).collect::<Vec<_>>().join(" ")
+}

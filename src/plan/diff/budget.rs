@@ -1,0 +1,103 @@
+//! Budgets: the shared ones, and the lists of keys and teams, whose order says nothing.
+
+use super::changes::{Changes, Entry, Meaning, Pair, Sides, json_of, same};
+use super::place::Place;
+use super::{Risk, access, shown};
+use crate::plan::types::{Budget, BudgetMode, BudgetRef, OnStoreError, Plan, Unpriced, WhenExhausted};
+
+impl Entry for Budget {
+    fn added(&self, sides: Sides<'_>, name: &str) -> Meaning {
+        match users(sides.new, name).as_slice() {
+            [] => Meaning::plain(Risk::None),
+            users => Meaning::medium(format!("requests beyond {} are refused: {}", self.limit, access::phrase(users))),
+        }
+    }
+
+    fn removed(&self, sides: Sides<'_>, name: &str) -> Meaning {
+        match users(sides.base, name).as_slice() {
+            [] => Meaning::plain(Risk::None),
+            users => Meaning::high(format!("nothing of it limits any longer what is spent by {}", access::phrase(users))),
+        }
+    }
+
+    fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
+        fields(out, place, pair.base, pair.new);
+    }
+}
+
+fn fields(out: &mut Changes<'_>, place: &Place, base: &Budget, new: &Budget) {
+    let Budget { limit, period, timezone, mode, alerts, unpriced, when_exhausted, on_store_error } = base;
+    out.field(place.member("limit"), limit, &new.limit, || match new.limit < *limit {
+        true => Meaning::high("requests are refused sooner: at once where more is spent already (`bifrostctl budget status`)"),
+        false => Meaning::medium("more can be spent in each window"),
+    });
+    out.field(place.member("period"), period, &new.period, || {
+        Meaning::medium("what was spent counts anew in the new window, from the ledger: nothing is forgotten")
+    });
+    out.field(place.member("timezone"), timezone, &new.timezone, || Meaning::low("windows begin at another hour"));
+    out.field(place.member("mode"), mode, &new.mode, || match (mode, new.mode) {
+        (_, BudgetMode::Soft) => Meaning::high("what is running when the limit is reached goes over it"),
+        (BudgetMode::Strict, BudgetMode::Progressive) => Meaning::medium("each running stream may go over by one step"),
+        (_, BudgetMode::Strict | BudgetMode::Progressive) => Meaning::medium("requests are refused where what they can cost does not fit"),
+    });
+    out.field(place.member("alerts"), alerts, &new.alerts, || Meaning::low("alerts go out at other shares of the limit"));
+    out.field(place.member("unpriced"), unpriced, &new.unpriced, || match new.unpriced {
+        Unpriced::Deny => Meaning::medium("targets without a price are left out"),
+        Unpriced::Allow => Meaning::high("models without a price are served and cost nothing"),
+    });
+    out.field(place.member("when_exhausted"), when_exhausted, &new.when_exhausted, || match &new.when_exhausted {
+        WhenExhausted::Deny => Meaning::medium("requests that do not fit are refused"),
+        WhenExhausted::Use(alias) => Meaning::medium(format!("requests that do not fit are served as {}", shown::name(alias))),
+    });
+    out.field(place.member("on_store_error"), on_store_error, &new.on_store_error, || match new.on_store_error {
+        OnStoreError::Deny => Meaning::medium("requests are refused while the ledger cannot be written"),
+        OnStoreError::Allow => Meaning::high("requests are served while the ledger cannot be written, and may go over the limit"),
+    });
+}
+
+/// Compares the budgets of a key or a team. `who` is in words.
+pub(super) fn list(out: &mut Changes<'_>, place: &Place, who: &str, base: &[BudgetRef], new: &[BudgetRef]) {
+    let mut gone: Vec<(usize, &BudgetRef)> = only(base, new);
+    for (at, reference) in only(new, base) {
+        let place = place.item(at, &identity(reference));
+        let counterpart = gone.iter().position(|(_, old)| is_own(old) && is_own(reference) && identity(old) == identity(reference));
+        match (counterpart.map(|at| gone.remove(at).1), reference) {
+            (Some(BudgetRef::Own(old)), BudgetRef::Own(young)) => fields(out, &place, old, young),
+            (_, reference) => {
+                let meaning = Meaning::medium(format!("requests of {who} are refused where it has no room"));
+                out.added(place, json_of(reference), meaning);
+            }
+        }
+    }
+    for (at, reference) in gone {
+        let meaning = Meaning::high(format!("it no longer limits what {who} spends"));
+        out.removed(place.item(at, &identity(reference)), json_of(reference), meaning);
+    }
+}
+
+/// Returns what only the first list holds, each once.
+fn only<'v>(list: &'v [BudgetRef], other: &[BudgetRef]) -> Vec<(usize, &'v BudgetRef)> {
+    let holds = |list: &[BudgetRef], one: &BudgetRef| list.iter().any(|it| same(&json_of(it), &json_of(one)));
+    let is_first = |at: usize, one: &BudgetRef| !holds(list.get(..at).unwrap_or_default(), one);
+    list.iter().enumerate().filter(|(at, one)| !holds(other, one) && is_first(*at, one)).collect()
+}
+
+const fn is_own(reference: &BudgetRef) -> bool {
+    matches!(reference, BudgetRef::Own(_))
+}
+
+/// What people know an item of the list by.
+fn identity(reference: &BudgetRef) -> String {
+    match reference {
+        BudgetRef::Shared(name) => name.clone(),
+        BudgetRef::Own(own) => own.period.to_string(),
+    }
+}
+
+/// Returns who draws on a shared budget, in words.
+fn users(plan: &Plan, name: &str) -> Vec<String> {
+    let lists = |budgets: &[BudgetRef]| budgets.iter().any(|reference| matches!(reference, BudgetRef::Shared(it) if it == name));
+    let teams = plan.teams.iter().filter(|(_, team)| lists(&team.budgets)).map(|(name, _)| format!("team {}", shown::name(name)));
+    let keys = plan.virtual_keys.iter().filter(|(_, key)| lists(&key.budgets)).map(|(name, _)| format!("key {}", shown::name(name)));
+    teams.chain(keys).collect()
+}
