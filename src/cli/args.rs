@@ -5,7 +5,10 @@ use std::path::PathBuf;
 use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::output::Sink;
-use super::{apply, chat, completion, diff, explain, history, init, key, mock, render, rollback, schema, serve, status, validate, version};
+use super::{
+    apply, budget, chat, completion, diff, explain, history, init, key, mock, render, rollback, schema, serve, spend, status, validate,
+    version,
+};
 use crate::base::Span;
 
 /// The command line.
@@ -56,7 +59,7 @@ pub(crate) struct Global {
     /// A file with the admin token; needed over TCP [env: BIFROST_TOKEN_FILE].
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) token_file: Option<PathBuf>,
-    /// How to print, and where; repeatable: human, json, github, sarif, markdown [default: human].
+    /// How to print, and where; repeatable: human, json, github, sarif, markdown, csv [default: human].
     #[arg(short, long, global = true, value_name = "FORMAT[=PATH]", action = ArgAction::Append)]
     pub(crate) output: Vec<Sink>,
     /// Prints errors and data only.
@@ -102,6 +105,8 @@ pub(crate) enum Command {
     Rollback(rollback::Args),
     Explain(explain::Args),
     Key(key::Args),
+    Spend(spend::Args),
+    Budget(budget::Args),
     Chat(chat::Args),
     Mock(mock::Args),
     Completion(completion::Args),

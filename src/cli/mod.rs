@@ -7,6 +7,7 @@ mod admin;
 mod apply;
 mod args;
 mod base;
+mod budget;
 mod changes;
 mod chat;
 pub mod codes;
@@ -33,6 +34,7 @@ mod runtime;
 mod schema;
 mod serve;
 mod settle;
+mod spend;
 mod status;
 mod table_text;
 mod validate;
@@ -98,6 +100,8 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
         Command::History(_) => ("history", history::FORMATS),
         Command::Explain(_) => ("explain", explain::FORMATS),
         Command::Key(args) => (args.name(), key::FORMATS),
+        Command::Spend(_) => ("spend", spend::FORMATS),
+        Command::Budget(args) => (args.name(), budget::FORMATS),
         Command::Chat(_) => ("chat", chat::FORMATS),
         Command::Mock(_) => ("mock", mock::FORMATS),
         Command::Serve(_) => ("serve", serve::FORMATS),
@@ -119,6 +123,8 @@ fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit
         Command::History(args) => history::run(args, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Key(args) => key::run(args, context),
+        Command::Spend(args) => spend::run(args, context),
+        Command::Budget(args) => budget::run(args, context),
         Command::Chat(args) => chat::run(args, context),
         Command::Mock(args) => mock::run(args, context),
         Command::Serve(args) => serve::run(args, context),

@@ -31,10 +31,12 @@ pub(crate) enum Format {
     Sarif,
     /// A comment or a step summary.
     Markdown,
+    /// A table for spreadsheets (RFC 4180).
+    Csv,
 }
 
 impl Format {
-    const ALL: [Self; 5] = [Self::Human, Self::Json, Self::Github, Self::Sarif, Self::Markdown];
+    const ALL: [Self; 6] = [Self::Human, Self::Json, Self::Github, Self::Sarif, Self::Markdown, Self::Csv];
 
     /// Returns the name that `-o` takes.
     pub(crate) const fn name(self) -> &'static str {
@@ -44,6 +46,7 @@ impl Format {
             Self::Github => "github",
             Self::Sarif => "sarif",
             Self::Markdown => "markdown",
+            Self::Csv => "csv",
         }
     }
 }
@@ -262,7 +265,7 @@ impl<'a> Printer<'a> {
         match format {
             Format::Human => outcome.text.clone(),
             Format::Json => self.envelope(outcome),
-            Format::Github | Format::Sarif | Format::Markdown => match outcome.details.renditions.get(&format) {
+            Format::Github | Format::Sarif | Format::Markdown | Format::Csv => match outcome.details.renditions.get(&format) {
                 Some(text) => text.clone(),
                 None => self.bare(format, said),
             },
@@ -273,7 +276,8 @@ impl<'a> Printer<'a> {
     fn bare(&self, format: Format, said: Said<'_>) -> String {
         let outcome = said.outcome;
         match format {
-            Format::Human | Format::Json => String::new(),
+            // A table has no place for a failure; the message says it.
+            Format::Human | Format::Json | Format::Csv => String::new(),
             Format::Github if said.failed => format!("::error title=bifrostctl {}::{}\n", self.command, workflow_text(&outcome.summary)),
             Format::Github => String::new(),
             Format::Markdown if said.failed => {

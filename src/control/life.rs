@@ -1,7 +1,7 @@
 //! The one task that all others of a gateway belong to: it waits for the order to stop, and for every task after it.
 //!
 //! The end has an order: no new connections and no reloads; requests finish, or are cut when the time is up; the admin API, which
-//! shows the drain, comes next; then the access log, which the last requests wrote to; the built-in mock last.
+//! shows the drain, comes next; then the access log and the book, which the last requests wrote to; the built-in mock last.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -144,6 +144,11 @@ impl Life {
         let closed = tokio::task::spawn_blocking(move || log.close(LAST_WORDS)).await;
         if !matches!(closed, Ok(true)) {
             tracing::warn!("the last lines of the access log could not be written in time");
+        }
+        // Nobody books any more.
+        let book = self.shared.book.clone();
+        if tokio::task::spawn_blocking(move || book.close_file()).await.is_err() {
+            tracing::error!("the book could not be closed; what waited to be written is charged at the next start as far as it was open");
         }
         if let Some(mut upstream) = self.upstream {
             upstream.stop().await;

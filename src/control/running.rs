@@ -26,6 +26,7 @@ use crate::pipeline::{Affinity, Gateway};
 use crate::server::{Acceptor, Config, Drained, Listener, Server, Stop, Workers};
 use crate::spec::Rejected;
 use crate::store::Revisions;
+use crate::store::book::Book;
 use crate::table::explain::{Explanation, Moment, Question, Unanswerable, explain};
 use crate::table::{Live, RoutingTable, Services};
 use crate::telemetry::{AccessLog, RequestIds};
@@ -43,6 +44,7 @@ pub(super) struct Assembled {
     pub(super) rejected: Option<Rejected>,
     pub(super) disk: OnDisk,
     pub(super) store: Arc<Revisions>,
+    pub(super) book: Book,
     pub(super) acceptor: Option<Acceptor>,
     pub(super) log: AccessLog,
     pub(super) client: Listener,
@@ -135,11 +137,11 @@ impl Drop for Running {
 
 /// Puts the parts together and spawns them. The gateway serves when this returns.
 pub(super) fn run(assembled: Assembled, options: Options) -> Result<Running, StartError> {
-    let Assembled { origin, services, upstream, ready, rejected, disk, store, acceptor, log, client, admin } = assembled;
+    let Assembled { origin, services, upstream, ready, rejected, disk, store, book, acceptor, log, client, admin } = assembled;
     let address = client.local_addr().ok_or_else(|| StartError::System("the listener has no address".to_owned()))?;
     let addresses = (address.to_string(), admin_address(&ready.candidate.plan, &admin));
     let connections = ready.candidate.plan.gateway.limits.connections;
-    let shared = share((origin, store), &services, ready, addresses, &options);
+    let shared = share((origin, store, book), &services, ready, addresses, &options);
     let stop = Arc::new(signal::Sender::new(Stop::Run));
     let hang_up = Arc::new(Notify::new());
     let mut life = Life::new(Arc::clone(&shared), log.clone(), Arc::clone(&stop));
@@ -182,7 +184,7 @@ pub(super) fn run(assembled: Assembled, options: Options) -> Result<Running, Sta
 }
 
 fn share(
-    (origin, store): (Origin, Arc<Revisions>),
+    (origin, store, book): (Origin, Arc<Revisions>, Book),
     services: &Services,
     ready: Ready,
     (listen, admin): (String, String),
@@ -195,6 +197,7 @@ fn share(
     let shared = Arc::new(Shared {
         metrics: Arc::clone(&services.metrics),
         store,
+        book,
         origin,
         census: Census::default(),
         watcher: OnceLock::new(),

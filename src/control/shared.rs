@@ -13,6 +13,7 @@ use super::watch::Watcher;
 use crate::base::{Clock, Digest};
 use crate::plan::Plan;
 use crate::store::Revisions;
+use crate::store::book::Book;
 use crate::table::Live;
 use crate::telemetry::Metrics;
 
@@ -26,6 +27,8 @@ pub(super) struct Shared {
     pub(super) clock: Arc<dyn Clock>,
     /// Revisions.
     pub(super) store: Arc<Revisions>,
+    /// What was spent.
+    pub(super) book: Book,
     /// Where the spec comes from.
     pub(super) origin: Origin,
     /// Tables in memory.

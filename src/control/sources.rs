@@ -1,4 +1,4 @@
-//! What the control plane shows at each scrape: connections, credentials, breakers, tables.
+//! What the control plane shows at each scrape: connections, credentials, breakers, tables, the book.
 
 use std::sync::Arc;
 
@@ -15,6 +15,15 @@ pub(super) fn register(shared: &Arc<Shared>, client: Arc<Stats>, admin: Arc<Stat
     shared.metrics.add_source(move |samples| {
         connections(samples, "client", &client);
         connections(samples, "admin", &admin);
+    });
+    let book = shared.book.clone();
+    shared.metrics.add_source(move |samples| {
+        let counts = book.counts();
+        samples.add(&names::BOOK_LINES, &[], counts.lines);
+        samples.add(&names::BOOK_WAITING, &[], counts.waiting);
+        samples.add(&names::BOOK_FAILED, &[], u64::from(book.failure().is_some()));
+        samples.add(&names::BOOK_LATE, &[], counts.late);
+        samples.add(&names::BOOK_LOST, &[], counts.lost);
     });
     // Metrics belong to what they show: only a weak reference keeps the two from keeping each other.
     let weak = Arc::downgrade(shared);

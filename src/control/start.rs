@@ -16,6 +16,7 @@ use crate::plan::{self, Plan};
 use crate::provider::{Clients, Health, Proxies, Signers, SystemLookup};
 use crate::server::{Acceptor, BindError, Listener};
 use crate::spec::{Diagnostic, Environment, Rejected, Severity, Sources};
+use crate::store::book::{self, Book, Failure, Recovered};
 use crate::store::{Options as StoreOptions, Revisions, StoreError};
 use crate::table::Services;
 use crate::telemetry::{AccessLog, Metrics};
@@ -122,11 +123,12 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         Some(store) => store,
         None => open_store(PathBuf::from(&plan.gateway.state), Arc::clone(&options.clock)).await?,
     };
+    let book = open_book(&store, options.clock.unix_ms()).await?;
     let client = Listener::tcp(&plan.gateway.listen).await?;
     let admin = admin_listener(&plan.gateway.admin).await?;
     let ready = number(ready, Arc::clone(&store)).await?;
     let Begin { origin, services, upstream, clock: _ } = begin;
-    let assembled = Assembled { origin, services, upstream, ready, rejected, disk, store, acceptor, log, client, admin };
+    let assembled = Assembled { origin, services, upstream, ready, rejected, disk, store, book, acceptor, log, client, admin };
     super::running::run(assembled, options)
 }
 
@@ -271,6 +273,23 @@ async fn open_store(state: PathBuf, clock: Arc<dyn Clock>) -> Result<Arc<Revisio
         tracing::warn!(path = %skipped.path.display(), why = skipped.why, "a file of the state directory is no readable revision");
     }
     Ok(Arc::new(store))
+}
+
+/// Opens the book in the state directory that this process holds, and tells what a crash had left open.
+async fn open_book(store: &Revisions, now_ms: u64) -> Result<Book, StartError> {
+    let path = store.state().join(book::FILE);
+    let opened = tokio::task::spawn_blocking(move || Book::open(&path, now_ms, Arc::new(end_at_once))).await;
+    let (book, Recovered { expired, charged }) = opened.map_err(|error| StartError::System(error.to_string()))??;
+    if expired > 0 {
+        tracing::warn!(expired, %charged, "attempts that ran when the gateway ended last are charged what is known of them");
+    }
+    Ok(book)
+}
+
+/// Ends the process: what the disk lost cannot be told from what it kept, but by a process that reads it anew.
+fn end_at_once(failure: &Failure) {
+    tracing::error!(error = %failure, "the gateway ends, so that its next start finds what is really on the disk");
+    std::process::abort();
 }
 
 /// Glances at a refused spec for its state directory: the last file that names one, as it is written there.

@@ -162,6 +162,11 @@ impl Revisions {
         Ok(Self { directory, options, index, _lock: lock })
     }
 
+    /// Returns the state directory, which this process holds.
+    pub fn state(&self) -> &Path {
+        self.directory.parent().unwrap_or(Path::new("."))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Index> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -68,6 +68,11 @@ names! {
     CONFIG_INFO Gauge "config_info" ["digest", "revision"] "1 for the revision that runs";
     CONFIG_TABLES_ALIVE Gauge "config_tables_alive" [] "Routing tables in memory: the live one and those that running requests hold";
     ACCESS_LOG_DROPPED Counter "access_log_dropped" [] "Access log lines lost because the output was too slow or failed";
+    BOOK_LINES Counter "book_lines" [] "Attempts written to the book when they ended";
+    BOOK_WAITING Gauge "book_waiting" [] "Entries that wait to be written to the book";
+    BOOK_FAILED Gauge "book_failed" [] "1 while the book cannot be written";
+    BOOK_LATE Counter "book_late" [] "Attempts that ended after a crash had charged them; that charge stays";
+    BOOK_LOST Counter "book_lost" [] "Ends of attempts that could not be kept until the book could be written";
     BUILD_INFO Gauge "build_info" ["version"] "1 for the version that runs";
 }
 

@@ -130,7 +130,7 @@ fn not_a_revision() -> Reply {
 }
 
 /// Names who did it: what they say of themselves, and how they are known here.
-fn actor(claimed: Option<&str>, caller: &Caller) -> String {
+pub(super) fn actor(claimed: Option<&str>, caller: &Caller) -> String {
     match claimed.and_then(line) {
         Some(claimed) => format!("{claimed} ({})", caller.name),
         None => caller.name.clone(),
@@ -138,7 +138,7 @@ fn actor(claimed: Option<&str>, caller: &Caller) -> String {
 }
 
 /// Makes a text one line of bounded length; none where nothing is left.
-fn line(text: &str) -> Option<String> {
+pub(super) fn line(text: &str) -> Option<String> {
     let line: String = text.chars().map(|character| if character.is_control() { ' ' } else { character }).take(LONGEST).collect();
     let line = line.trim();
     (!line.is_empty()).then(|| line.to_owned())

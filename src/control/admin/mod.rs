@@ -10,14 +10,21 @@
 //! | `GET /v1/status` | read | sync, health, revision, and what they rest on |
 //! | `GET /v1/spec[?revision=N]` | read | text and plan, with the revision as `ETag` |
 //! | `GET /v1/revisions` | read | what is known of each revision |
+//! | `GET /v1/spend` | read | what was spent, by whom and on what |
+//! | `GET /v1/budgets` | read | what each account spent, and whether the book is written |
+//! | `GET /v1/budgets/audit` | read | whether the balances are the sums of the lines |
+//! | `POST /v1/budgets/reset` | apply | sets an account back |
 //! | `POST /v1/explain` | read | where a request would go now |
 //! | `POST /v1/apply[?dry_run=true]` | apply | outcome, revision, diff |
 //! | `POST /v1/rollback` | apply | as `apply` |
 
 mod answer;
+mod budgets;
 mod caller;
 mod change;
 mod explain;
+mod query;
+mod spend;
 mod status;
 
 use std::sync::Arc;
@@ -61,6 +68,9 @@ impl Admin {
         }
         let caller = Caller::find(&head.headers, peer, &self.shared.live.load().plan.gateway.admin)?;
         let query = head.uri.query().unwrap_or_default();
+        if let Some(money) = Money::at(head.uri.path()) {
+            return self.money(money, (&head.method, query), body, &caller).await;
+        }
         match (head.uri.path(), get, head.method == Method::POST) {
             ("/metrics", true, _) => caller.may(Scope::Read).map(|()| Answer::metrics(self.shared.metrics.encode())),
             ("/v1/status", true, _) => caller.may(Scope::Read).map(|()| Answer::json(200, &status::status(&self.shared))),
@@ -89,6 +99,23 @@ impl Admin {
         }
     }
 
+    async fn money(&self, asked: Money, (method, query): (&Method, &str), body: RequestBody, caller: &Caller) -> Result<Answer, Reply> {
+        match asked {
+            Money::Spend | Money::Budgets | Money::Audit if !matches!(*method, Method::GET | Method::HEAD) => {
+                return Err(wrong_method("GET"));
+            }
+            Money::Reset if *method != Method::POST => return Err(wrong_method("POST")),
+            Money::Spend | Money::Budgets | Money::Audit => caller.may(Scope::Read)?,
+            Money::Reset => caller.may(Scope::Apply)?,
+        }
+        match asked {
+            Money::Spend => spend::spend(&self.shared, query).await,
+            Money::Budgets => budgets::status(&self.shared, query).await,
+            Money::Audit => budgets::audit(&self.shared).await,
+            Money::Reset => budgets::reset(&self.shared, body, caller).await,
+        }
+    }
+
     /// Waits for the writer to do it.
     async fn hand_over(&self, apply: Apply) -> Result<Answer, Reply> {
         let gone = || Reply::error(503, "draining", "the gateway is ending and takes no changes");
@@ -98,6 +125,27 @@ impl Admin {
         let (answer, reply) = oneshot::channel();
         self.applies.send((apply, answer)).await.map_err(|_| gone())?;
         reply.await.map(Answer::from).map_err(|_| gone())
+    }
+}
+
+/// What the book is asked.
+#[derive(Clone, Copy)]
+enum Money {
+    Spend,
+    Budgets,
+    Audit,
+    Reset,
+}
+
+impl Money {
+    fn at(path: &str) -> Option<Self> {
+        Some(match path {
+            "/v1/spend" => Self::Spend,
+            "/v1/budgets" => Self::Budgets,
+            "/v1/budgets/audit" => Self::Audit,
+            "/v1/budgets/reset" => Self::Reset,
+            _ => return None,
+        })
     }
 }
 

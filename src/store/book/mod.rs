@@ -6,27 +6,32 @@
 //! Rule: one line per attempt, written once; the balance of an account and bucket is the sum of its lines and adjustments, always; what a
 //! ticket reported durable survives a crash.
 
+mod audit;
 mod committer;
 mod error;
 mod line;
 mod names;
 mod queue;
 mod read;
+mod report;
 mod schema;
 #[cfg(test)]
 mod tests;
 mod ticket;
+pub mod told;
 mod write;
 
 use std::ops::Range;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 
+pub use audit::{Audit, Difference};
 pub use committer::OnFatal;
 pub use error::{BookError, Failure, FailureKind};
 pub use line::{Adjustment, AttemptId, BUCKET_MS, Change, Closing, Opening, Progress, UsageSource, bucket_of};
 pub use queue::Counts;
+pub use report::{AccountTotals, Dimension, Group, Question, Report, Totals};
 pub use ticket::Ticket;
 pub use write::Recovered;
 
@@ -37,6 +42,9 @@ use self::write::Writer;
 use super::StoreError;
 use crate::base::Usd;
 
+/// The file's name in a state directory.
+pub const FILE: &str = "book.sqlite3";
+
 /// A handle of the book. Clones share one thread; when the last is dropped, what waits is written first, which blocks.
 #[derive(Debug, Clone)]
 pub struct Book {
@@ -45,6 +53,7 @@ pub struct Book {
 
 #[derive(Debug)]
 struct Held {
+    path: PathBuf,
     queue: Arc<Queue>,
     reader: Reader,
     /// Guards the thread: taken by whoever waits for its end.
@@ -67,7 +76,7 @@ impl Book {
         let committer = Committer { queue: Arc::clone(&queue), writer, on_fatal };
         let thread = thread::Builder::new().name("book".to_owned()).spawn(move || committer.run());
         let thread = Mutex::new(Some(thread.map_err(StoreError::io("start the thread of", path))?));
-        Ok((Self { held: Arc::new(Held { queue, reader, thread }) }, recovered))
+        Ok((Self { held: Arc::new(Held { path: path.to_owned(), queue, reader, thread }) }, recovered))
     }
 
     fn push(&self, operation: Operation) -> Ticket {
@@ -119,6 +128,14 @@ impl Book {
     /// [`BookError::Read`].
     pub fn buckets(&self, account: &str, buckets: Range<u64>) -> Result<Vec<(u64, Usd)>, BookError> {
         self.held.reader.buckets(account, buckets)
+    }
+
+    /// Opens a connection of its own for long questions. Blocks.
+    ///
+    /// # Errors
+    /// [`StoreError::Book`].
+    pub fn report(&self) -> Result<Report, StoreError> {
+        Report::open(&self.held.path)
     }
 
     /// Returns why the book does not write, while it does not.

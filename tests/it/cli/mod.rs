@@ -14,6 +14,7 @@ mod mock;
 mod render;
 mod repository;
 mod serve;
+mod spend;
 mod status;
 mod streams;
 mod validate;

@@ -1,6 +1,7 @@
 //! The book on a real disk: what is booked, what a restart and a crash leave, and that balances are the sums of lines.
 
 mod model;
+mod report;
 
 use std::collections::BTreeMap;
 use std::fs;
