@@ -16,6 +16,7 @@
 //! | `codes` | stable codes of what only a running gateway can find out |
 
 mod admin;
+mod alerts;
 mod apply;
 mod candidate;
 mod census;
@@ -27,6 +28,7 @@ mod materials;
 mod origin;
 mod probe;
 mod ready;
+mod renames;
 mod running;
 mod shared;
 mod signals;

@@ -198,6 +198,7 @@ fn share(
         metrics: Arc::clone(&services.metrics),
         store,
         book,
+        ledger: Arc::clone(&services.ledger),
         origin,
         census: Census::default(),
         watcher: OnceLock::new(),

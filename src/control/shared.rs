@@ -11,6 +11,7 @@ use super::materials::Materials;
 use super::origin::{Origin, Texts};
 use super::watch::Watcher;
 use crate::base::{Clock, Digest};
+use crate::limit::budget::Ledger;
 use crate::plan::Plan;
 use crate::store::Revisions;
 use crate::store::book::Book;
@@ -29,6 +30,8 @@ pub(super) struct Shared {
     pub(super) store: Arc<Revisions>,
     /// What was spent.
     pub(super) book: Book,
+    /// What accounts spend and hold.
+    pub(super) ledger: Arc<Ledger>,
     /// Where the spec comes from.
     pub(super) origin: Origin,
     /// Tables in memory.

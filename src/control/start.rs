@@ -3,9 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::alerts;
 use super::candidate::{self, Candidate, From};
 use super::origin::{Origin, Texts};
 use super::ready::{self, Ready, Upstream};
+use super::renames;
 use super::running::{Assembled, Running};
 use super::watched::Mentions;
 use super::writer::{Provenance, blocking, new_revision};
@@ -124,6 +126,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         None => open_store(PathBuf::from(&plan.gateway.state), Arc::clone(&options.clock)).await?,
     };
     let book = open_book(&store, options.clock.unix_ms()).await?;
+    open_ledger(&begin.services.ledger, &book, &plan, options.clock.unix_ms()).await?;
     let client = Listener::tcp(&plan.gateway.listen).await?;
     let admin = admin_listener(&plan.gateway.admin).await?;
     let ready = number(ready, Arc::clone(&store)).await?;
@@ -284,6 +287,18 @@ async fn open_book(store: &Revisions, now_ms: u64) -> Result<Book, StartError> {
         tracing::warn!(expired, %charged, "attempts that ran when the gateway ended last are charged what is known of them");
     }
     Ok(book)
+}
+
+/// Tells the ledger what the book knows, under the names of this plan.
+async fn open_ledger(ledger: &Arc<Ledger>, book: &Book, plan: &Arc<Plan>, now_ms: u64) -> Result<(), StartError> {
+    let (ledger, book, plan) = (Arc::clone(ledger), book.clone(), Arc::clone(plan));
+    ledger.listen(Box::new(alerts::tell));
+    let opened = tokio::task::spawn_blocking(move || {
+        ledger.attach(book)?;
+        renames::take_over(&ledger, &plan, now_ms)
+    });
+    let opened = opened.await.map_err(|error| StartError::System(error.to_string()))?;
+    opened.map_err(|error| StartError::System(format!("what was spent cannot be read: {error}")))
 }
 
 /// Ends the process: what the disk lost cannot be told from what it kept, but by a process that reads it anew.

@@ -12,11 +12,13 @@ use tokio::sync::{Notify, mpsc, oneshot, watch as signal};
 use super::apply::{Apply, Reply};
 use super::candidate::{self, Candidate, From};
 use super::ready::{self, Ready, Upstream};
+use super::renames;
 use super::shared::{Current, LastReload, Shared};
 use super::watch::Trigger;
 use super::watched::{self, Mentions, watch_set};
 use super::{codes, signals};
 use crate::base::Digest;
+use crate::plan::Plan;
 use crate::plan::diff::Diff;
 use crate::server::{Acceptor, Stop};
 use crate::spec::{Rejected, Severity, Sources, report};
@@ -252,9 +254,20 @@ impl Writer {
         match kept {
             Ok(revision) => {
                 ready.table.revision = revision.info.number;
+                self.take_over(&ready.candidate.plan).await;
                 Ok((ready, diff))
             }
             Err(error) => Err(ready::not_kept(&error)),
+        }
+    }
+
+    /// Makes what was spent under old names that of the new ones. Where that fails, it is done at the next change or start.
+    async fn take_over(&self, plan: &Arc<Plan>) {
+        let (ledger, plan, now_ms) = (Arc::clone(&self.services.ledger), Arc::clone(plan), self.shared.clock.unix_ms());
+        match tokio::task::spawn_blocking(move || renames::take_over(&ledger, &plan, now_ms)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "what was spent under an old name is not the new one's yet"),
+            Err(error) => tracing::error!(%error, "what was spent under an old name is not the new one's yet"),
         }
     }
 

@@ -73,6 +73,7 @@ fn begin(shared: &Shared, request: &Request, (connection, peer): (u64, SocketAdd
         head: request.head.clone(),
         body: request.body.clone(),
         sent: 0,
+        contents: 0,
         elapsed: Duration::ZERO,
         ending: Ending::Running,
     })

@@ -74,6 +74,7 @@ impl Delivery<'_> {
                 self.pause(piece.pause).await?;
             }
             self.piece(plan, piece, &mut pending).await?;
+            self.exchange.contents += u64::from(piece.is_content);
         }
         self.flush(&mut pending).await?;
         if let Some(broken) = plan.breaks.filter(|broken| broken.at.is_some_and(|at| self.exchange.sent >= at)) {

@@ -31,6 +31,8 @@ pub(super) struct Plan {
 pub(super) struct Piece {
     pub(super) pause: Duration,
     pub(super) bytes: Bytes,
+    /// It is one piece of a stream's text, which a provider bills as a token.
+    pub(super) is_content: bool,
 }
 
 /// Where and how the answer breaks off.
@@ -200,14 +202,22 @@ fn pieces(reply: &Reply, behaviour: &Behaviour) -> Vec<Piece> {
     let first_token = behaviour.first_token_delay.get();
     match &reply.body {
         Body::Whole(bytes) if bytes.is_empty() => Vec::new(),
-        Body::Whole(bytes) => vec![Piece { pause: first_token, bytes: bytes.clone() }],
+        Body::Whole(bytes) => vec![Piece { pause: first_token, bytes: bytes.clone(), is_content: false }],
         Body::Events(events) => {
             let first = events.iter().position(|event| event.kind != EventKind::Quiet);
             let pause = |index: usize| {
                 let every = if index == 0 { Duration::ZERO } else { behaviour.chunk_delay.get() };
                 if Some(index) == first { every.saturating_add(first_token) } else { every }
             };
-            events.iter().enumerate().map(|(index, event)| Piece { pause: pause(index), bytes: event.bytes.clone() }).collect()
+            events
+                .iter()
+                .enumerate()
+                .map(|(index, event)| Piece {
+                    pause: pause(index),
+                    bytes: event.bytes.clone(),
+                    is_content: event.kind == EventKind::Content,
+                })
+                .collect()
         }
     }
 }

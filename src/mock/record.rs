@@ -31,6 +31,8 @@ pub struct Recorded {
     pub body: Bytes,
     /// Bytes of the answer's body (without chunk framing) that were handed to the kernel.
     pub sent: u64,
+    /// Pieces of a stream's text that were handed to the kernel whole: the tokens that a provider would bill.
+    pub contents: u64,
     /// From the request's last byte to the end of the exchange; zero while it runs.
     pub elapsed: Duration,
     /// How the exchange ended.
@@ -107,8 +109,14 @@ impl Records {
         let mut list = self.lock();
         list.arrived += 1;
         record.number = list.arrived;
-        let exchange =
-            Exchange { records: Arc::clone(self), number: record.number, start: Instant::now(), sent: 0, ending: Ending::Stopped };
+        let exchange = Exchange {
+            records: Arc::clone(self),
+            number: record.number,
+            start: Instant::now(),
+            sent: 0,
+            contents: 0,
+            ending: Ending::Stopped,
+        };
         list.bytes += record.size();
         list.records.push_back(record);
         while list.records.len() > self.limit || list.bytes > self.limit_bytes {
@@ -126,6 +134,7 @@ impl Records {
         let place = exchange.number.checked_sub(first).and_then(|place| usize::try_from(place).ok());
         if let Some(record) = place.and_then(|place| list.records.get_mut(place)) {
             record.sent = exchange.sent;
+            record.contents = exchange.contents;
             record.elapsed = exchange.start.elapsed();
             record.ending = exchange.ending;
         }
@@ -173,6 +182,7 @@ pub(super) struct Exchange {
     pub(super) number: u64,
     start: Instant,
     pub(super) sent: u64,
+    pub(super) contents: u64,
     pub(super) ending: Ending,
 }
 

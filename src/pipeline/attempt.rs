@@ -31,7 +31,7 @@ use crate::wire::ir::Metered;
 use crate::wire::ir::Signature;
 use crate::wire::openai_chat::{answer_metered, classify, has_long_call_ids};
 use crate::wire::quirks::RerankWords;
-use crate::wire::{Format, Operation, codec};
+use crate::wire::{Format, Operation, codec, relayed};
 
 /// Largest answer that is held back until it is whole. 2,048 embeddings of 3,072 numbers, the most that OpenAI gives at once, are close
 /// to it.
@@ -214,6 +214,12 @@ async fn answered(
         }
         return Err(Box::new(refused(upstream, lane, call).await));
     }
+    if !is_judged(call.endpoint) && tells_its_cost(&upstream, call) {
+        let body = call.waiting.on(collect(upstream.body, ANSWER_CAP)).await?;
+        let headers = response_headers(upstream.status, &upstream.headers);
+        let body = AnswerBody::Whole(body.clone(), relayed::metered(&body));
+        return Ok(Answer { status: upstream.status, headers, body, losses: Vec::new(), tab: None });
+    }
     if !is_judged(call.endpoint) {
         let headers = response_headers(upstream.status, &upstream.headers);
         let body = AnswerBody::Passing(Box::new(Passing::new(upstream.body)));
@@ -224,6 +230,12 @@ async fn answered(
         return open((upstream, began + target.provider.spec.timeouts.first_content.get()), target, lane, call).await;
     }
     whole(upstream, target, lane, call).await
+}
+
+/// Returns whether an answer that is only relayed is one of a model's that says what it costs: JSON, and not piece by piece.
+fn tells_its_cost(upstream: &Upstream, call: &Call<'_>) -> bool {
+    let kind = upstream.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    call.model.is_some() && kind.is_some_and(|kind| kind.starts_with("application/json"))
 }
 
 /// Signs a request and sends it; once more, where a token or temporary keys were refused and others can be had.

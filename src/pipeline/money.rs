@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::attempt::{Call, Failure};
 use super::outbound::Prepared;
+use super::payload::Payload;
 use crate::base::{Clock, Usd};
 use crate::catalog::{PriceList, RateCard};
 use crate::error::{GatewayError, Kind};
@@ -17,7 +18,7 @@ use crate::table::Target;
 use crate::telemetry::Endpoint;
 use crate::wire::bound::{self, Bound};
 use crate::wire::ir::{Metered, Tier, Usage};
-use crate::wire::{Operation, estimate, scan};
+use crate::wire::{Operation, estimate, relayed, scan};
 
 /// Output tokens that a budget which goes step by step reserves at a time.
 const STEP: u64 = 1_024;
@@ -46,6 +47,8 @@ pub(super) struct Tab {
     clock: Arc<dyn Clock>,
     /// Our own count of the input.
     input: u64,
+    /// What the request says itself of what it uses.
+    known: Usage,
     is_stepwise: bool,
     look_at: u64,
     told: (u64, u64),
@@ -119,6 +122,7 @@ impl Spender {
             asked: asked.tier,
             clock: Arc::clone(&self.clock),
             input: asked.tokens,
+            known: asked.known,
             is_stepwise: self.payer.budgets.iter().any(|(_, budget)| budget.terms.mode == BudgetMode::Progressive),
             look_at: LOOK,
             told: (0, now_ms),
@@ -152,6 +156,9 @@ impl Spender {
         let costs = |input: u64, output: u64| tiers.iter().map(|tier| card.ceiling(input, output, *tier)).max().unwrap_or(Usd::MAX);
         let most = input.or_else(window).zip(output).filter(|_| !asked.is_unbounded);
         let most = most.map(|(input, output)| costs(input, output.saturating_mul(choices)));
+        // Pictures and characters that are paid by the piece are known before.
+        let by_piece = || Some(card.cost(&asked.known, asked.tier)).filter(|cost| *cost > Usd::ZERO);
+        let most = most.or_else(by_piece);
         let step = match (call.stream, most) {
             // What is not streamed cannot be stopped.
             (false, Some(most)) => most,
@@ -169,18 +176,24 @@ struct Asked {
     tier: Tier,
     /// The tier is the provider's to choose.
     is_auto: bool,
+    /// What the request says itself of what it uses.
+    known: Usage,
     /// Something is asked for that no count of tokens bounds: searches, sound, pictures.
     is_unbounded: bool,
 }
 
 impl Asked {
     fn read(call: &Call<'_>, prepared: &Prepared, is_limited: bool) -> Self {
-        let tokens = estimate::delta(prepared.body.len());
+        let is_json = matches!(call.payload, Payload::Json { .. });
+        // A form is a sound or a picture, which bytes say nothing of.
+        let tokens = if is_json { estimate::delta(prepared.body.len()) } else { 0 };
         let nothing = Bound { input: Some(0), output: None, choices: 1 };
+        let says_itself = matches!(call.path.0, "/images/generations" | "/audio/speech");
+        let body = if is_json && (is_limited || says_itself) { whole(&prepared.body) } else { Vec::new() };
+        let known = if says_itself { relayed::asked(call.path.0, &body) } else { Usage::default() };
         if !is_limited {
-            return Self { bound: nothing, tokens, tier: Tier::Standard, is_auto: false, is_unbounded: false };
+            return Self { bound: nothing, tokens, tier: Tier::Standard, is_auto: false, known, is_unbounded: false };
         }
-        let body = whole(&prepared.body);
         let word = scan::member(&body, "service_tier").ok().flatten().and_then(scan::unquote);
         let tier = word.as_deref().and_then(Tier::read).unwrap_or_default();
         let bound = match (call.operation, call.endpoint) {
@@ -192,7 +205,7 @@ impl Asked {
         };
         let searches = memchr::memmem::find(&body, b"search").is_some() && memchr::memmem::find(&body, b"\"tools\"").is_some();
         let is_unbounded = searches || (call.operation.is_none() && call.endpoint != Endpoint::Completions);
-        Self { bound, tokens, tier, is_auto: word.is_some_and(|word| word == "auto"), is_unbounded }
+        Self { bound, tokens, tier, is_auto: word.is_some_and(|word| word == "auto"), known, is_unbounded }
     }
 
     /// Returns the tiers that may serve.
@@ -270,6 +283,7 @@ impl Tab {
     /// Says what it comes to, as things are.
     fn bill(&self, end: End) -> Bill {
         let nothing = |source| Bill { usage: Usage::default(), source, tier: self.asked, cost: Some(Usd::ZERO) };
+        let counted = |output| Usage { input: self.input, output, ..self.known };
         let (usage, tier, source) = match end {
             End::Whole(Metered { usage: Some(usage), tier }, _) => (usage, tier, UsageSource::Provider),
             End::Cut(Metered { usage: Some(usage), tier }, passed) => match usage.output >= passed {
@@ -277,7 +291,7 @@ impl Tab {
                 false => (Usage { output: passed, ..usage }, tier, UsageSource::Estimated),
             },
             End::Whole(Metered { usage: None, tier }, passed) | End::Cut(Metered { usage: None, tier }, passed) => {
-                (Usage { input: self.input, output: passed, ..Usage::default() }, tier, UsageSource::Estimated)
+                (counted(passed), tier, UsageSource::Estimated)
             }
             End::Failed(kind) if !may_be_billed(kind) => return nothing(UsageSource::Nothing),
             End::Failed(_) | End::Gone if self.is_sent => (Usage { input: self.input, ..Usage::default() }, None, UsageSource::Input),
@@ -285,7 +299,10 @@ impl Tab {
         };
         let card = self.price.as_deref().and_then(|price| price.at(self.opening.admitted_ms));
         let tier = tier.unwrap_or(self.asked);
-        Bill { usage, source, tier, cost: card.filter(|card| card.covers(&usage, tier)).map(|card| card.cost(&usage, tier)) }
+        // Of what nothing is counted, nothing is known, unless it is free or paid by the request.
+        let is_known = |card: &&RateCard| usage != Usage::default() || card.is_free() || card.cost(&usage, tier) > Usd::ZERO;
+        let card = card.filter(|card| card.covers(&usage, tier)).filter(is_known);
+        Bill { usage, source, tier, cost: card.map(|card| card.cost(&usage, tier)) }
     }
 
     /// Settles, and returns the bill. Further calls do nothing.

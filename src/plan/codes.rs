@@ -146,6 +146,8 @@ codes! {
         "A budget's `timezone` is a name of the IANA database, such as `UTC` or `Europe/Berlin`. The database is compiled in, so that a spec means the same everywhere."
     NO_BUDGET "BF0446" "key without a budget"
         "Other keys have budgets, so money seems to matter here, but nothing limits what this key spends: it has no budget, and neither has its team."
+    STILL_THERE "BF0447" "old name is still in use"
+        "`renamed_from` moves what was spent from an old name to a new one. The old name still stands in the spec, or two entries claim it, so it would be unclear whose it is."
 }
 
 #[cfg(test)]

@@ -310,6 +310,9 @@ pub enum RuleAction {
 pub struct Team {
     /// What it is.
     pub description: Option<String>,
+    /// The name that it had before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<String>,
     /// Glob patterns; none = no limit beyond the key's own.
     pub models: Option<Vec<String>>,
     /// Budgets of all its keys.
@@ -322,6 +325,9 @@ pub struct Team {
 pub struct VirtualKey {
     /// Digests with the millisecond (Unix) from which each is refused.
     pub hashes: Vec<KeyHash>,
+    /// The name that it had before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<String>,
     /// Team.
     pub team: Option<String>,
     /// Glob patterns.
@@ -351,6 +357,9 @@ pub struct KeyHash {
 /// One budget.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Budget {
+    /// The name that it had before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<String>,
     /// The most that may be spent in one window.
     pub limit: Usd,
     /// The window.

@@ -12,6 +12,9 @@ use crate::base::{Span, Usd};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Budget {
+    /// The name that it had before: what was spent under that one is this one's. May stay as long as the old name is not used again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<String>,
     /// The most that may be spent in one window.
     pub limit: Usd,
     /// The window.

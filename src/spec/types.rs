@@ -297,6 +297,9 @@ pub struct Deny {
 pub struct Team {
     /// What it is.
     pub description: Option<String>,
+    /// The name that it had before: what was spent under that one is this one's. May stay as long as the old name is not used again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<String>,
     /// The most its keys may use: aliases, provider/model, glob patterns. Default: no limit beyond the key's own.
     pub models: Option<Vec<String>>,
     /// Budgets that all its keys draw on together: names of shared ones, or its own. Every one must have room.
@@ -311,6 +314,9 @@ pub struct VirtualKey {
     /// Digests of the key; two during a rotation.
     #[schemars(length(min = 1))]
     pub hashes: Vec<KeyHash>,
+    /// The name that it had before: what was spent under that one is this one's. May stay as long as the old name is not used again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub renamed_from: Option<String>,
     /// The team it belongs to.
     pub team: Option<String>,
     /// Aliases and provider/model it may use; glob patterns; `["*"]` is everything. None by default. Files and batches, which name no

@@ -48,6 +48,7 @@ pub mod openai_chat;
 pub mod openai_responses;
 pub mod operation;
 pub mod quirks;
+pub mod relayed;
 pub mod rerank;
 pub mod scan;
 mod sequence;

@@ -5,6 +5,7 @@ mod architecture;
 mod cli;
 mod control;
 mod docs;
+mod ledger;
 mod limit;
 mod mock;
 mod pipeline;

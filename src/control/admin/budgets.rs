@@ -79,8 +79,10 @@ pub(super) async fn reset(shared: &Arc<Shared>, body: RequestBody, caller: &Call
         actor: actor(asked.actor.as_deref(), caller).into(),
         reason: reason.as_str().into(),
     };
-    let mut ticket = shared.book.adjust(adjustment);
-    ticket.durable().await.map_err(|error| Reply::error(503, "book_unwritable", error.to_string()))?;
+    let ledger = Arc::clone(&shared.ledger);
+    let corrected = tokio::task::spawn_blocking(move || ledger.correct(adjustment)).await;
+    let corrected = corrected.map_err(|_| Reply::error(500, "internal", "the correction ended unexpectedly"))?;
+    corrected.map_err(|error| Reply::error(503, "book_unwritable", error.to_string()))?;
     let cleared = with_report(shared, move |report| report.adjusted(id)).await?;
     let cleared = Usd::ZERO.minus(cleared);
     tracing::info!(account = asked.account, reason, actor = caller.name, "an account was set back");

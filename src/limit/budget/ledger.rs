@@ -1,6 +1,7 @@
 //! Reserve → settle: all budgets of a request in one critical section, and what came of it in the book.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use super::account::{Account, Seat, State};
@@ -289,19 +290,35 @@ impl Ledger {
         self.book().map(|book| book.open_line(opening))
     }
 
-    /// Brings what was spent in the window of a budget to zero. What runs is charged when it ends. Blocks.
+    /// Corrects what an account spent. What runs is charged when it ends. Blocks.
+    ///
+    /// # Errors
+    /// [`BookError`]; then nothing has changed, unless it says that the book cannot be read.
+    pub fn correct(&self, adjustment: Adjustment) -> Result<(), BookError> {
+        let Some(book) = self.book() else { return Ok(()) };
+        let account = self.account(&adjustment.account);
+        let mut state = account.lock();
+        book.adjust(adjustment).wait()?;
+        self.reload(&account.id, &mut state)
+    }
+
+    /// Makes what one account spent another's, because its owner has a new name. What runs meanwhile is charged to the old one; calling this
+    /// again takes that over, too. Blocks.
     ///
     /// # Errors
     /// [`BookError`]; then nothing has changed.
-    pub fn reset(&self, budget: &Budget, adjustment: impl FnOnce(Change) -> Adjustment) -> Result<Usd, BookError> {
-        let mut state = budget.account.lock();
-        let (spent, _) = state.used(&budget.seat);
-        let buckets = budget.window.around(state.arrive(0));
-        if let Some(book) = self.book() {
-            book.adjust(adjustment(Change::Clear { buckets })).wait()?;
+    pub fn rename(&self, from: &str, to: &str, adjustment: impl FnOnce(Change) -> Adjustment) -> Result<(), BookError> {
+        let Some(book) = self.book() else { return Ok(()) };
+        let mut accounts = [self.account(&Arc::from(from)), self.account(&Arc::from(to))];
+        // In the order in which requests take them.
+        accounts.sort_by(|a, b| a.id.cmp(&b.id));
+        let mut states = accounts.each_ref().map(|account| account.lock());
+        book.flush().wait()?;
+        if book.usage(from, 0..u64::MAX)? == Usd::ZERO && book.buckets(from, 0..u64::MAX)?.is_empty() {
+            return Ok(());
         }
-        self.reload(&budget.account.id, &mut state)?;
-        Ok(spent)
+        book.adjust(adjustment(Change::Take { from: Arc::from(from) })).wait()?;
+        accounts.iter().zip(&mut states).try_for_each(|(account, state)| self.reload(&account.id, state))
     }
 
     /// Reads anew what the windows of an account hold.
@@ -325,6 +342,12 @@ impl Budget {
         state.arrive(bucket_of(now_ms));
         let (spent, held) = state.used(&self.seat);
         Standing { spent, held, ends_ms: state.ends_ms(&self.seat) }
+    }
+
+    /// Returns the buckets of its window at a time.
+    pub fn buckets(&self, now_ms: u64) -> Range<u64> {
+        let bucket = self.account.lock().arrive(bucket_of(now_ms));
+        self.window.around(bucket)
     }
 
     /// Returns what must be held for a request.

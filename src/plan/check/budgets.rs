@@ -1,6 +1,6 @@
 //! Budgets: whether they exist, are used, can be counted, and lead somewhere at their end.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::{Usd, zone};
 use crate::plan::codes;
@@ -19,6 +19,10 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
         used.extend(shared(&key.budgets));
     }
     unlimited(found, plan);
+    let olds = |name: &String, old: &Option<String>| old.clone().map(|old| (name.clone(), old));
+    renamed(found, "teams", &plan.teams, plan.teams.iter().filter_map(|(name, it)| olds(name, &it.renamed_from)));
+    renamed(found, "virtual_keys", &plan.virtual_keys, plan.virtual_keys.iter().filter_map(|(name, it)| olds(name, &it.renamed_from)));
+    renamed(found, "budgets", &plan.budgets, plan.budgets.iter().filter_map(|(name, it)| olds(name, &it.renamed_from)));
     let is_unsure = found.is_unsure("/virtual_keys") || found.is_unsure("/teams");
     for (name, budget) in &plan.budgets {
         let at = pointer(&["budgets", name]);
@@ -28,6 +32,20 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
                 .help(format!("write `budgets: [{name}]` in a key or a team, or remove the budget"));
             found.add(On::Key, at, problem);
         }
+    }
+}
+
+/// An old name is nobody's any more, and becomes one's.
+fn renamed<T>(found: &mut Findings<'_>, section: &str, all: &BTreeMap<String, T>, olds: impl Iterator<Item = (String, String)>) {
+    let mut claimed = BTreeSet::new();
+    for (name, old) in olds {
+        let problem = match (all.contains_key(&old), claimed.insert(old.clone())) {
+            (true, _) => format!("`{name}` was renamed from `{old}`, which is still there"),
+            (false, false) => format!("`{name}` was renamed from `{old}`, as another one was"),
+            (false, true) => continue,
+        };
+        let problem = Diagnostic::error(codes::STILL_THERE, problem).help("remove `renamed_from`, or the old entry");
+        found.add(On::Value, pointer(&[section, &name, "renamed_from"]), problem);
     }
 }
 
@@ -63,6 +81,11 @@ fn list(found: &mut Findings<'_>, plan: &Plan, at: &str, who: &str, list: &[Budg
                 name.clone()
             }
             BudgetRef::Own(own) => {
+                if own.renamed_from.is_some() {
+                    let problem = Diagnostic::error(codes::STILL_THERE, format!("a budget of {who} has no name that could have changed"))
+                        .help("what was spent is the key's or the team's: write `renamed_from` there");
+                    found.add(On::Value, format!("{at}/renamed_from"), problem);
+                }
                 one(found, plan, &at, &format!("a budget of {who}"), own);
                 format!(" {} {}", own.period, own.timezone)
             }

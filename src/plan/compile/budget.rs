@@ -15,6 +15,7 @@ pub(super) fn budget(spec: &spec::Budget) -> plan::Budget {
         BudgetMode::Soft => OnStoreError::Allow,
     };
     plan::Budget {
+        renamed_from: spec.renamed_from.clone(),
         limit: spec.limit,
         period: spec.period,
         timezone: spec.timezone.clone().unwrap_or_else(|| "UTC".to_owned()),

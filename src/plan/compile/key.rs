@@ -9,7 +9,12 @@ use crate::plan::types as plan;
 use crate::spec::{self, Diagnostic};
 
 pub(super) fn team(spec: &spec::Team) -> plan::Team {
-    plan::Team { description: spec.description.clone(), models: spec.models.clone(), budgets: budget::references(&spec.budgets) }
+    plan::Team {
+        description: spec.description.clone(),
+        renamed_from: spec.renamed_from.clone(),
+        models: spec.models.clone(),
+        budgets: budget::references(&spec.budgets),
+    }
 }
 
 pub(super) fn virtual_key(found: &mut Findings<'_>, name: &str, spec: &spec::VirtualKey) -> plan::VirtualKey {
@@ -25,6 +30,7 @@ pub(super) fn virtual_key(found: &mut Findings<'_>, name: &str, spec: &spec::Vir
                 }),
             })
             .collect(),
+        renamed_from: spec.renamed_from.clone(),
         team: spec.team.clone(),
         models: spec.models.clone(),
         budgets: budget::references(&spec.budgets),

@@ -26,7 +26,8 @@ impl Entry for Budget {
 }
 
 fn fields(out: &mut Changes<'_>, place: &Place, base: &Budget, new: &Budget) {
-    let Budget { limit, period, timezone, mode, alerts, unpriced, when_exhausted, on_store_error } = base;
+    let Budget { renamed_from, limit, period, timezone, mode, alerts, unpriced, when_exhausted, on_store_error } = base;
+    renamed(out, place, renamed_from.as_ref(), new.renamed_from.as_ref());
     out.field(place.member("limit"), limit, &new.limit, || match new.limit < *limit {
         true => Meaning::high("requests are refused sooner: at once where more is spent already (`bifrostctl budget status`)"),
         false => Meaning::medium("more can be spent in each window"),
@@ -52,6 +53,14 @@ fn fields(out: &mut Changes<'_>, place: &Place, base: &Budget, new: &Budget) {
     out.field(place.member("on_store_error"), on_store_error, &new.on_store_error, || match new.on_store_error {
         OnStoreError::Deny => Meaning::medium("requests are refused while the ledger cannot be written"),
         OnStoreError::Allow => Meaning::high("requests are served while the ledger cannot be written, and may go over the limit"),
+    });
+}
+
+/// Compares the names that an entry had before.
+pub(super) fn renamed(out: &mut Changes<'_>, place: &Place, base: Option<&String>, new: Option<&String>) {
+    out.field(place.member("renamed_from"), &base, &new, || match new {
+        Some(old) => Meaning::medium(format!("it takes over what was spent as {}", shown::name(old))),
+        None => Meaning::plain(Risk::None),
     });
 }
 

@@ -24,8 +24,9 @@ impl Entry for Team {
     }
 
     fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
-        let Self { description, models, budgets } = pair.base;
+        let Self { description, renamed_from, models, budgets } = pair.base;
         out.field(place.member("description"), description, &pair.new.description, || Meaning::plain(Risk::None));
+        budget::renamed(out, place, renamed_from.as_ref(), pair.new.renamed_from.as_ref());
         team_models(out, place.member("models"), Pair { name: pair.name, base: models, new: &pair.new.models });
         let who = format!("team {}", shown::name(pair.name));
         budget::list(out, &place.member("budgets"), &who, budgets, &pair.new.budgets);
@@ -99,9 +100,10 @@ impl Entry for VirtualKey {
         if pair.base == pair.new {
             return;
         }
-        let Self { hashes, team, models, budgets, expires, disabled, routing_headers, labels } = pair.base;
+        let Self { hashes, renamed_from, team, models, budgets, expires, disabled, routing_headers, labels } = pair.base;
         let new = pair.new;
         hashes::hashes(out, place.member("hashes"), Pair { name: pair.name, base: hashes, new: &new.hashes });
+        budget::renamed(out, place, renamed_from.as_ref(), new.renamed_from.as_ref());
         let sides = out.sides;
         out.field(place.member("team"), team, &new.team, || match access::lost_aliases((sides.base, pair.base), (sides.new, new)) {
             lost if lost.is_empty() => Meaning::medium("what limits the team and what rules say of it apply"),

@@ -51,6 +51,12 @@ impl AttemptId {
         Self(bytes)
     }
 
+    /// Returns the name of what an act does to another account: the same with a number that no attempt has.
+    pub(super) fn counterpart(self) -> Self {
+        let (request, number) = self.parts();
+        Self::from_bits(request, number ^ 0x8000)
+    }
+
     /// Returns the bytes under which it is stored; they sort as the ids do.
     pub(super) const fn as_bytes(&self) -> &[u8] {
         &self.0
@@ -223,6 +229,11 @@ pub enum Change {
     Clear {
         /// The buckets.
         buckets: std::ops::Range<u64>,
+    },
+    /// Takes over what another account spent, bucket by bucket; that one has spent nothing then.
+    Take {
+        /// The other account.
+        from: Arc<str>,
     },
 }
 

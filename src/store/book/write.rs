@@ -275,15 +275,33 @@ impl Page<'_> {
         let parts = match &adjustment.change {
             Change::Add { bucket, amount } => vec![(integer(*bucket), amount.nano())],
             Change::Clear { buckets } => self.clearing(account, buckets)?,
+            Change::Take { from } => {
+                let from = self.names.whole(self.on, from)?;
+                let taken = self.clearing(from, &(0..u64::MAX))?;
+                let counterpart = adjustment.id.counterpart();
+                self.correct(counterpart.as_bytes(), (from, &taken), (adjustment.at_ms, actor, reason))?;
+                taken.into_iter().map(|(bucket, amount)| (bucket, amount.saturating_neg())).collect()
+            }
         };
+        self.correct(id, (account, &parts), (adjustment.at_ms, actor, reason))?;
+        self.settle()
+    }
+
+    /// Writes corrections of an account, by bucket.
+    fn correct(
+        &mut self,
+        id: &[u8],
+        (account, parts): (i64, &[(i64, i64)]),
+        (at_ms, actor, reason): (u64, i64, i64),
+    ) -> rusqlite::Result<()> {
         for (bucket, amount) in parts {
             let mut insert = self.on.prepare_cached(
                 "INSERT INTO adjustments (id, bucket, account, amount, at, actor, reason) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
             )?;
-            insert.execute(params![id, bucket, account, amount, integer(adjustment.at_ms), actor, reason])?;
-            self.add(account, bucket, amount);
+            insert.execute(params![id, bucket, account, amount, integer(at_ms), actor, reason])?;
+            self.add(account, *bucket, *amount);
         }
-        self.settle()
+        Ok(())
     }
 
     /// Returns what brings each bucket to zero; never nothing, so that the act itself is on record.

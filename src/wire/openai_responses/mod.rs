@@ -13,3 +13,8 @@ mod maker;
 mod request;
 
 pub use codec::OpenaiResponses;
+
+/// Reads a raw `usage` object, which endpoints beside this one have in the same words; none where it is no JSON.
+pub fn usage(raw: &[u8]) -> Option<super::ir::Usage> {
+    super::json::Document::parse(raw).ok().map(|document| answer::read_usage(document.root()))
+}

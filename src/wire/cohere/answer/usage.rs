@@ -1,12 +1,13 @@
-//! Usage in this format: the cache is part of the input, and thoughts of the output. What is billed is counted apart, and is less.
+//! Usage in this format: the cache is part of the input, and thoughts of the output. What is billed is counted apart, and is less: Cohere
+//! does not bill what it adds to a prompt.
 
 use crate::wire::ir::Usage;
 use crate::wire::json::{Node, Writer};
 
-/// Reads a `usage` object: the tokens, and where they are missing what is billed.
+/// Reads a `usage` object: what is billed, and where that is missing the tokens.
 pub(in crate::wire::cohere) fn read(usage: Node<'_, '_>) -> Option<Usage> {
     let count = |node: Node<'_, '_>, name: &str| node.get(name).and_then(Node::number).and_then(|number| number.as_u64());
-    let counts = usage.get("tokens").or_else(|| usage.get("billed_units"))?;
+    let counts = usage.get("billed_units").filter(|units| units.get("input_tokens").is_some()).or_else(|| usage.get("tokens"))?;
     let cache_read = count(usage, "cached_tokens").unwrap_or_default();
     let input = count(counts, "input_tokens").unwrap_or_default();
     Some(Usage {

@@ -10,6 +10,8 @@ fn count(node: Option<Node<'_, '_>>) -> u64 {
 /// Reads a `usage` object. What is missing is 0.
 pub(in crate::wire::openai_responses) fn read(usage: Node<'_, '_>) -> Usage {
     let within = |outer: &str, name: &str| count(usage.get(outer).and_then(|outer| outer.get(name)));
+    // Transcriptions say it without the `s`.
+    let audio = within("input_tokens_details", "audio_tokens").max(within("input_token_details", "audio_tokens"));
     let cache_read = within("input_tokens_details", "cached_tokens");
     let cache_write = within("input_tokens_details", "cache_write_tokens");
     Usage {
@@ -19,7 +21,7 @@ pub(in crate::wire::openai_responses) fn read(usage: Node<'_, '_>) -> Usage {
         cache_write_1h: 0,
         output: count(usage.get("output_tokens")),
         reasoning: within("output_tokens_details", "reasoning_tokens"),
-        input_audio: within("input_tokens_details", "audio_tokens"),
+        input_audio: audio,
         input_image: within("input_tokens_details", "image_tokens"),
         output_audio: within("output_tokens_details", "audio_tokens"),
         ..Usage::default()

@@ -51,3 +51,13 @@ fn where_some_have_budgets_the_others_are_told() {
         (&two("[{limit: $1, period: day}]", ", disabled: true"), &[]),
     ]);
 }
+
+#[test]
+fn an_old_name_is_nobodys_any_more() {
+    let budgets = |rest: &str| format!("budgets: {{b: {{limit: $5, period: month, renamed_from: a}}{rest}}}\n{}", key("[b]"));
+    expect(&[
+        (&budgets(""), &[]),
+        (&budgets(", a: {limit: $5, period: month}"), &["BF0442 /budgets/a", "BF0447 /budgets/b/renamed_from"]),
+        (&key("[{limit: $5, period: month, renamed_from: a}]"), &["BF0447 /virtual_keys/k/budgets/0/renamed_from"]),
+    ]);
+}

@@ -1,0 +1,5 @@
+//! The ledger: what accounts spend and hold, against a reference that adds everything up anew each time.
+
+mod guarantees;
+mod model;
+mod support;
