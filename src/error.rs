@@ -30,7 +30,7 @@ pub enum Kind {
     Overloaded,
     /// Every candidate was excluded before it was tried.
     NoCandidate,
-    /// Every candidate was excluded before it was tried, and what ends first is a provider's rate limit.
+    /// A limit of the spec is reached; or every candidate was excluded before it was tried, and what ends first is a rate limit.
     RateLimited,
     /// A budget has no room for the request, or the running stream cannot go on within one.
     BudgetExceeded,

@@ -191,6 +191,14 @@ impl Per {
     }
 }
 
+impl Pace {
+    /// Returns whether more comes than at another pace, in the long run.
+    pub fn is_faster_than(self, other: Self) -> bool {
+        let each = |pace: Self, of: Self| u128::from(pace.count) * u128::from(of.per.span().as_millis());
+        each(self, other) > each(other, self)
+    }
+}
+
 /// Thousands and millions, with the digits that may stand before them: no pace is a thousand million or more.
 const MULTIPLES: [(&str, u64, usize); 3] = [("M", 1_000_000, 3), ("k", 1_000, 6), ("", 1, DIGITS)];
 

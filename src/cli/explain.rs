@@ -181,6 +181,7 @@ fn answer(checked: &Checked, question: &Question, at: Moment) -> Result<Explanat
         health: Arc::new(Health::default()),
         signers: Arc::new(Signers::default()),
         ledger: Arc::new(Ledger::new(Arc::new(SystemClock::default()))),
+        counters: Arc::default(),
         metrics: Metrics::new(),
         env: Arc::new(Everything),
         base_dir: PathBuf::new(),

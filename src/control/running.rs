@@ -153,6 +153,7 @@ pub(super) fn run(assembled: Assembled, options: Options) -> Result<Running, Sta
     let (applies, applied) = mpsc::channel(1);
     let gateway = gateway(&shared, services.clone(), log.clone())?;
     let tls = acceptor.clone();
+    let counters = Arc::clone(&services.counters);
     let writer = Writer {
         shared: Arc::clone(&shared),
         services,
@@ -172,7 +173,7 @@ pub(super) fn run(assembled: Assembled, options: Options) -> Result<Running, Sta
     let front = Server::new(config, Front { gateway, shared: Arc::clone(&shared) }).on(workers);
     let config = Config { max_connections: ADMIN_CONNECTIONS, grace: LAST_WORDS, ..Config::default() };
     let back = Server::new(config, Admin { shared: Arc::clone(&shared), applies });
-    sources::register(&shared, front.stats(), back.stats());
+    sources::register(&shared, front.stats(), back.stats(), counters);
     if options.signals {
         life.listen(Signals::new(&hang_up, &stop).map_err(|error| StartError::System(error.to_string()))?);
     }

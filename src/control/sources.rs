@@ -1,20 +1,24 @@
-//! What the control plane shows at each scrape: connections, credentials, breakers, tables, the book.
+//! What the control plane shows at each scrape: connections, permits, credentials, breakers, tables, the book.
 
 use std::sync::Arc;
 
 use super::admin::targets;
 use super::shared::Shared;
 use crate::base::glob;
+use crate::limit::{Counters, Scope};
 use crate::provider::{Admit, CredentialState as State};
 use crate::server::{Reason, Stats};
 use crate::table::RoutingTable;
 use crate::telemetry::{BreakerState, CredentialState, Samples, names};
 
 /// Registers everything that is asked at each scrape.
-pub(super) fn register(shared: &Arc<Shared>, client: Arc<Stats>, admin: Arc<Stats>) {
+pub(super) fn register(shared: &Arc<Shared>, client: Arc<Stats>, admin: Arc<Stats>, counters: Arc<Counters>) {
     shared.metrics.add_source(move |samples| {
         connections(samples, "client", &client);
         connections(samples, "admin", &admin);
+        for scope in Scope::ALL {
+            samples.add(&names::LIMIT_PERMITS, &[scope.label()], counters.in_use(scope));
+        }
     });
     let book = shared.book.clone();
     shared.metrics.add_source(move |samples| {

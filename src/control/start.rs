@@ -101,6 +101,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         health: Arc::new(Health::default()),
         signers: Arc::new(Signers::default()),
         ledger: Arc::new(Ledger::new(Arc::clone(&options.clock))),
+        counters: Arc::default(),
         metrics: Arc::clone(&metrics),
         env: Arc::clone(&options.env) as Arc<dyn Environment + Send + Sync>,
         base_dir: origin.base().to_owned(),

@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::cell::Cell as _;
 use super::meter::Meter;
+use crate::base::Digest;
 
 /// What limits can be set on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,23 +74,58 @@ impl Drop for Permit {
 /// What every scope has used, for the life of the process.
 #[derive(Debug, Default)]
 pub struct Counters(
-    /// By scope and name. Guards the map alone; taken when a table is built, never for a request.
-    Mutex<HashMap<(Scope, String), Arc<Counter>>>,
+    /// Guards the maps alone; taken when a table is built, never for a request.
+    Mutex<Known>,
 );
+
+#[derive(Debug, Default)]
+struct Known {
+    /// By scope and name.
+    named: HashMap<(Scope, String), Arc<Counter>>,
+    /// By digest of a virtual key, so that one that is given another name is known again.
+    digests: HashMap<Digest, Weak<Counter>>,
+}
 
 impl Counters {
     /// Returns what a scope has used.
     pub fn of(&self, scope: Scope, name: &str) -> Arc<Counter> {
-        Arc::clone(self.map().entry((scope, name.to_owned())).or_default())
+        Arc::clone(self.known().named.entry((scope, name.to_owned())).or_default())
+    }
+
+    /// Returns what a virtual key has used. A name that is new, for a digest that was known by another, goes on with what that one has used.
+    pub fn of_key(&self, name: &str, digests: &[Digest]) -> Arc<Counter> {
+        let mut known = self.known();
+        let Known { named, digests: by_digest } = &mut *known;
+        let renamed = || digests.iter().find_map(|digest| by_digest.get(digest)?.upgrade()).unwrap_or_default();
+        let counter = Arc::clone(named.entry((Scope::Key, name.to_owned())).or_insert_with(renamed));
+        by_digest.extend(digests.iter().map(|digest| (*digest, Arc::downgrade(&counter))));
+        counter
+    }
+
+    /// Returns how many requests hold a permit of a scope's limits, over all names.
+    pub fn in_use(&self, scope: Scope) -> u64 {
+        let known = self.known();
+        let mut counters: Vec<_> = known.named.iter().filter(|((of, _), _)| *of == scope).map(|(_, counter)| counter).collect();
+        counters.sort_unstable_by_key(|counter| Arc::as_ptr(counter));
+        counters.dedup_by_key(|counter| Arc::as_ptr(counter));
+        counters.into_iter().map(|counter| counter.in_use()).sum()
     }
 
     /// Forgets counters that nobody holds and that count nothing any more, which changes nothing for whoever asks for them again. One that
     /// still counts stays, whatever became of its scope: a key that is removed and added again finds what it has used.
     pub fn forget_unused(&self, now_ns: u64) {
-        self.map().retain(|_, counter| Arc::strong_count(counter) > 1 || !counter.is_unused(now_ns));
+        let mut known = self.known();
+        let Known { named, digests } = &mut *known;
+        let mut names: HashMap<*const Counter, usize> = HashMap::new();
+        named.values().for_each(|counter| *names.entry(Arc::as_ptr(counter)).or_default() += 1);
+        let is_held = |counter: &Arc<Counter>| Arc::strong_count(counter) > names.get(&Arc::as_ptr(counter)).copied().unwrap_or_default();
+        let gone: Vec<_> =
+            named.iter().filter(|(_, counter)| !is_held(counter) && counter.is_unused(now_ns)).map(|(id, _)| id.clone()).collect();
+        gone.iter().for_each(|id| _ = named.remove(id));
+        digests.retain(|_, counter| counter.strong_count() > 0);
     }
 
-    fn map(&self) -> MutexGuard<'_, HashMap<(Scope, String), Arc<Counter>>> {
+    fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

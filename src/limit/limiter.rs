@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::counter::{Counter, Counters, Permit, Scope};
 use super::meter::{Level, Rate, Taken};
+use crate::base::Digest;
 use crate::plan;
 
 /// How long a request waits for a permit before it makes sense to ask again: most run longer, but permits come free all the time.
@@ -48,15 +49,21 @@ pub struct Limiter {
 impl Limiter {
     /// Makes the limits of a scope, with what it has used already; nothing where nothing is limited.
     pub fn new(scope: Scope, name: &str, spec: &plan::RateLimits, counters: &Counters) -> Option<Self> {
-        if *spec == plan::RateLimits::default() {
-            return None;
-        }
+        (*spec != plan::RateLimits::default()).then(|| Self::with((scope, name), spec, counters.of(scope, name)))
+    }
+
+    /// Makes the limits of a virtual key, which is known by its digests too.
+    pub fn of_key(name: &str, digests: &[Digest], spec: &plan::RateLimits, counters: &Counters) -> Option<Self> {
+        (*spec != plan::RateLimits::default()).then(|| Self::with((Scope::Key, name), spec, counters.of_key(name, digests)))
+    }
+
+    fn with((scope, name): (Scope, &str), spec: &plan::RateLimits, counter: Arc<Counter>) -> Self {
         let rate = |limit: &plan::RateLimit| {
             let period_ns = limit.rate.per.span().get().as_nanos();
-            Rate::new(limit.rate.count, u64::try_from(period_ns).unwrap_or(u64::MAX), limit.burst)
+            Rate::new(limit.rate.count, u64::try_from(period_ns).unwrap_or(u64::MAX), limit.at_once())
         };
         let (requests, tokens) = (spec.requests.as_ref().map(rate), spec.tokens.as_ref().map(rate));
-        Some(Self { scope, name: name.to_owned(), spec: spec.clone(), requests, tokens, counter: counters.of(scope, name) })
+        Self { scope, name: name.to_owned(), spec: spec.clone(), requests, tokens, counter }
     }
 
     /// Returns what is limited.
@@ -137,13 +144,14 @@ impl Limiter {
     }
 
     fn refused(&self, measure: Measure, wait_ns: u64, now_ns: u64) -> Refused {
-        let (limit, burst) = match measure {
-            Measure::Requests => self.spec.requests.as_ref().map_or_else(Default::default, |it| (it.rate.to_string(), Some(it.burst))),
-            Measure::Tokens => self.spec.tokens.as_ref().map_or_else(Default::default, |it| (it.rate.to_string(), Some(it.burst))),
-            Measure::Concurrency => (self.spec.concurrency.unwrap_or_default().to_string(), None),
+        let told = |limit: Option<&plan::RateLimit>| limit.map_or_else(String::new, ToString::to_string);
+        let limit = match measure {
+            Measure::Requests => told(self.spec.requests.as_ref()),
+            Measure::Tokens => told(self.spec.tokens.as_ref()),
+            Measure::Concurrency => format!("{} at once", self.spec.concurrency.unwrap_or_default()),
         };
         let remaining = self.level(measure, now_ns).map_or(0, |room| room.remaining);
-        Refused { scope: self.scope, name: self.name.clone(), measure, limit, burst, remaining, wait_ns }
+        Refused { scope: self.scope, name: self.name.clone(), measure, limit, remaining, wait_ns }
     }
 }
 
@@ -175,14 +183,23 @@ pub struct Refused {
     pub name: String,
     /// What is limited.
     pub measure: Measure,
-    /// The limit as the spec writes it.
+    /// The limit in words: `600/min, 60 at once`.
     pub limit: String,
-    /// The most at once, where the limit is a rate.
-    pub burst: Option<u64>,
     /// What is left; less than the request needs.
     pub remaining: u64,
     /// Nanoseconds until it would be let in, if nobody else came.
     pub wait_ns: u64,
+}
+
+impl Refused {
+    /// Says in a few words why a target cannot be tried, without the name of its provider.
+    pub const fn words(&self) -> &'static str {
+        match self.measure {
+            Measure::Requests => "the limit of requests to its provider is reached",
+            Measure::Tokens => "the limit of tokens for its provider is reached",
+            Measure::Concurrency => "its provider serves as many requests at once as it may",
+        }
+    }
 }
 
 /// What a request holds of the limits that let it in. Dropping it gives back its permits, and leaves what else was taken as it is.
@@ -199,6 +216,15 @@ struct Share {
     permit: Option<Permit>,
 }
 
+/// Returns what refuses a request now; takes nothing.
+///
+/// # Errors
+/// The limit that keeps it out for the longest.
+pub fn check(limiters: &[Arc<Limiter>], tokens: Option<u64>, now_ns: u64) -> Result<(), Refused> {
+    let refusals = limiters.iter().filter_map(|limiter| limiter.check(tokens, now_ns).err());
+    refusals.max_by_key(|refused| refused.wait_ns).map_or(Ok(()), Err)
+}
+
 /// Lets a request in by every limit that applies, or touches none of them. `tokens`: those of its prompt, where they count.
 ///
 /// Two requests that ask at once for the last of something can both be refused when each is stopped by another limit as well, never
@@ -207,10 +233,7 @@ struct Share {
 /// # Errors
 /// The limit that keeps it out for the longest.
 pub fn admit(limiters: &[Arc<Limiter>], tokens: Option<u64>, now_ns: u64) -> Result<Grant, Refused> {
-    let refusals = limiters.iter().filter_map(|limiter| limiter.check(tokens, now_ns).err());
-    if let Some(longest) = refusals.max_by_key(|refused| refused.wait_ns) {
-        return Err(longest);
-    }
+    check(limiters, tokens, now_ns)?;
     let mut grant = Grant(Vec::with_capacity(limiters.len()));
     for limiter in limiters {
         match limiter.take(tokens, now_ns) {

@@ -17,5 +17,5 @@ mod meter;
 
 pub use cell::Cell;
 pub use counter::{Counter, Counters, Permit, Scope};
-pub use limiter::{Grant, Limiter, Measure, Refused, Room, admit, room};
+pub use limiter::{Grant, Limiter, Measure, Refused, Room, admit, check, room};
 pub use meter::{Level, Meter, Rate, Taken};

@@ -8,8 +8,10 @@ use tokio::time::Instant;
 use super::attempt::{Answer, AnswerBody, Call, Failure, once};
 use super::convert;
 use super::exchange::{Attempt, Exchange, Open};
-use super::refusal::Refusal;
+use super::limits;
+use super::refusal::{self, Refusal};
 use crate::error::{GatewayError, Kind, Retry};
+use crate::limit::Refused;
 use crate::plan::FallbackOn;
 use crate::provider::{CredentialState, Reason};
 use crate::table::{Alias, Credential, Decision, Standing, Target};
@@ -46,6 +48,7 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exc
     let deadline = Instant::now() + total;
     let alias = decision.alias.as_deref();
     let mut last: Option<Box<Failure>> = None;
+    let mut limited = Vec::new();
     'chain: for (place, candidate) in decision.candidates.iter().enumerate() {
         let target = &candidate.target;
         if let Some(answer) = convert::local(call, target) {
@@ -63,6 +66,9 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exc
         let mut credentials = candidate.credentials.iter();
         while let Some(credential) = credentials.next() {
             for tries in 0.. {
+                let held = limits::attempt(target, (call.endpoint, call.payload), call.clock, &exchange.gateway_metrics);
+                let Ok(grant) = held.map_err(|refused| limited.push(refused)) else { continue 'chain };
+                exchange.attempts.push(Attempt::begin(target, credential, grant, call));
                 let result = attempt(target, credential, alias, (call, deadline), exchange).await;
                 let failure = match result {
                     Ok(answer) => {
@@ -89,7 +95,17 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exc
             }
         }
     }
-    conclude(last, decision, exchange.attempts.len(), call.clock.monotonic_ms())
+    match limited.iter().min_by_key(|refused| refused.wait_ns).filter(|_| last.is_none()) {
+        Some(refused) => Err(kept_back(refused, decision, call.clock.monotonic_ms())),
+        None => conclude(last, decision, exchange.attempts.len(), call.clock.monotonic_ms()),
+    }
+}
+
+/// Nothing was sent, because of limits of providers: the shortest wait is told, also where it is that of a target that was left out before.
+fn kept_back(refused: &Refused, decision: &Decision, now_ms: u64) -> Refusal {
+    let refusal = refusal::limited(refused);
+    let retry_after_ms = refusal.retry_after_ms.into_iter().chain(rate_limit_ends(decision, now_ms)).min();
+    Refusal { retry_after_ms, ..refusal }
 }
 
 /// Tries once, within what is left of the request's time.
@@ -100,8 +116,7 @@ async fn attempt(
     (call, deadline): (&Call<'_>, Instant),
     exchange: &mut Exchange,
 ) -> Result<Answer, Box<Failure>> {
-    let is_shared = !exchange.attempts.is_empty();
-    exchange.attempts.push(Attempt::begin(target, credential, call));
+    let is_shared = exchange.attempts.len() > 1;
     let number = exchange.attempts.len();
     let result = tokio::time::timeout_at(deadline, once(target, credential, alias, (call, number))).await;
     let result = result.unwrap_or_else(|_| Err(over(is_shared)));

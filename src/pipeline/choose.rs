@@ -51,6 +51,7 @@ impl Gateway {
             None => table.unnamed.direct.clone(),
         };
         exchange.alias.clone_from(&decision.alias);
+        exchange.limits.apply(decision.alias.iter().filter_map(|alias| alias.limiter.as_ref()));
         Ok(Chosen { decision, roll })
     }
 

@@ -8,11 +8,13 @@ use http::{Method, Uri};
 
 use super::Gateway;
 use super::attempt::{Answer, AnswerBody, Call, Failure};
+use super::limits::{self, Limits};
 use super::money::{Bill, End, Tab};
 use super::reader::Reader;
 use super::route;
 use crate::base::{Clock, Usd};
 use crate::error::{GatewayError, Kind};
+use crate::limit::Grant;
 use crate::provider::Probe;
 use crate::table::{Alias, Credential, Key, RoutingTable, Target};
 use crate::telemetry::{AccessEntry, AccessLog, AliasMetrics, AttemptEntry, Endpoint, Held, Metrics, RequestId};
@@ -31,6 +33,8 @@ pub(super) struct Attempt {
     pub(super) status: Option<u16>,
     pub(super) started_ms: u64,
     pub(super) took_ms: u64,
+    /// What it holds of its provider's limits, while it runs.
+    pub(super) grant: Option<Grant>,
 }
 
 /// What the end of a running stream must be told to.
@@ -63,6 +67,7 @@ pub(super) struct Exchange {
     pub(super) model: Option<Arc<str>>,
     pub(super) alias: Option<Arc<Alias>>,
     pub(super) rule: Option<String>,
+    pub(super) limits: Limits,
     pub(super) attempts: Vec<Attempt>,
     /// The last attempt, while it is a stream that runs.
     pub(super) open: Option<Open>,
@@ -111,6 +116,7 @@ impl Exchange {
             model: None,
             alias: None,
             rule: None,
+            limits: Limits::default(),
             attempts: Vec::new(),
             open: None,
             dialect: route::dialect_of(head.uri.path(), &head.headers),
@@ -207,6 +213,7 @@ impl Exchange {
         self.judge_stream(None, client_gone);
         self.bill(if client_gone { Some("client_gone") } else { self.error.map(Kind::code) });
         (self.in_flight, self.stream_open) = (None, None);
+        self.settle_limits();
         let duration_us = self.clock.monotonic_us().saturating_sub(self.arrived_us);
         let status = if client_gone { 499 } else { self.status };
         let metrics = self.metrics.endpoint(self.endpoint);
@@ -228,6 +235,16 @@ impl Exchange {
     /// Returns what was used, as it was billed; as the upstream said it, where nothing is.
     fn usage(&self) -> Option<Usage> {
         self.bill.map(|bill| bill.usage).or(self.metered.usage)
+    }
+
+    /// Ends what the request and its last attempt hold of limits. What was taken for a prompt stays taken where nobody knows what was used.
+    fn settle_limits(&mut self) {
+        let used = self.usage().map(|usage| usage.total());
+        let is_unused = || self.ttft_us.is_none() && self.attempts.iter().all(|attempt| attempt.failure.is_some());
+        self.limits.settle(used.or_else(|| is_unused().then_some(0)), &*self.clock);
+        if let (Some(grant), Some(used)) = (self.attempts.last_mut().and_then(|last| last.grant.take()), used) {
+            grant.settle(used, limits::now_ns(&*self.clock));
+        }
     }
 
     fn write(&self, duration_ms: u64, status: u16, client_gone: bool) {
@@ -283,9 +300,9 @@ impl Drop for Exchange {
 }
 
 impl Attempt {
-    pub(super) fn begin(target: &Arc<Target>, credential: &Arc<Credential>, call: &Call<'_>) -> Self {
-        let (target, credential) = (Arc::clone(target), Arc::clone(credential));
-        Self { target, credential, failure: None, detail: None, status: None, started_ms: call.clock.monotonic_ms(), took_ms: 0 }
+    pub(super) fn begin(target: &Arc<Target>, credential: &Arc<Credential>, grant: Option<Grant>, call: &Call<'_>) -> Self {
+        let (target, credential, started_ms) = (Arc::clone(target), Arc::clone(credential), call.clock.monotonic_ms());
+        Self { target, credential, failure: None, detail: None, status: None, started_ms, took_ms: 0, grant }
     }
 
     /// Tells health and metrics how the attempt went. Of a stream that has only begun, no more is known than that the credential is good.
@@ -304,6 +321,9 @@ impl Attempt {
                 }
             }
             Err(failure) => {
+                if let Some(grant) = self.grant.take() {
+                    grant.settle(0, limits::now_ns(call.clock));
+                }
                 self.status = failure.status;
                 self.failure = Some(failure.error.kind);
                 self.detail.clone_from(&failure.error.detail);

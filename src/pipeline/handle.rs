@@ -87,6 +87,7 @@ impl Handler for Gateway {
             headers.insert(REQUEST_ID, id);
         }
         headers.insert(REVISION, HeaderValue::from(table.revision));
+        exchange.limits.tell(exchange.dialect, headers, &*self.clock);
         let spent_us = self.clock.monotonic_us().saturating_sub(exchange.arrived_us);
         exchange.overhead_us = Some(spent_us.saturating_sub(waiting.total_us()));
         if is_head {
@@ -137,7 +138,7 @@ impl Gateway {
             unix_ms: exchange.arrived_unix_ms,
         });
         let Chosen { decision, roll } = self.choose(table, &facts, wish, exchange)?;
-        let spender = self.spender(table, key.as_deref());
+        exchange.limits.admit((route.endpoint, &payload), &*self.clock, &self.services.metrics)?;
         let call = Call {
             clock: &*self.clock,
             method: &head.method,
@@ -158,7 +159,7 @@ impl Gateway {
             request_id: id.as_str(),
             method_of_path: route.named.map(|named| named.method),
             framing: intake::framing(&route, head.uri.query()),
-            spender: &spender,
+            spender: &self.spender(table, key.as_deref()),
         };
         let answer = self.run((table, &decision), call, demand, exchange).await?;
         if let (Endpoint::Responses, Some(last)) = (route.endpoint, exchange.attempts.last()) {
@@ -202,6 +203,7 @@ impl Gateway {
             return Err(refusal::full(most));
         }
         exchange.key = auth::authenticate(table, headers, exchange.arrived_unix_ms)?;
+        exchange.limits.apply(exchange.key.iter().flat_map(|key| key.limiters.iter()));
         match route.refuses(method) {
             Some(methods) => Err(refusal::wrong_method(methods)),
             None => Ok(route),

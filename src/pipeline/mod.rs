@@ -1,4 +1,4 @@
-//! One request, in order: auth · intake · decide · attempt · relay · settle.
+//! One request, in order: auth · intake · decide · limits · attempt · relay · settle.
 //!
 //! Rule: the table is taken once and kept to the end of the request; nothing goes to the client before the first content, so that the
 //! next target stays possible; after it, a fault becomes a typed error in the client's own format, never a clean end.
@@ -13,6 +13,7 @@ mod exchange;
 mod facts;
 mod handle;
 mod intake;
+mod limits;
 mod models;
 mod money;
 mod outbound;

@@ -4,7 +4,7 @@
 use crate::error::{GatewayError, Kind};
 use crate::server::BodyError;
 
-pub(super) use crate::table::refusal::{Refusal, by_rule, denied, denied_provider, no_such_model, usable};
+pub(super) use crate::table::refusal::{Refusal, by_rule, denied, denied_provider, limited, no_such_model, usable};
 
 /// A gateway that serves as many requests as it may.
 pub(super) fn full(limit: u32) -> Refusal {

@@ -133,6 +133,12 @@ codes! {
         "With `auth: optional` whoever reaches the listener may use every alias without a key."
     ADMIN_APPLY_PUBLIC "BF0427" "token that replaces the spec in clear text"
         "The admin listener has no TLS, and one of its tokens may apply: whoever reads it on the way can send every provider's key to a place of their own. Use the Unix socket, or a loopback address behind a tunnel or a proxy with TLS. Where the network is protected by something else (a VPN, a service mesh), write `allow_plain_http: true` beside `listen`, so that reviewers see it."
+    LIMIT_ZERO "BF0431" "limit lets nothing through"
+        "A rate of 0 would refuse every request. Give it a rate, or remove it. A key is refused with `disabled: true`, a target is taken out with `weight: 0`."
+    LIMIT_EMPTY "BF0432" "limits limit nothing"
+        "`limits` is there and holds none of `requests`, `tokens` and `concurrency`, so it does nothing."
+    LIMIT_ABOVE_TEAM "BF0433" "limit is above the team's"
+        "The limits of a key and of its team both apply, so a key never gets more than its team. This is a note, not a fault: the team's limit may be meant to grow."
 
     UNKNOWN_BUDGET "BF0441" "unknown budget"
         "A key or a team draws on a budget that `budgets` does not hold."

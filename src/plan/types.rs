@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use super::credential::{Aws, Credential, Google, Proof};
-use crate::base::{ByteSize, Digest, Pace, Span, Usd};
+use crate::base::{ByteSize, Digest, Span, Usd};
 pub use crate::spec::{
     Api, Auth, AuthScheme, Balance, BudgetMode, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn,
-    OnStoreError, Percent, Period, PromptPosition, ReasoningField, RerankWords, Scope, SecretRef, ToolCallIds, Unpriced, WebIdentity,
-    WhenExhausted,
+    OnStoreError, Percent, Period, PromptPosition, RateLimit, RateLimits, ReasoningField, RerankWords, Scope, SecretRef, ToolCallIds,
+    Unpriced, WebIdentity, WhenExhausted,
 };
 
 /// The compiled spec.
@@ -114,26 +114,6 @@ pub struct Limits {
     pub connections: u32,
 }
 
-/// What may be used in a time, and at once; what is not there is not limited.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RateLimits {
-    /// Requests in a time.
-    pub requests: Option<RateLimit>,
-    /// Tokens in a time.
-    pub tokens: Option<RateLimit>,
-    /// Requests at once.
-    pub concurrency: Option<u32>,
-}
-
-/// So many in so long.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct RateLimit {
-    /// The rate.
-    pub rate: Pace,
-    /// The most at once.
-    pub burst: u64,
-}
-
 /// One upstream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provider {
@@ -170,6 +150,9 @@ pub struct Provider {
     pub retries: Retries,
     /// Header templates by lower-case name.
     pub headers: BTreeMap<String, String>,
+    /// What may be sent to it in a time, and at once.
+    #[serde(default)]
+    pub limits: RateLimits,
 }
 
 /// Differences from OpenAI.
@@ -255,6 +238,9 @@ pub struct Model {
     pub defaults: BTreeMap<String, Value>,
     /// Members set.
     pub overrides: BTreeMap<String, Value>,
+    /// What may be used through it in a time, and at once.
+    #[serde(default)]
+    pub limits: RateLimits,
 }
 
 /// One target.
@@ -318,6 +304,9 @@ pub struct Team {
     /// Budgets of all its keys.
     #[serde(default)]
     pub budgets: Vec<BudgetRef>,
+    /// What may be used by its keys together in a time, and at once.
+    #[serde(default)]
+    pub limits: RateLimits,
 }
 
 /// One virtual key.
@@ -343,6 +332,9 @@ pub struct VirtualKey {
     pub routing_headers: bool,
     /// Facts for rules and logs.
     pub labels: BTreeMap<String, String>,
+    /// What may be used in a time, and at once.
+    #[serde(default)]
+    pub limits: RateLimits,
 }
 
 /// One digest of a key.

@@ -19,6 +19,7 @@ pub struct RateLimits {
     /// count once they are known, so that the next requests wait for them.
     pub tokens: Option<RateLimit>,
     /// Most requests at once. One counts until its answer has ended.
+    #[schemars(range(min = 1))]
     pub concurrency: Option<u32>,
 }
 
@@ -28,7 +29,27 @@ pub struct RateLimit {
     /// The rate.
     pub rate: Pace,
     /// The most at once; a tenth of the rate's number, and at least 1, when absent.
-    pub burst: Option<u64>,
+    pub burst: Option<u32>,
+}
+
+impl RateLimit {
+    /// Returns the most that may come at once.
+    pub fn at_once(&self) -> u64 {
+        self.burst.map_or_else(|| (self.rate.count / 10).max(1), u64::from)
+    }
+
+    /// Returns the same without a burst that would follow anyway, so that two spellings of one limit are equal.
+    #[must_use]
+    pub fn normal(self) -> Self {
+        let plain = Self { burst: None, ..self };
+        if self.at_once() == plain.at_once() { plain } else { self }
+    }
+}
+
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, {} at once", self.rate, self.at_once())
+    }
 }
 
 /// The long form of a rate limit.
@@ -40,7 +61,7 @@ struct LongRateLimit {
     /// The most at once. Default: a tenth of the rate's number, at least 1.
     #[schemars(range(min = 1, max = 1_000_000_000))]
     #[serde(skip_serializing_if = "Option::is_none")]
-    burst: Option<u64>,
+    burst: Option<u32>,
 }
 
 impl Serialize for RateLimit {

@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::cloud::{Aws, Google};
+use super::limit::RateLimits;
 use super::quirks::Quirks;
 use super::refs::SecretRef;
 use crate::base::Span;
@@ -53,6 +54,9 @@ pub struct Provider {
     /// fails on a request fails the request.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// What is sent to it at most, by whomever. A target of a provider that has reached it is skipped, and the next one tried.
+    #[serde(default)]
+    pub limits: RateLimits,
 }
 
 /// A wire format.

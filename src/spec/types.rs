@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::budget::{Budget, BudgetRef};
+use super::limit::RateLimits;
 use super::provider::Provider;
 use super::refs::{FallbackRef, TargetRef};
 use crate::base::{ByteSize, Digest, Span};
@@ -193,6 +194,9 @@ pub struct Model {
     /// Body members always set; for every target of the chain. In the words of OpenAI's chat completions.
     #[serde(default)]
     pub overrides: BTreeMap<String, Value>,
+    /// What everybody who asks for it may use together, whether by its name or because a rule says so.
+    #[serde(default)]
+    pub limits: RateLimits,
 }
 
 /// How a target is picked among an alias's targets.
@@ -305,6 +309,9 @@ pub struct Team {
     /// Budgets that all its keys draw on together: names of shared ones, or its own. Every one must have room.
     #[serde(default)]
     pub budgets: Vec<BudgetRef>,
+    /// What its keys may use together, beside what each of them may.
+    #[serde(default)]
+    pub limits: RateLimits,
 }
 
 /// A virtual key: who may call, with what.
@@ -337,6 +344,9 @@ pub struct VirtualKey {
     /// Free-form facts for rules and logs.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
+    /// What it may use. The limits of its team and of the alias apply beside these.
+    #[serde(default)]
+    pub limits: RateLimits,
 }
 
 /// One digest of a virtual key.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::entry::{Alias, Credential, Key, RoutingTable, Stage, Target};
 use super::rules::{Rule, RuleAction};
 use crate::base::glob;
+use crate::limit::Refused;
 use crate::plan::Balance;
 use crate::provider::{Admit, CredentialState, Reason};
 use crate::wire::{Demand, Format};
@@ -98,6 +99,13 @@ pub enum Exclusion {
     NoCredential(String),
     /// Every credential for this model cools down or is out. Never empty.
     CredentialsOut(Vec<KeptOut>),
+    /// What the spec lets the provider have at most is used up until a monotonic millisecond.
+    ProviderLimit {
+        /// The limit.
+        refused: Box<Refused>,
+        /// When something is free, if nobody else comes.
+        until_ms: u64,
+    },
 }
 
 /// A credential that may not be used now.
@@ -126,6 +134,7 @@ impl Exclusion {
         match self {
             Self::BreakerOpen { until_ms } => Some(Return { until_ms: *until_ms, is_other: true }),
             Self::NoCredential(_) | Self::Format(_) => None,
+            Self::ProviderLimit { until_ms, .. } => Some(Return { until_ms: *until_ms, is_other: false }),
             Self::CredentialsOut(kept) => {
                 let back = |kept: &KeptOut| Some(Return { until_ms: kept.until_ms?, is_other: kept.reason != Reason::RateLimit });
                 kept.iter().filter_map(back).min()
@@ -139,6 +148,7 @@ impl Exclusion {
             Self::BreakerOpen { .. } => return "its breaker is open",
             Self::NoCredential(_) => return "no usable credential",
             Self::Format(_) => return "its API has no such endpoint",
+            Self::ProviderLimit { refused, .. } => return refused.words(),
             Self::CredentialsOut(kept) => kept,
         };
         let first = kept.first().map(|kept| kept.reason);
@@ -160,6 +170,10 @@ impl Exclusion {
             Self::Format(format) => format!("its API (`{}`) has no such endpoint", format.as_str()),
             Self::NoCredential(reason) => format!("it has no usable credential: {reason}"),
             Self::CredentialsOut(kept) => kept.iter().map(|kept| kept.text(now_ms)).collect::<Vec<_>>().join(", "),
+            Self::ProviderLimit { refused, until_ms } => {
+                let (provider, measure, limit) = (&refused.name, refused.measure.label(), &refused.limit);
+                format!("`providers.{provider}.limits.{measure}` ({limit}) is reached; look again in {} s", seconds(*until_ms, now_ms))
+            }
         }
     }
 }
@@ -300,6 +314,22 @@ fn credentials(target: &Target, now_ms: u64, dice: &mut Dice) -> Result<Vec<Arc<
 
 /// Returns the credentials that may be tried for a target, with their weights, in the order of their names.
 pub(super) fn ready(target: &Target, now_ms: u64) -> Result<Vec<(&Arc<Credential>, u32)>, Exclusion> {
+    let ready = usable(target, now_ms)?;
+    // How long the prompt is, is not known yet; where not even one token is left, it does not matter.
+    let now_ns = now_ms.saturating_mul(1_000_000);
+    match target.provider.limiter.as_ref().map_or(Ok(()), |limiter| limiter.check(Some(1), now_ns)) {
+        Ok(()) => Ok(ready),
+        Err(refused) => Err(limited(refused, now_ms)),
+    }
+}
+
+/// Leaves a target out because of its provider's limit.
+pub(super) fn limited(refused: Refused, now_ms: u64) -> Exclusion {
+    let until_ms = now_ms.saturating_add(refused.wait_ns.div_ceil(1_000_000));
+    Exclusion::ProviderLimit { refused: Box::new(refused), until_ms }
+}
+
+fn usable(target: &Target, now_ms: u64) -> Result<Vec<(&Arc<Credential>, u32)>, Exclusion> {
     let provider = &target.provider;
     let mut ready = Vec::with_capacity(provider.credentials.len());
     let mut kept = Vec::new();

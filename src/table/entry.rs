@@ -11,6 +11,7 @@ use super::rules::Rule;
 use super::template::{HeaderLine, Prompt};
 use crate::base::{Digest, glob};
 use crate::catalog::PriceList;
+use crate::limit::Limiter;
 use crate::limit::budget::Payer;
 use crate::plan::expr::KeyFacts;
 use crate::plan::{self, Auth, Balance, Plan};
@@ -97,6 +98,8 @@ pub struct Key {
     pub payer: Arc<Payer>,
     /// Unix millisecond from which it is refused: the earlier of the key's and the digest's end.
     pub not_after_ms: Option<u64>,
+    /// The key's own limits and its team's, where there are any.
+    pub limiters: Arc<[Arc<Limiter>]>,
 }
 
 impl Key {
@@ -134,6 +137,8 @@ pub struct Alias {
     pub stages: Vec<Stage>,
     /// Counts requests, for `round_robin`.
     pub turn: AtomicU64,
+    /// Limits of all who ask for it.
+    pub limiter: Option<Arc<Limiter>>,
     /// Metrics.
     pub metrics: AliasMetrics,
 }
@@ -220,6 +225,8 @@ pub struct Provider {
     pub credentials: Vec<Arc<Credential>>,
     /// Optional credentials without a secret, with the reason.
     pub absent: Vec<(String, String)>,
+    /// Limits of what is sent to it.
+    pub limiter: Option<Arc<Limiter>>,
 }
 
 /// Paths below a provider's root that are asked for again and again.

@@ -60,11 +60,24 @@ impl Request<'_> {
     }
 }
 
+/// Estimates the tokens of a request from its whole body, whatever its format: what limits take before anybody has counted.
+pub fn estimated_tokens(body: &[u8]) -> u64 {
+    // Too short for a file.
+    if body.len() < FILE_BYTES {
+        return (body.len() as u64).div_ceil(BYTES_PER_TOKEN);
+    }
+    tokens_of([body])
+}
+
 /// Estimates the tokens of the prompt, and of the tools that are sent along.
 fn input_tokens(body: &Object<'_>) -> u64 {
+    let members = ["messages", "prompt", "input", "instructions", "tools", "functions", "response_format"];
+    tokens_of(members.into_iter().filter_map(|name| body.get(name)))
+}
+
+fn tokens_of<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> u64 {
     let (mut bytes, mut files) = (0, 0);
-    for name in ["messages", "prompt", "input", "instructions", "tools", "functions", "response_format"] {
-        let Some(raw) = body.get(name) else { continue };
+    for raw in parts {
         bytes += raw.len() as u64;
         for text in Strings(raw) {
             if is_file(text) {

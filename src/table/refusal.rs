@@ -8,6 +8,7 @@ use super::by_provider::ProviderDenial;
 use super::decide::{Denial, Excluded, Exclusion, seconds};
 use super::entry::{Key, RoutingTable};
 use crate::error::{GatewayError, Kind};
+use crate::limit::{Measure, Refused, Scope};
 
 /// A refusal with what its answer needs.
 #[derive(Debug)]
@@ -102,6 +103,35 @@ pub fn denied_provider(denial: &ProviderDenial, named: Option<&str>, now_ms: u64
         }
     };
     GatewayError::new(kind, text).into()
+}
+
+/// A limit that is reached. Says whose it is, what of it is left and when more is.
+pub fn limited(refused: &Refused) -> Refusal {
+    let Refused { scope, name, measure, limit, remaining, wait_ns } = refused;
+    let wait_ms = wait_ns.div_ceil(1_000_000);
+    let seconds = wait_ms.div_ceil(1_000);
+    let (whose, section) = match scope {
+        Scope::Key => ("The virtual key", "virtual_keys"),
+        Scope::Team => ("The team", "teams"),
+        Scope::Alias => ("The model", "models"),
+        // Which one it is, is the operator's to know.
+        Scope::Provider => {
+            let words = refused.words();
+            let text =
+                format!("No target can be tried now: {words}; something is free in {seconds} s. `bifrostctl status` shows their state.");
+            let detail = format!("`providers.{name}.limits.{}` ({limit}) is reached", measure.label());
+            return Refusal { retry_after_ms: Some(wait_ms), ..GatewayError::new(Kind::RateLimited, text).detail(detail).into() };
+        }
+    };
+    let reached = match measure {
+        Measure::Requests => format!("has used its limit of requests ({limit}); the next one passes in {seconds} s"),
+        Measure::Tokens => format!(
+            "has used its limit of tokens ({limit}): {remaining} can be taken now, fewer than this request needs; it passes in {seconds} s"
+        ),
+        Measure::Concurrency => format!("has as many requests running as it may ({limit}); try again when one has ended"),
+    };
+    let text = format!("{whose} `{name}` {reached} (`{section}.{name}.limits.{}` in the gateway's spec).", measure.label());
+    Refusal { retry_after_ms: Some(wait_ms), ..GatewayError::new(Kind::RateLimited, text).into() }
 }
 
 /// A rule that refuses.

@@ -171,6 +171,7 @@ pub struct Metrics {
     streams_open: Gauge,
     access_log_dropped: Counter,
     refused: Slots,
+    limited: Series<Counter>,
     config: super::config::ConfigMetrics,
 }
 
@@ -232,6 +233,8 @@ impl Metrics {
         families.register(&mut registry);
         let refused = Series::new(&names::REFUSED, || Slots::new(&REASON));
         register(&mut registry, &names::REFUSED, refused.clone());
+        let limited = Series::new(&names::LIMITED, Counter::default);
+        register(&mut registry, &names::LIMITED, limited.clone());
         let (in_flight, streams_open, access_log_dropped) = (Gauge::default(), Gauge::default(), Counter::default());
         register(&mut registry, &names::IN_FLIGHT, in_flight.clone());
         register(&mut registry, &names::STREAMS_OPEN, streams_open.clone());
@@ -240,7 +243,17 @@ impl Metrics {
         let sources = Sources::default();
         registry.register_collector(Box::new(sources.clone()));
         sources.add(|samples| samples.add(&names::BUILD_INFO, &[env!("CARGO_PKG_VERSION")], 1));
-        Arc::new(Self { registry, families, sources, in_flight, streams_open, access_log_dropped, refused: refused.get(&[]), config })
+        Arc::new(Self {
+            registry,
+            families,
+            sources,
+            in_flight,
+            streams_open,
+            access_log_dropped,
+            refused: refused.get(&[]),
+            limited,
+            config,
+        })
     }
 
     /// Encodes everything in the OpenMetrics text format; see [`CONTENT_TYPE`]. Asks every source.
@@ -277,6 +290,11 @@ impl Metrics {
     /// Counts a request that the gateway refused itself.
     pub fn refused(&self, kind: Kind) {
         self.refused.add(kind as usize, 1);
+    }
+
+    /// Counts what a limit kept back: on what the limit is set, and what it limits. Takes a lock, which only refusals pay for.
+    pub fn limited(&self, scope: &str, limit: &str) {
+        self.limited.get(&[scope, limit]).inc();
     }
 
     /// Counts a request as being served until the guard drops; none where `limit` requests are being served already.

@@ -53,6 +53,8 @@ names! {
     RETRIES Counter "retries" ["provider"] "Further tries at the same target";
     TOKENS Counter "tokens" ["provider", "model", "direction"] "Tokens as the upstream reported them";
     REFUSED Counter "refused" ["reason"] "Requests that the gateway refused itself, by the error's code";
+    LIMITED Counter "limited" ["scope", "limit"] "Requests that a limit of a key, a team or an alias refused, and attempts that one of a provider kept back";
+    LIMIT_PERMITS Gauge "limit_permits" ["scope"] "Requests that run where the spec limits how many may at once";
     IN_FLIGHT Gauge "in_flight" [] "Requests being served";
     STREAMS_OPEN Gauge "streams_open" [] "Streamed answers being relayed";
     CREDENTIAL_STATE Gauge "credential_state" ["provider", "credential"] "0 ready, 1 not used for some models, 2 out, 3 absent";

@@ -10,6 +10,7 @@ mod expiry;
 mod gateway;
 mod headers;
 mod keys;
+mod limits;
 mod models;
 mod names;
 mod providers;
@@ -36,5 +37,6 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
     rules::check(found, plan);
     keys::check(found, plan, &meant);
     budgets::check(found, plan);
+    limits::check(found, plan);
     secrets::check(found);
 }

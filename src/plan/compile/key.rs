@@ -3,6 +3,7 @@
 use jiff::{Timestamp, civil::Date};
 
 use super::budget;
+use super::limits::limits;
 use crate::plan::codes;
 use crate::plan::finding::{Findings, On, pointer};
 use crate::plan::types as plan;
@@ -14,6 +15,7 @@ pub(super) fn team(spec: &spec::Team) -> plan::Team {
         renamed_from: spec.renamed_from.clone(),
         models: spec.models.clone(),
         budgets: budget::references(&spec.budgets),
+        limits: limits(&spec.limits),
     }
 }
 
@@ -38,6 +40,7 @@ pub(super) fn virtual_key(found: &mut Findings<'_>, name: &str, spec: &spec::Vir
         disabled: spec.disabled,
         routing_headers: spec.routing_headers,
         labels: spec.labels.clone(),
+        limits: limits(&spec.limits),
     }
 }
 

@@ -8,6 +8,7 @@ mod cloud;
 mod credential;
 mod gateway;
 mod key;
+mod limits;
 mod model;
 mod provider;
 mod timeouts;

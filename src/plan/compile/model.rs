@@ -1,5 +1,6 @@
 //! Aliases and rules.
 
+use super::limits::limits;
 use crate::plan::codes;
 use crate::plan::finding::{Findings, On, pointer};
 use crate::plan::types as plan;
@@ -32,6 +33,7 @@ pub(super) fn model(found: &mut Findings<'_>, name: &str, spec: &spec::Model) ->
         strict_translation: spec.strict_translation,
         defaults: spec.defaults.clone(),
         overrides: spec.overrides.clone(),
+        limits: limits(&spec.limits),
     }
 }
 

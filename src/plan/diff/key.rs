@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::changes::{Changes, Entry, Meaning, Pair, Sides, json_of};
+use super::limits::{Stops, limits};
 use super::pattern::{Patterns, is_unbounded};
 use super::place::Place;
 use super::{Risk, access, budget, hashes, shown};
@@ -24,12 +25,13 @@ impl Entry for Team {
     }
 
     fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
-        let Self { description, renamed_from, models, budgets } = pair.base;
+        let Self { description, renamed_from, models, budgets, limits } = pair.base;
         out.field(place.member("description"), description, &pair.new.description, || Meaning::plain(Risk::None));
         budget::renamed(out, place, renamed_from.as_ref(), pair.new.renamed_from.as_ref());
         team_models(out, place.member("models"), Pair { name: pair.name, base: models, new: &pair.new.models });
         let who = format!("team {}", shown::name(pair.name));
         budget::list(out, &place.member("budgets"), &who, budgets, &pair.new.budgets);
+        self::limits(out, &place.member("limits"), (limits, &pair.new.limits), Stops::Clients("clients of the team's keys"));
     }
 }
 
@@ -100,7 +102,7 @@ impl Entry for VirtualKey {
         if pair.base == pair.new {
             return;
         }
-        let Self { hashes, renamed_from, team, models, budgets, expires, disabled, routing_headers, labels } = pair.base;
+        let Self { hashes, renamed_from, team, models, budgets, expires, disabled, routing_headers, labels, limits } = pair.base;
         let new = pair.new;
         hashes::hashes(out, place.member("hashes"), Pair { name: pair.name, base: hashes, new: &new.hashes });
         budget::renamed(out, place, renamed_from.as_ref(), new.renamed_from.as_ref());
@@ -132,6 +134,7 @@ impl Entry for VirtualKey {
             Some(reader) => Meaning::low(format!("{reader} looks at labels")),
             None => Meaning::plain(Risk::None),
         });
+        self::limits(out, &place.member("limits"), (limits, &new.limits), Stops::Clients("clients of this key"));
     }
 
     fn shown(&self) -> Value {

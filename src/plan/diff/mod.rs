@@ -14,6 +14,7 @@ mod credential;
 mod gateway;
 mod hashes;
 mod key;
+mod limits;
 mod model;
 mod patch;
 mod pattern;

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::access;
 use super::chain::{self, Pool, identities};
 use super::changes::{Changes, Entry, Meaning, Pair, Sides, json_of};
+use super::limits::{Stops, limits};
 use super::pattern::edits;
 use super::place::Place;
 use super::{Action, Risk, shown, text};
@@ -32,7 +33,8 @@ impl Entry for Model {
     }
 
     fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
-        let Self { description, targets, balance, fallbacks, fallback_on, prompt, strict_translation, defaults, overrides } = pair.base;
+        let Self { description, targets, balance, fallbacks, fallback_on, prompt, strict_translation, defaults, overrides, limits } =
+            pair.base;
         let (new, alias) = (pair.new, shown::name(pair.name));
         out.field(place.member("description"), description, &new.description, || Meaning::plain(Risk::None));
         let owner = format!("alias {alias}");
@@ -55,6 +57,7 @@ impl Entry for Model {
             Action::Added | Action::Changed => Meaning::medium("set in every request, whatever the client sends"),
             Action::Removed => Meaning::medium("the client's own value counts again"),
         });
+        self::limits(out, &place.member("limits"), (limits, &new.limits), Stops::Clients("clients of the alias"));
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::access;
 use super::changes::{Changes, Entry, Meaning, Pair, Sides};
+use super::limits::{Stops, limits};
 use super::place::Place;
 use super::{Action, Risk, shown};
 use crate::plan::types::{AuthScheme, Provider, Quirks, Retries, Timeouts};
@@ -37,6 +38,7 @@ impl Entry for Provider {
             timeouts,
             retries,
             headers,
+            limits,
         } = pair.base;
         let new = pair.new;
         out.field(place.member("preset"), preset, &new.preset, || Meaning::low("what the preset changes is listed as changes of its own"));
@@ -73,6 +75,7 @@ impl Entry for Provider {
             Action::Removed => Meaning::medium(format!("requests go without {}, which the provider may need", shown::name(name))),
             Action::Changed => Meaning::medium("the provider is told something else"),
         });
+        self::limits(out, &place.member("limits"), (limits, &new.limits), Stops::Provider);
     }
 }
 

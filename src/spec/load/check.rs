@@ -237,7 +237,7 @@ fn unit(place: &Place<'_>) -> Option<String> {
     match place.spot.name() {
         Some("Duration") => Some(UnitError::Duration.to_string()),
         Some("Size") => Some(UnitError::Size.to_string()),
-        Some("Pace" | "RateLimit") => Some(UnitError::Pace.to_string()),
+        Some("Pace" | "LongRateLimit") => Some(UnitError::Pace.to_string()),
         Some("Money") => Some(MoneyError.to_string()),
         Some("Percent") => Some(BudgetUnitError::Percent.to_string()),
         _ => None,

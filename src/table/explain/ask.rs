@@ -111,6 +111,11 @@ impl<'q> Asked<'q> {
         self.body.map(|body| body.to_string().into_bytes()).unwrap_or_default()
     }
 
+    /// Returns whether answers to such requests say how many tokens were used, so that limits count them.
+    pub(super) fn is_metered(&self) -> bool {
+        self.endpoint != Endpoint::Other
+    }
+
     /// Scans the body as the data path does; none where the question has none.
     pub(super) fn object<'b>(&self, bytes: &'b [u8]) -> Result<Option<Object<'b>>, Refusal> {
         if self.body.is_none() {

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::told::{CandidateTold, CredentialTold, Explanation, Outcome};
+use super::told::{CandidateTold, CredentialTold, Explanation, LimitTold, Outcome};
 use crate::base::{Span, visible};
 use crate::plan::PromptPosition;
 
@@ -20,6 +20,10 @@ pub fn human(told: &Explanation) -> String {
     page.line("rule", &told.rule.as_ref().map_or_else(|| "none matches".to_owned(), |rule| format!("{}: {}", rule.name, rule.does)));
     if let Some(alias) = &told.alias {
         page.line("alias", alias);
+    }
+    for (place, limit) in told.limits.iter().enumerate() {
+        let LimitTold { scope, name, measure, limit, remaining } = limit;
+        page.line(if place == 0 { "limits" } else { "" }, &format!("{scope} {name}: {measure} {limit}; {remaining} left"));
     }
     targets(&mut page, told);
     for excluded in &told.excluded {

@@ -21,14 +21,17 @@ use serde_json::Value;
 use super::by_provider::{ProviderDenial, decide_provider};
 use super::decide::{Ask, Decision, Denial, Excluded, Standing, decide};
 use super::entry::{Alias, Key, RoutingTable, Stage};
+use super::facts::estimated_tokens;
 use super::refusal::{self, Refusal};
 use super::rules::{Rule, RuleAction};
 use crate::base::glob;
+use crate::limit::check;
 use ask::Asked;
 
 pub use human::human;
 pub use told::{
-    CandidateTold, CredentialTold, DenialTold, ExcludedTold, Explanation, FailedRule, HeaderTold, LossTold, Outcome, PromptTold, RuleTold,
+    CandidateTold, CredentialTold, DenialTold, ExcludedTold, Explanation, FailedRule, HeaderTold, LimitTold, LossTold, Outcome, PromptTold,
+    RuleTold,
 };
 
 /// What is asked, as `POST /v1/explain` takes it.
@@ -102,6 +105,7 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
     let key = key.map(|key| &**key);
     let Some(model) = asked.model else {
         let decision = by_provider(table, asked, key, (verdict.rule, at.now_ms), told)?;
+        limits((key, &decision), None, at.now_ms, told)?;
         told.candidates = candidates(&decision, None, (&facts, asked, &bytes), at.now_ms);
         // Not by weight: what one account keeps, another does not know.
         for (place, credential) in told.candidates.iter_mut().flat_map(|candidate| candidate.credentials.iter_mut().enumerate()) {
@@ -138,8 +142,24 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
         told.overrides = alias.overrides.iter().map(|(name, _)| name.clone()).collect();
         told.prompt = prompt(alias, asked, object.is_some_and(|object| ask::has_messages(&object)), &facts)?;
     }
+    limits((ask.key, &decision), asked.is_metered().then(|| estimated_tokens(&bytes)), at.now_ms, told)?;
     told.candidates = candidates(&decision, verdict.rule, (&facts, asked, &bytes), at.now_ms);
     Ok(())
+}
+
+/// Lists the limits that apply, those of providers last, and refuses as those of the caller would.
+fn limits((key, decision): (Option<&Key>, &Decision), tokens: Option<u64>, now_ms: u64, told: &mut Explanation) -> Result<(), Refusal> {
+    let now_ns = now_ms.saturating_mul(1_000_000);
+    let own = key.into_iter().flat_map(|key| key.limiters.iter());
+    let own: Vec<_> = own.chain(decision.alias.iter().filter_map(|alias| alias.limiter.as_ref())).cloned().collect();
+    let mut all = own.clone();
+    for limiter in decision.candidates.iter().filter_map(|candidate| candidate.target.provider.limiter.as_ref()) {
+        if !all.iter().any(|known| Arc::ptr_eq(known, limiter)) {
+            all.push(Arc::clone(limiter));
+        }
+    }
+    told.limits = LimitTold::list(&all, now_ns);
+    check(&own, tokens, now_ns).map_err(|refused| refusal::limited(&refused))
 }
 
 /// Decides for a request that names no model: a rule can refuse it, and cannot move it.

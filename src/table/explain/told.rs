@@ -1,9 +1,12 @@
 //! The answer, as the admin API sends it and the command line shows it.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::share;
 use crate::error::Kind;
+use crate::limit::{Limiter, Measure};
 use crate::plan::PromptPosition;
 use crate::table::refusal::Refusal;
 use crate::table::{Excluded, Exclusion, Rule, RuleAction, Target};
@@ -32,6 +35,9 @@ pub struct Explanation {
     pub failed_rules: Vec<FailedRule>,
     /// The alias that serves; none where a rule or the client names targets.
     pub alias: Option<String>,
+    /// Limits that apply to the request, in requests and tokens in a time and requests at once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<LimitTold>,
     /// Targets in the order in which they would be tried; empty when the request is denied.
     pub candidates: Vec<CandidateTold>,
     /// Targets that would not be tried.
@@ -45,6 +51,44 @@ pub struct Explanation {
     /// Body members that are set whatever the client sends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<String>,
+}
+
+/// A limit that applies, and how it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitTold {
+    /// `key`, `team`, `alias` or `provider`.
+    pub scope: String,
+    /// Its name.
+    pub name: String,
+    /// `requests`, `tokens` or `concurrency`.
+    pub measure: String,
+    /// The limit: `600/min, 60 at once`.
+    pub limit: String,
+    /// What could be taken at once, now.
+    pub remaining: u64,
+}
+
+impl LimitTold {
+    /// Lists what is limited by each of some limiters.
+    pub(super) fn list<'l>(limiters: impl IntoIterator<Item = &'l Arc<Limiter>>, now_ns: u64) -> Vec<Self> {
+        let mut told = Vec::new();
+        for limiter in limiters {
+            let spec = limiter.spec();
+            let left = |measure| limiter.level(measure, now_ns).map_or(0, |room| room.remaining);
+            let at_once = |most: u32| (format!("{most} at once"), u64::from(most).saturating_sub(limiter.in_use().unwrap_or_default()));
+            let all = [
+                (Measure::Requests, spec.requests.map(|limit| (limit.to_string(), left(Measure::Requests)))),
+                (Measure::Tokens, spec.tokens.map(|limit| (limit.to_string(), left(Measure::Tokens)))),
+                (Measure::Concurrency, spec.concurrency.map(at_once)),
+            ];
+            told.extend(all.into_iter().filter_map(|(measure, limit)| {
+                let (limit, remaining) = limit?;
+                let (scope, name) = (limiter.scope().label().to_owned(), limiter.name().to_owned());
+                Some(Self { scope, name, measure: measure.label().to_owned(), limit, remaining })
+            }));
+        }
+        told
+    }
 }
 
 /// What would happen.
@@ -171,7 +215,8 @@ pub struct PromptTold {
 pub struct ExcludedTold {
     /// `provider/model`.
     pub target: String,
-    /// `breaker_open`, `no_credential`, `rate_limited` (what ends first is a provider's rate limit) or `credentials_out`.
+    /// `breaker_open`, `format`, `no_credential`, `rate_limited` (what ends first is a provider's rate limit), `credentials_out`, or
+    /// `provider_limit` (what the spec lets the provider have is used up).
     pub code: String,
     /// The same in words.
     pub reason: String,
@@ -215,6 +260,7 @@ impl ExcludedTold {
             Exclusion::BreakerOpen { .. } => ("breaker_open", excluded.why.words(), Vec::new()),
             Exclusion::Format(_) => ("format", excluded.why.words(), Vec::new()),
             Exclusion::NoCredential(reason) => ("no_credential", share::fact(reason), credentials()),
+            Exclusion::ProviderLimit { .. } => ("provider_limit", excluded.why.words(), Vec::new()),
             Exclusion::CredentialsOut(_) => {
                 let code = if excluded.why.back().is_some_and(|back| !back.is_other) { "rate_limited" } else { "credentials_out" };
                 (code, excluded.why.words(), credentials())

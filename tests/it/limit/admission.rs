@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use bifrostctl::base::Digest;
 use bifrostctl::limit::{Counters, Limiter, Measure, Scope, admit, room};
 use bifrostctl::plan::RateLimits;
 use serde_json::{Value, json};
@@ -35,7 +36,7 @@ fn a_refusal_by_one_limit_takes_nothing_from_the_others() {
     let before = state();
     let refused = admit(&all, Some(1), 0).unwrap_err();
     assert_eq!((refused.scope, refused.measure, refused.wait_ns), (Scope::Team, Measure::Requests, SECOND));
-    assert_eq!((refused.limit.as_str(), refused.burst, refused.remaining), ("60/min", Some(1), 0));
+    assert_eq!((refused.limit.as_str(), refused.remaining), ("60/min, 1 at once", 0));
     assert_eq!(state(), before);
     drop(first);
     assert_eq!(key.in_use(), Some(0));
@@ -60,7 +61,7 @@ fn permits_come_free_when_the_grant_goes_and_tokens_stay_taken() {
     let first = admit(&key, Some(3), 0).unwrap();
     let second = admit(&key, Some(3), 0).unwrap();
     let refused = admit(&key, Some(3), 0).unwrap_err();
-    assert_eq!((refused.measure, refused.limit.as_str(), refused.burst, refused.wait_ns), (Measure::Concurrency, "2", None, SECOND));
+    assert_eq!((refused.measure, refused.limit.as_str(), refused.wait_ns), (Measure::Concurrency, "2 at once", SECOND));
     drop(first);
     assert_eq!((key[0].in_use(), room(&key, Measure::Tokens, 0).unwrap().remaining), (Some(1), 4));
     second.settle(1, 0);
@@ -121,4 +122,24 @@ fn a_scope_that_goes_and_comes_back_finds_what_it_has_used() {
     );
     let other = limiter(&counters, Scope::Team, "web", limits());
     assert_eq!(other.level(Measure::Requests, 0).unwrap().remaining, 2, "a team of the same name is another scope");
+}
+
+#[test]
+fn a_key_under_another_name_goes_on_with_what_it_has_used() {
+    let counters = Counters::default();
+    let (old, new, other) = (Digest::of(b"old"), Digest::of(b"new"), Digest::of(b"other"));
+    let limits: RateLimits = serde_json::from_value(json!({"requests": rate("60/min", 2)})).unwrap();
+    let left = |name: &str, digests: &[Digest]| {
+        let limiter = Limiter::of_key(name, digests, &limits, &counters).unwrap();
+        limiter.level(Measure::Requests, 0).unwrap().remaining
+    };
+    let first = Arc::new(Limiter::of_key("web", &[old], &limits, &counters).unwrap());
+    drop(admit(&[first], None, 0).unwrap());
+    // In a rotation the name stays, then the name changes and the digest stays.
+    assert_eq!((left("web", &[old, new]), left("site", &[new]), left("web", &[other])), (1, 1, 1));
+    assert_eq!((left("site", &[other]), left("third", &[Digest::of(b"third")])), (1, 2));
+    counters.forget_unused(SECOND - 1);
+    assert_eq!(left("fourth", &[new]), 1, "it still counts");
+    counters.forget_unused(SECOND);
+    assert_eq!(left("fifth", &[new]), 2);
 }

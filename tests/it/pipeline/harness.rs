@@ -97,6 +97,7 @@ impl Rig {
             health: Arc::new(Health::default()),
             signers: Arc::new(Signers::default()),
             ledger: Arc::new(Ledger::new(Arc::clone(&clock))),
+            counters: Arc::default(),
             metrics: Arc::clone(&metrics),
             env: Arc::new(env),
             base_dir: PathBuf::from("."),

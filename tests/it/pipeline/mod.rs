@@ -10,6 +10,7 @@ mod harness;
 mod health;
 mod kept_out;
 mod lanes;
+mod limits;
 mod log;
 mod models;
 mod native;

@@ -170,6 +170,30 @@ fn keys_and_teams_are_judged_by_the_consequences() {
 }
 
 #[test]
+fn limits_are_judged_by_whom_they_stop() {
+    let limited = |limits: &str| base_yaml().replace("models: [smart]}", &format!("models: [smart], limits: {limits}}}"));
+    let mut text = String::new();
+    for (before, after) in [
+        ("{}", "{requests: 600/min, tokens: 1M/day, concurrency: 2}"),
+        ("{requests: 600/min}", "{requests: 300/min}"),
+        ("{requests: 600/min}", "{requests: 10/s}"),
+        ("{requests: 600/min}", "{requests: {rate: 600/min, burst: 61}}"),
+        ("{requests: 600/min, concurrency: 2}", "{requests: {rate: 600/min, burst: 60}, concurrency: 3}"),
+        ("{tokens: 1M/day, concurrency: 2}", "{}"),
+    ] {
+        for change in diff(&plan(&limited(before)), &plan(&limited(after))).changes {
+            let _ = writeln!(text, "{} | {} | {} | {}", change.path, change.summary, change.risk.word(), change.reason.unwrap_or_default());
+        }
+    }
+    let elsewhere = told(&[
+        ("https://old.example/v1\"", "https://old.example/v1\", limits: {requests: 10/s}"),
+        ("[openai/gpt-4o]", "[openai/gpt-4o], limits: {tokens: 1M/min}"),
+        ("models: [fast, smart, cheap]", "models: [fast, smart, cheap], limits: {concurrency: 5}"),
+    ]);
+    insta::assert_snapshot!(text + &elsewhere);
+}
+
+#[test]
 fn the_end_of_a_rotation_is_told_from_a_revocation() {
     let yaml = |hashes: &str| plan(&base_yaml().replace(&format!("[{{sha256: {A}}}]"), &format!("[{hashes}]")));
     let (open, ending, later) =

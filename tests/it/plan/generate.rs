@@ -200,14 +200,29 @@ fn server() -> impl Strategy<Value = Value> {
     let quirks = (option::of(select(vec!["max_tokens", "max_completion_tokens"])), option::of(any::<bool>()), option::of(any::<bool>()));
     let timeouts = (option::of(select(vec!["1s", "60s", "1m"])), option::of(select(vec!["61s", "100s"])), option::of(select(vec!["20m"])));
     let auth = select(vec![json!("bearer"), json!({"header": "x-key"})]);
+    let auth = (option::of(auth), limits());
     let urls = select(vec!["https://llm.example/v1", "https://eu.example/v1", "http://127.0.0.1:8000/v1", "https://llm.example/v2"]);
-    (credentials, headers, quirks, timeouts, option::of(0..3_u32), option::of(auth), (urls, any::<bool>())).prop_map(
-        |(credentials, headers, (field, usage, done), (connect, idle, total), max, auth, (url, allowed))| {
+    (credentials, headers, quirks, timeouts, option::of(0..3_u32), auth, (urls, any::<bool>())).prop_map(
+        |(credentials, headers, (field, usage, done), (connect, idle, total), max, (auth, limits), (url, allowed))| {
             json!({"api": "openai-chat", "base_url": url, "allow_plain_http": allowed, "auth": auth, "credentials": credentials, "headers": headers,
                 "quirks": {"max_tokens_field": field, "stream_options": usage, "done_marker": done},
-                "timeouts": {"connect": connect, "idle": idle, "total": total}, "retries": {"max": max}})
+                "timeouts": {"connect": connect, "idle": idle, "total": total}, "retries": {"max": max}, "limits": limits})
         },
     )
+}
+
+/// Rate limits, some of which are one limit in two spellings.
+fn limits() -> impl Strategy<Value = Value> {
+    let rate = || {
+        option::of(select(vec![
+            json!("600/min"),
+            json!({"rate": "600/min", "burst": 60}),
+            json!({"rate": "1M/day", "burst": 5}),
+            json!("7/s"),
+        ]))
+    };
+    (rate(), rate(), option::of(1..3_u32))
+        .prop_map(|(requests, tokens, concurrency)| json!({"requests": requests, "tokens": tokens, "concurrency": concurrency}))
 }
 
 fn targets() -> impl Strategy<Value = Vec<(Index, &'static str, u32)>> {
@@ -230,13 +245,13 @@ fn model() -> impl Strategy<Value = ModelSketch> {
         targets(),
         vec((any::<Index>(), option::of(0..3_u32)), 0..4),
         (option::of(text()), option::of(select(vec!["weighted", "round_robin"])), option::of(vec(failure, 1..4)), prompt),
-        (members(), members()),
+        (members(), members(), limits()),
     )
-        .prop_map(|(targets, links, (description, balance, fallback_on, prompt), (defaults, overrides))| ModelSketch {
+        .prop_map(|(targets, links, (description, balance, fallback_on, prompt), (defaults, overrides, limits))| ModelSketch {
             targets,
             links,
             rest: json!({"description": description, "balance": balance, "fallback_on": fallback_on, "prompt": prompt,
-                "defaults": defaults, "overrides": overrides}),
+                "defaults": defaults, "overrides": overrides, "limits": limits}),
         })
 }
 
@@ -246,8 +261,9 @@ fn rule() -> impl Strategy<Value = RuleSketch> {
 
 fn team() -> impl Strategy<Value = Value> {
     let models = select(vec![json!(null), json!(["*"]), json!(["openai/*", "fast"]), json!(["fast", "openai/*", "fast"])]);
-    (option::of(text()), models, budgets())
-        .prop_map(|(description, models, budgets)| json!({"description": description, "models": models, "budgets": budgets}))
+    (option::of(text()), models, budgets(), limits()).prop_map(
+        |(description, models, budgets, limits)| json!({"description": description, "models": models, "budgets": budgets, "limits": limits}),
+    )
 }
 
 fn budget() -> impl Strategy<Value = Value> {
@@ -276,14 +292,14 @@ fn key() -> impl Strategy<Value = KeySketch> {
     let hashes = btree_map(0..3_usize, ends(), 1..4).prop_map(|map| map.into_iter().collect::<Vec<_>>()).prop_shuffle();
     let patterns = vec(select(vec!["*", "fast", "smart", "groq/*", "openai/gpt-4o", "gpt-4.1"]), 0..4);
     let labels = btree_map(select(vec!["env", "cost/center"]), text(), 0..3);
-    (hashes, option::of(any::<Index>()), patterns, ends(), (any::<bool>(), any::<bool>(), labels), budgets()).prop_map(
-        |(hashes, team, mut models, expires, (disabled, routing_headers, labels), budgets)| {
+    (hashes, option::of(any::<Index>()), patterns, ends(), (any::<bool>(), any::<bool>(), labels), (budgets(), limits())).prop_map(
+        |(hashes, team, mut models, expires, (disabled, routing_headers, labels), (budgets, limits))| {
             models.push("openai/*");
             KeySketch {
                 hashes,
                 team,
                 rest: json!({"models": models, "expires": expires, "disabled": disabled, "routing_headers": routing_headers,
-                    "labels": labels, "budgets": budgets}),
+                    "labels": labels, "budgets": budgets, "limits": limits}),
             }
         },
     )

@@ -16,7 +16,7 @@ fn plan(spec: &Value) -> Plan {
 }
 
 /// Other spellings of one meaning, in pairs.
-const SPELLINGS: [(&str, &str); 16] = [
+const SPELLINGS: [(&str, &str); 17] = [
     ("1s", "1000ms"),
     ("30s", "30000ms"),
     ("60s", "1m"),
@@ -27,6 +27,7 @@ const SPELLINGS: [(&str, &str); 16] = [
     ("20m", "1200s"),
     ("1MiB", "1024KiB"),
     ("32MiB", "32768KiB"),
+    ("1M/day", "1000k/day"),
     ("2100-12-01", "2100-12-01T00:00:00Z"),
     ("2101-01-01T10:00:00Z", "2101-01-01T12:00:00+02:00"),
     ("2101-01-01T12:00:00+02:00", "2101-01-01T10:00:00.000Z"),

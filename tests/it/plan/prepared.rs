@@ -26,6 +26,7 @@ pub(crate) fn prepared(mut plan: Plan) -> Vec<PrepareError> {
         health: Arc::new(Health::default()),
         signers: Arc::new(Signers::default()),
         ledger: Arc::new(Ledger::new(Arc::new(SystemClock::default()))),
+        counters: Arc::default(),
         metrics: Metrics::new(),
         env: Arc::new(BTreeMap::from([("SECRET".to_owned(), "secret".to_owned())])),
         base_dir: PathBuf::from("."),

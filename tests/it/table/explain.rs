@@ -82,6 +82,7 @@ fn rig_of(yaml: &str, change: impl FnOnce(&mut Plan)) -> Rig {
         health: Arc::new(Health::default()),
         signers: Arc::new(Signers::default()),
         ledger: Arc::new(Ledger::new(Arc::new(SystemClock::default()))),
+        counters: Arc::default(),
         metrics: Metrics::new(),
         env: Arc::new(env),
         base_dir: PathBuf::from("."),

@@ -55,6 +55,7 @@ fn every_name_of_the_list_is_shown_once_it_has_a_value() {
     target.tokens(1, 1);
     metrics.rule("r").matched();
     metrics.refused(Kind::TooLarge);
+    metrics.limited("key", "requests");
     metrics.config().reload("unchanged", "signal", MS(1));
     metrics.config().running("d", 1);
     metrics.add_source(|samples| {
@@ -67,6 +68,7 @@ fn every_name_of_the_list_is_shown_once_it_has_a_value() {
         for name in [&names::BOOK_LINES, &names::BOOK_WAITING, &names::BOOK_FAILED, &names::BOOK_LATE, &names::BOOK_LOST] {
             samples.add(name, &[], 0);
         }
+        samples.add(&names::LIMIT_PERMITS, &["key"], 1);
     });
     let text = metrics.encode();
     for name in names::ALL {

@@ -4,6 +4,7 @@ mod budgets;
 mod expiry;
 mod gateway;
 mod keys;
+mod limits;
 mod models;
 mod providers;
 mod rules;
