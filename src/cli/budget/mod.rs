@@ -1,4 +1,4 @@
-//! `budget`: what accounts spent, whether the book adds up, and setting an account back.
+//! `budget`: where budgets stand, whether the book adds up, and setting a budget back.
 
 mod audit;
 mod reset;
@@ -10,7 +10,7 @@ use super::context::Context;
 use super::exit::CommandError;
 use super::output::{Format, Outcome};
 
-/// Shows what budgets spent, checks that the book adds up, and sets an account back.
+/// Shows what budgets spent, checks that the book adds up, and sets a budget back.
 ///
 /// An account is what a limit is counted on: `key:NAME` and `team:NAME` for budgets of their own, `budget:NAME` for a shared one.
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,7 @@ pub(crate) struct Args {
 
 const EXAMPLES: &str = "\
 Examples:
-  bifrostctl budget status                                       # what each account spent
+  bifrostctl budget status                                       # where each stands
   bifrostctl budget audit                                        # whether it adds up, line by line
   bifrostctl budget reset growth-monthly --reason \"goodwill\"     # back to nothing";
 

@@ -1,4 +1,4 @@
-//! `budget reset`: sets an account back to nothing.
+//! `budget reset`: sets a budget back to nothing.
 
 use serde_json::{Value, json};
 
@@ -9,13 +9,14 @@ use crate::cli::exit::CommandError;
 use crate::cli::output::Outcome;
 use crate::cli::{deploy, prompt, runtime};
 
-/// Sets what an account spent back to nothing, with a reason that stays in the book.
+/// Sets what was spent in a budget's running window back to nothing, with a reason that stays in the book.
 ///
-/// The lines stay, and so does what `spend` shows; an adjustment is booked against them. What still runs is charged when it ends.
+/// The lines stay, and so does what `spend` shows; an adjustment is booked against them. What still runs is charged when it ends. Budgets of
+/// one key or team share what it spent: setting one back helps the others.
 #[derive(Debug, clap::Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// The shared budget, or the account: key:NAME, team:NAME, budget:NAME.
+    /// A budget as `budget status` names it, or an account (key:NAME, team:NAME) for all on it.
     #[arg(value_name = "NAME")]
     name: String,
     /// Why; kept in the book.
@@ -35,31 +36,31 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
     if args.reason.trim().is_empty() {
         return Err(CommandError::usage("--reason says why, in words"));
     }
-    let account = if args.name.contains(':') { args.name.clone() } else { format!("budget:{}", args.name) };
+    let name = visible(&args.name);
     let admin = context.admin()?;
     runtime::block_on(async {
-        agree(args, &account, context).await?;
+        agree(args, &name, context).await?;
         let mut body = deploy::signature(context, Some(&args.reason), None);
-        body.insert("account".to_owned(), json!(account));
+        body.insert("budget".to_owned(), json!(args.name));
         let answer = admin.send(Call::post("/v1/budgets/reset", Value::Object(body))).await?;
-        if answer.code() == "no_such_account" {
-            return Err(CommandError::failure(format!("nothing was ever booked on {}", visible(&account)))
-                .hint("`bifrostctl budget status` lists the accounts"));
+        if answer.code() == "no_such_budget" {
+            return Err(CommandError::failure(format!("no budget `{name}` limits a key of the running spec"))
+                .hint("`bifrostctl budget status` lists those that do"));
         }
         let result = answer.success()?;
         let cleared = result.get("cleared").and_then(Value::as_str).unwrap_or("-");
-        Ok(Outcome::ok(format!("{} is back at nothing; {cleared} was taken off", visible(&account))).result(result))
+        Ok(Outcome::ok(format!("{name} is back at nothing; {cleared} was taken off")).result(result))
     })
 }
 
-async fn agree(args: &Args, account: &str, context: &mut Context<'_>) -> Result<(), CommandError> {
+async fn agree(args: &Args, name: &str, context: &mut Context<'_>) -> Result<(), CommandError> {
     if args.yes {
         return Ok(());
     }
     if !context.can_ask() {
         return Err(CommandError::usage("this changes what a budget spent, and nobody can be asked here").hint("agree to it with --yes"));
     }
-    if prompt::confirm(context, &format!("Set {} back to nothing?", visible(account))).await {
+    if prompt::confirm(context, &format!("Set {name} back to nothing?")).await {
         return Ok(());
     }
     Err(CommandError::failure("nothing was changed"))

@@ -1,4 +1,4 @@
-//! `budget status`: what each account spent.
+//! `budget status`: where budgets stand, and what each account spent.
 
 use std::path::PathBuf;
 
@@ -12,7 +12,9 @@ use crate::cli::output::Outcome;
 use crate::cli::{runtime, spend, table_text};
 use crate::store::book::told;
 
-/// Shows what each account spent, adjustments included, and whether the gateway can write its book.
+/// Shows where each budget stands, what each account ever spent, adjustments included, and whether the gateway can write its book.
+///
+/// An account is `key:NAME` or `team:NAME` for budgets of its own, `budget:NAME` for a shared one.
 #[derive(Debug, clap::Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct Args {
@@ -47,6 +49,10 @@ fn accounts(status: &Value) -> impl Iterator<Item = &Value> {
 }
 
 fn human(status: &Value) -> String {
+    let mut text = budgets(status);
+    if !text.is_empty() {
+        text.push('\n');
+    }
     let mut rows = vec![["ACCOUNT", "SPENT", "ADJUSTED"].map(str::to_owned).to_vec()];
     for account in accounts(status) {
         let text = |member: &str| account.get(member).and_then(Value::as_str).unwrap_or("-").to_owned();
@@ -54,6 +60,20 @@ fn human(status: &Value) -> String {
         let adjusted = if adjusted == "$0" { String::new() } else { adjusted };
         rows.push(vec![visible(&text("account")), text("spent"), adjusted]);
     }
+    text.push_str(&table_text::table(&rows));
+    text
+}
+
+/// Lays out where budgets stand; empty without a gateway, which alone knows them.
+fn budgets(status: &Value) -> String {
+    let budgets = status.get("budgets").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    if budgets.is_empty() {
+        return String::new();
+    }
+    let members = ["budget", "limit", "spent", "held", "left", "mode", "ends"];
+    let mut rows = vec![members.iter().map(|member| member.to_uppercase()).collect::<Vec<_>>()];
+    let text = |budget: &Value, member: &str| budget.get(member).and_then(Value::as_str).map_or_else(|| "-".to_owned(), visible);
+    rows.extend(budgets.iter().map(|budget| members.iter().map(|member| text(budget, member)).collect()));
     table_text::table(&rows)
 }
 

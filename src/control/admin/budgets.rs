@@ -1,7 +1,9 @@
-//! Accounts: what each spent, whether the book adds up, and how a person sets one back.
+//! Budgets and the accounts behind them: where each stands, whether the book adds up, and how a person sets one back.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -13,19 +15,28 @@ use super::spend::with_report;
 use crate::base::Usd;
 use crate::control::apply::Reply;
 use crate::control::shared::Shared;
+use crate::limit::budget::{Budget, Standing};
+use crate::plan::BudgetMode;
 use crate::server::RequestBody;
-use crate::store::book::{Adjustment, AttemptId, BUCKET_MS, Change, Failure, bucket_of, told};
+use crate::store::book::{Adjustment, AttemptId, BUCKET_MS, BookError, Change, Failure, told};
+use crate::table::RoutingTable;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ResetBody {
-    account: String,
+    budget: String,
     reason: String,
     actor: Option<String>,
-    from_ms: Option<u64>,
 }
 
-/// Tells what each account spent, in buckets that begin from `from` and before `to`, and whether the book is written.
+/// Lists the budgets that a key of the table pays from, by account and name.
+fn budgets(table: &RoutingTable) -> BTreeMap<(Arc<str>, Arc<str>), Arc<Budget>> {
+    let all = table.keys.values().flat_map(|key| &key.payer.budgets);
+    all.map(|(_, budget)| ((Arc::clone(&budget.account.id), Arc::clone(&budget.name)), Arc::clone(budget))).collect()
+}
+
+/// Tells where each budget stands, what each account spent in buckets that begin from `from` and before `to`, and whether the book is
+/// written.
 ///
 /// # Errors
 /// 400 for what cannot be asked; 503 while the book cannot be read.
@@ -39,7 +50,26 @@ pub(super) async fn status(shared: &Arc<Shared>, query: &str) -> Result<Answer, 
         }
     }
     let accounts = with_report(shared, move |report| report.accounts(range)).await?;
-    Ok(Answer::json(200, &json!({"accounts": told::accounts(&accounts), "book": book(shared)})))
+    let now_ms = shared.clock.unix_ms();
+    let budgets: Vec<Value> = budgets(&shared.live.load()).values().map(|budget| standing(budget, now_ms)).collect();
+    Ok(Answer::json(200, &json!({"budgets": budgets, "accounts": told::accounts(&accounts), "book": book(shared)})))
+}
+
+fn standing(budget: &Budget, now_ms: u64) -> Value {
+    let Standing { spent, held, ends_ms } = budget.standing(now_ms);
+    let terms = &budget.terms;
+    let left = terms.limit.minus(spent).minus(held).max(Usd::ZERO);
+    let mode = match terms.mode {
+        BudgetMode::Strict => "strict",
+        BudgetMode::Progressive => "progressive",
+        BudgetMode::Soft => "soft",
+    };
+    let ends = ends_ms.and_then(|ms| Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()).map(|ends| ends.to_string());
+    json!({
+        "budget": budget.name, "account": budget.account.id, "mode": mode,
+        "limit": terms.limit, "spent": spent, "held": held, "left": left,
+        "period": terms.period.to_string(), "timezone": terms.timezone, "ends": ends,
+    })
 }
 
 fn book(shared: &Shared) -> Value {
@@ -57,47 +87,55 @@ pub(super) async fn audit(shared: &Arc<Shared>) -> Result<Answer, Reply> {
     Ok(Answer::json(200, &told::audit(&audit)))
 }
 
-/// Sets an account back: what it spent since `from_ms`, or ever, becomes nothing, under the caller's name and reason.
+/// Brings what was spent in the running window of a budget, or of each budget on an account, to nothing, under the caller's name and reason.
 ///
 /// # Errors
-/// 400, 408, 413 for the body; 404 for an account on which nothing was ever booked; 503 while the book cannot be written.
+/// 400, 408, 413 for the body; 404 where no such budget is in the running spec; 503 while the book cannot be written.
 pub(super) async fn reset(shared: &Arc<Shared>, body: RequestBody, caller: &Caller) -> Result<Answer, Reply> {
     let asked: ResetBody = read(body).await?;
     let Some(reason) = line(&asked.reason) else {
         return Err(Reply::error(400, "bad_request", "`reason` says why, in words"));
     };
-    let now_ms = shared.clock.unix_ms();
-    let buckets = bucket_of(asked.from_ms.unwrap_or(0))..bucket_of(now_ms).saturating_add(1);
-    is_known(shared, &asked.account).await?;
-    let request = getrandom::u64().map_err(|error| Reply::error(500, "internal", error.to_string()))?;
-    let id = AttemptId::from_bits(u128::from(now_ms) << 80 | u128::from(request), 0);
-    let adjustment = Adjustment {
-        id,
-        at_ms: now_ms,
-        account: asked.account.as_str().into(),
-        change: Change::Clear { buckets },
-        actor: actor(asked.actor.as_deref(), caller).into(),
-        reason: reason.as_str().into(),
-    };
-    let ledger = Arc::clone(&shared.ledger);
-    let corrected = tokio::task::spawn_blocking(move || ledger.correct(adjustment)).await;
-    let corrected = corrected.map_err(|_| Reply::error(500, "internal", "the correction ended unexpectedly"))?;
-    corrected.map_err(|error| Reply::error(503, "book_unwritable", error.to_string()))?;
-    let cleared = with_report(shared, move |report| report.adjusted(id)).await?;
-    let cleared = Usd::ZERO.minus(cleared);
-    tracing::info!(account = asked.account, reason, actor = caller.name, "an account was set back");
-    Ok(Answer::json(200, &json!({"account": asked.account, "cleared": cleared})))
+    let named = |budget: &Budget| *budget.name == *asked.budget || *budget.account.id == *asked.budget;
+    let found: Vec<Arc<Budget>> = budgets(&shared.live.load()).into_values().filter(|budget| named(budget)).collect();
+    if found.is_empty() {
+        let unknown = "no such budget limits a key of the running spec; `bifrostctl budget status` lists those that do";
+        return Err(Reply::error(404, "no_such_budget", unknown));
+    }
+    let who = Who { now_ms: shared.clock.unix_ms(), actor: actor(asked.actor.as_deref(), caller).into(), reason: reason.as_str().into() };
+    let cleared = clear(shared, found, who).await?;
+    tracing::info!(budget = asked.budget, reason, actor = caller.name, %cleared, "a budget was set back");
+    Ok(Answer::json(200, &json!({"budget": asked.budget, "cleared": cleared})))
 }
 
-/// Checks that something was booked on an account.
-///
-/// # Errors
-/// 404; 503 while the book cannot be read.
-async fn is_known(shared: &Arc<Shared>, account: &str) -> Result<(), Reply> {
-    let wanted = account.to_owned();
-    if with_report(shared, move |report| report.knows(&wanted)).await? {
-        return Ok(());
-    }
-    let unknown = "nothing was ever booked on that account; `bifrostctl budget status` lists those that there are";
-    Err(Reply::error(404, "no_such_account", unknown))
+/// Whoever sets a budget back, when and why.
+struct Who {
+    now_ms: u64,
+    actor: Arc<str>,
+    reason: Arc<str>,
+}
+
+/// Sets budgets back, away from the runtime; returns what was taken off in all.
+async fn clear(shared: &Arc<Shared>, budgets: Vec<Arc<Budget>>, who: Who) -> Result<Usd, Reply> {
+    let (ledger, book) = (Arc::clone(&shared.ledger), shared.book.clone());
+    let random = getrandom::u64().map_err(|error| Reply::error(500, "internal", error.to_string()))?;
+    let cleared = tokio::task::spawn_blocking(move || {
+        let mut cleared = Usd::ZERO;
+        for (budget, number) in budgets.iter().zip(0..) {
+            let id = AttemptId::from_bits(u128::from(who.now_ms) << 80 | u128::from(random), number);
+            ledger.correct(Adjustment {
+                id,
+                at_ms: who.now_ms,
+                account: Arc::clone(&budget.account.id),
+                change: Change::Clear { buckets: budget.buckets(who.now_ms) },
+                actor: Arc::clone(&who.actor),
+                reason: Arc::clone(&who.reason),
+            })?;
+            let report = book.report().map_err(|error| BookError::Read(error.to_string()))?;
+            cleared = cleared.minus(report.adjusted(id)?);
+        }
+        Ok::<Usd, BookError>(cleared)
+    });
+    let unwritten = |why: String| Reply::error(503, "book_unwritable", why);
+    cleared.await.map_err(|_| unwritten("setting it back ended unexpectedly".to_owned()))?.map_err(|error| unwritten(error.to_string()))
 }

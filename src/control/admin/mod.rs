@@ -11,9 +11,9 @@
 //! | `GET /v1/spec[?revision=N]` | read | text and plan, with the revision as `ETag` |
 //! | `GET /v1/revisions` | read | what is known of each revision |
 //! | `GET /v1/spend` | read | what was spent, by whom and on what |
-//! | `GET /v1/budgets` | read | what each account spent, and whether the book is written |
+//! | `GET /v1/budgets` | read | where each budget stands, what each account spent, and whether the book is written |
 //! | `GET /v1/budgets/audit` | read | whether the balances are the sums of the lines |
-//! | `POST /v1/budgets/reset` | apply | sets an account back |
+//! | `POST /v1/budgets/reset` | apply | sets a budget back |
 //! | `POST /v1/explain` | read | where a request would go now |
 //! | `POST /v1/apply[?dry_run=true]` | apply | outcome, revision, diff |
 //! | `POST /v1/rollback` | apply | as `apply` |

@@ -293,18 +293,6 @@ impl Report {
         let amounts = find.query_map([id.as_bytes()], |row| row.get(0).map(Usd::from_nano))?;
         Ok(amounts.sum::<rusqlite::Result<Usd>>()?)
     }
-
-    /// Returns whether anything was ever booked on an account.
-    ///
-    /// # Errors
-    /// [`BookError::Read`].
-    pub fn knows(&self, account: &str) -> Result<bool, BookError> {
-        let mut find = self.connection.prepare_cached(
-            "SELECT 1 FROM names WHERE text = ?1 AND (EXISTS (SELECT 1 FROM balances WHERE account = names.id)
-             OR EXISTS (SELECT 1 FROM adjustments WHERE account = names.id))",
-        )?;
-        Ok(find.exists([account])?)
-    }
 }
 
 /// Columns that each line is asked for, before those of the groups.

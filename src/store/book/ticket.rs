@@ -1,5 +1,10 @@
 //! What tells when something is on the disk.
 
+use std::future::Future;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+
 use tokio::sync::oneshot;
 
 use super::error::BookError;
@@ -37,14 +42,29 @@ impl Ticket {
         result
     }
 
-    /// As [`Self::durable`], for threads outside a runtime: blocks. Must not be called by a task.
+    /// As [`Self::durable`], but blocks the thread. A task that calls it keeps its whole thread from other work, for as long as a commit takes.
     ///
     /// # Errors
     /// As there.
-    pub fn wait(self) -> Result<(), BookError> {
-        match self.state {
-            State::Known(result) => result,
-            State::Waiting(waiting) => waiting.blocking_recv().unwrap_or(Err(BookError::Closed)),
+    pub fn wait(mut self) -> Result<(), BookError> {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        let mut durable = std::pin::pin!(self.durable());
+        loop {
+            match durable.as_mut().poll(&mut context) {
+                Poll::Ready(result) => return result,
+                // May return for no reason; then it is asked again.
+                Poll::Pending => thread::park(),
+            }
         }
+    }
+}
+
+/// Wakes a thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }

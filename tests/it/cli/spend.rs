@@ -107,11 +107,13 @@ fn budget_status_lists_accounts_and_tells_of_a_book_that_cannot_be_written() {
     let done = place.run(&["budget", "status", "--state", ".bifrost"]);
     assert_eq!((done.code, done.stderr.as_str()), (0, ""), "{done:?}");
     assert_eq!(done.stdout, "ACCOUNT         SPENT     ADJUSTED\nbudget:monthly  $3.51234\nkey:batch       $2\nkey:web         $1.51234\n");
-    let answer = json!({"accounts": [{"account": "key:web", "spent": "$0", "adjusted": "-$5"}],
+    let budget = json!({"budget": "key:web per month", "account": "key:web", "mode": "strict", "limit": "$50", "spent": "$0", "held": "$1.20",
+        "left": "$48.80", "period": "month", "timezone": "UTC", "ends": "2026-12-01T00:00:00Z"});
+    let answer = json!({"budgets": [budget], "accounts": [{"account": "key:web", "spent": "$0", "adjusted": "-$5"}],
         "book": {"writes": false, "failure": {"kind": "full", "why": "disk is full"}}});
     let _fake = Fake::start(place.path(), move |_, _| (200, answer.clone()));
     let done = place.run(&["budget", "status"]);
-    assert_eq!(done.stdout, "ACCOUNT  SPENT  ADJUSTED\nkey:web  $0     -$5\n");
+    insta::assert_snapshot!(done.stdout);
     assert_eq!(done.stderr, "the gateway cannot write its book: disk is full\n");
 }
 
@@ -131,15 +133,15 @@ fn budget_audit_ends_with_1_where_the_book_does_not_add_up() {
 }
 
 #[test]
-fn budget_reset_names_the_account_and_whoever_did_it() {
+fn budget_reset_names_the_budget_and_whoever_did_it() {
     let place = Place::new().file("gateway.yaml", SPEC).env("USER", "ana");
-    let fake = Fake::start(place.path(), |_, asked| match asked.body["account"].as_str() {
-        Some("budget:monthly") => (200, json!({"account": "budget:monthly", "cleared": "$3.50"})),
-        Some(_) | None => (404, json!({"error": {"code": "no_such_account", "message": "no"}})),
+    let fake = Fake::start(place.path(), |_, asked| match asked.body["budget"].as_str() {
+        Some("monthly") => (200, json!({"budget": "monthly", "cleared": "$3.50"})),
+        Some(_) | None => (404, json!({"error": {"code": "no_such_budget", "message": "no"}})),
     });
     let done = place.run(&["budget", "reset", "monthly", "-m", "goodwill", "--yes"]);
-    assert_eq!((done.code, done.stderr.as_str()), (0, "budget:monthly is back at nothing; $3.50 was taken off\n"), "{done:?}");
-    assert_eq!(fake.asked()[0].body, json!({"account": "budget:monthly", "reason": "goodwill", "actor": "ana"}));
+    assert_eq!((done.code, done.stderr.as_str()), (0, "monthly is back at nothing; $3.50 was taken off\n"), "{done:?}");
+    assert_eq!(fake.asked()[0].body, json!({"budget": "monthly", "reason": "goodwill", "actor": "ana"}));
     let done = place.run(&["budget", "reset", "team:none", "-m", "x", "--yes"]);
-    assert!(done.code == 1 && done.stderr.contains("nothing was ever booked on team:none"), "{done:?}");
+    assert!(done.code == 1 && done.stderr.contains("no budget `team:none` limits a key"), "{done:?}");
 }

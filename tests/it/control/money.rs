@@ -6,13 +6,16 @@ use bifrostctl::base::Usd;
 use bifrostctl::store::StoreError;
 use bifrostctl::store::book::{AttemptId, Book, Closing, FILE, Opening, UsageSource};
 use bifrostctl::wire::ir::{Tier, Usage};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::lab::{Lab, Place, said, spec};
 
 /// A place whose book holds two ended lines and, as after a crash, an open one.
 async fn place() -> Place {
-    let place = Place::with(|root| spec(root, "one"));
+    let place = Place::with(|root| {
+        let budgets = "routing_headers: true, budgets: [{limit: $5, period: total}, {limit: $9, period: hour, mode: soft}]";
+        spec(root, "one").replace("routing_headers: true", budgets)
+    });
     std::fs::create_dir_all(place.path("state")).unwrap();
     let (book, _) = Book::open(&place.path("state").join(FILE), 0, Arc::new(|_| {})).unwrap();
     for (number, cost) in [(1, 100), (2, 23), (3, 0)] {
@@ -67,26 +70,33 @@ async fn what_a_crash_left_open_is_charged_at_the_start_and_told() {
 }
 
 #[tokio::test]
-async fn an_account_that_is_set_back_stays_so_and_the_book_adds_up() {
+async fn a_budget_that_is_set_back_stays_so_and_the_book_adds_up() {
     let lab = place().await.start().await;
-    let reset = json!({"account": "key:web", "reason": "a load\ntest", "actor": "ana"});
+    let standing = |seen: &Value| {
+        seen["budgets"].as_array().unwrap().iter().map(|it| json!([it["budget"], it["spent"], it["left"]])).collect::<Vec<_>>()
+    };
+    let seen = lab.get("/v1/budgets").await.json();
+    let hour = json!(["key:web per hour", "$0", "$9"]);
+    assert_eq!(standing(&seen), [hour.clone(), json!(["key:web per total", "$0.00000013", "$4.99999987"])], "{seen}");
+    let reset = json!({"budget": "key:web", "reason": "a load\ntest", "actor": "ana"});
     let seen = lab.send("/v1/budgets/reset", None, &reset).await;
-    assert_eq!((seen.status, seen.json()), (200, json!({"account": "key:web", "cleared": "$0.00000013"})), "{seen:?}");
+    assert_eq!((seen.status, seen.json()), (200, json!({"budget": "key:web", "cleared": "$0.00000013"})), "{seen:?}");
+    let after = [hour, json!(["key:web per total", "$0", "$5"])];
+    assert_eq!(standing(&lab.get("/v1/budgets").await.json()), after);
     let audit = lab.get("/v1/budgets/audit").await.json();
-    assert_eq!(
-        (&audit["lines"], &audit["adjustments"], &audit["different"], &audit["open"]),
-        (&json!(3), &json!(1), &json!(0), &json!(0)),
-        "{audit}"
-    );
+    // One of the adjustments takes something off; the other is of the hour in which nothing was spent.
+    let found = ["lines", "adjustments", "different", "open"].map(|member| audit[member].as_u64().unwrap());
+    assert_eq!(found, [3, 2, 0, 0], "{audit}");
     let Lab { place, gateway, .. } = lab;
     gateway.drain();
     gateway.ended().await;
     let lab = place.start().await;
     let seen = lab.get("/v1/budgets").await.json();
+    assert_eq!(standing(&seen), after);
     assert_eq!(seen["accounts"], json!([{"account": "key:web", "spent": "$0", "adjusted": "-$0.00000013"}]));
     // What was spent stays told.
     assert_eq!(lab.get("/v1/spend").await.json()["total"]["cost_nano_usd"], 130);
-    assert_eq!(lab.get("/metrics").await.text.lines().find(|line| line.starts_with("bifrost_book_failed ")), Some("bifrost_book_failed 0"));
+    assert_eq!(lab.metric("bifrost_book_failed").await, 0.0);
 }
 
 #[tokio::test]
@@ -104,9 +114,9 @@ async fn what_cannot_be_asked_is_refused() {
         assert!(seen.status == status && seen.text.contains(said), "{path}: {seen:?}");
     }
     for (body, status) in [
-        (json!({"account": "key:nobody", "reason": "x"}), 404),
-        (json!({"account": "key:web", "reason": " \n "}), 400),
-        (json!({"account": "key:web"}), 400),
+        (json!({"budget": "key:nobody", "reason": "x"}), 404),
+        (json!({"budget": "key:web", "reason": " \n "}), 400),
+        (json!({"budget": "key:web"}), 400),
     ] {
         assert_eq!(lab.send("/v1/budgets/reset", None, &body).await.status, status, "{body}");
     }
