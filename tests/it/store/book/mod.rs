@@ -1,5 +1,6 @@
 //! The book on a real disk: what is booked, what a restart and a crash leave, and that balances are the sums of lines.
 
+mod killed;
 mod model;
 mod report;
 
