@@ -123,6 +123,22 @@ impl RateCard {
         own.unwrap_or(&self.standard)
     }
 
+    /// Returns this card with every rate of tokens at so many hundredths, rounded up to a pico-USD.
+    #[must_use]
+    pub fn scaled(&self, percent: u64) -> Self {
+        let sheet = |sheet: &Sheet| Sheet {
+            base: sheet.base.scaled(percent),
+            steps: sheet.steps.iter().map(|(above, rates)| (*above, rates.scaled(percent))).collect(),
+        };
+        Self {
+            standard: sheet(&self.standard),
+            batch: self.batch.as_ref().map(sheet),
+            flex: self.flex.as_ref().map(sheet),
+            priority: self.priority.as_ref().map(sheet),
+            least_audio_ms: self.least_audio_ms,
+        }
+    }
+
     /// Returns the cost of time, in [`FINE`] parts.
     fn audio(&self, usage: &Usage, rates: &Rates) -> u128 {
         let ms = u64::from(usage.other.audio_ms);

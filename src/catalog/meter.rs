@@ -93,6 +93,11 @@ impl Meter {
         Self::ALL.iter().copied().find(|meter| meter.name() == name)
     }
 
+    /// Returns whether it counts tokens.
+    pub const fn is_of_tokens(self) -> bool {
+        (self as usize) < (Self::Request as usize)
+    }
+
     /// Writes one of its rates as the spec does: `$0.10/Mtok`.
     pub fn written(self, rate: Rate) -> String {
         written(rate, self.units(), self.unit())
@@ -124,6 +129,16 @@ impl Rates {
     /// Returns whether no meter has a rate.
     pub fn is_empty(&self) -> bool {
         self.0.iter().all(Option::is_none)
+    }
+
+    /// Returns these rates with those of tokens at so many hundredths, rounded up to a pico-USD.
+    pub(super) fn scaled(&self, percent: u64) -> Self {
+        let mut scaled = self.clone();
+        for (meter, rate) in self.iter().filter(|(meter, _)| meter.is_of_tokens()) {
+            let pico = u128::from(rate.pico()).saturating_mul(u128::from(percent)).div_ceil(100);
+            scaled.set(meter, Rate::from_pico(u64::try_from(pico).unwrap_or(u64::MAX)));
+        }
+        scaled
     }
 
     /// Returns the first of the meters that has a rate, as pico-USD; 0 where none has.

@@ -1,16 +1,28 @@
-//! What is known of providers and models without being told, as data: presets, prices, limits.
+//! What is known of providers and models without being told, as data: presets, prices, how much fits into a model.
 //!
 //! Not code: a server that a preset does not cover needs only YAML in the spec (`api`, `base_url`, `quirks`), and a new preset
 //! is one entry in `providers.yaml`. Rules: an entry states only what the provider's documentation or recorded traffic shows; a price
 //! is never guessed, for a wrong one is worse than none.
 
 mod card;
+pub mod convert;
+mod entry;
+mod known;
 mod meter;
+pub mod overlay;
 mod price_list;
+mod row;
+mod term;
+pub mod text;
 
 pub use card::{RateCard, Sheet};
+pub use entry::{CAPABILITIES, Capacity, Entry, Origin, Source, Vendor};
+pub use known::{Known, Server, catalogue, free, known, model, sources, vendor, vendor_of};
 pub use meter::{Meter, Rates};
 pub use price_list::{Hours, Period, PriceList};
+pub use row::{Row, Tiered, compile};
+pub use term::Term;
+pub use text::Catalogue;
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
@@ -45,6 +57,8 @@ pub struct Preset {
     pub cloud: Option<Cloud>,
     /// The version of Azure OpenAI's classic API.
     pub api_version: Option<String>,
+    /// The vendor of the catalogue whose prices are its own; none where they are not published in dollars, or depend on more than the model.
+    pub prices: Option<String>,
     /// The environment variable that the provider's own documentation uses for the key.
     pub env: Option<String>,
     /// How the server differs from OpenAI's.

@@ -64,6 +64,25 @@ impl PriceList {
         &self.periods
     }
 
+    /// Returns this list without what held before a Unix millisecond, so that it begins there.
+    #[must_use]
+    pub fn beginning(&self, from_ms: u64) -> Self {
+        let first = self.period(from_ms).map(|period| Period { from_ms, ..period.clone() });
+        let later = self.periods.iter().filter(|period| period.from_ms > from_ms).cloned();
+        Self { periods: first.into_iter().chain(later).collect() }
+    }
+
+    /// Returns this list with every rate of tokens at so many hundredths, rounded up to a pico-USD.
+    #[must_use]
+    pub fn scaled(&self, percent: u64) -> Self {
+        let period = |period: &Period| Period {
+            from_ms: period.from_ms,
+            card: period.card.scaled(percent),
+            hours: period.hours.iter().map(|hours| Hours { card: hours.card.scaled(percent), ..hours.clone() }).collect(),
+        };
+        Self { periods: self.periods.iter().map(period).collect() }
+    }
+
     /// Returns this list with another's periods laid over it: from where the first of them begins, only they hold.
     #[must_use]
     pub fn overlaid(&self, over: &Self) -> Self {
