@@ -36,7 +36,7 @@ pub(super) struct Conversion {
 pub(super) fn prepare(call: &Call<'_>, target: &Target, (from, into): (Format, Format)) -> Result<Prepared, GatewayError> {
     let operation = call.operation.unwrap_or(Operation::Answer);
     let body = body(call)?;
-    let codec_target = codec::Target { model: &target.model, max_output_tokens: None, quirks: &target.provider.quirks };
+    let codec_target = codec::Target { model: &target.model, max_output_tokens: target.capacity.output, quirks: &target.provider.quirks };
     let mut shape = Shape::default();
     let (path, body, losses) = match operation {
         Operation::Embed => {

@@ -44,7 +44,7 @@ pub(super) fn prepare(
         Err(error) => return Err(error.clone()),
     };
     let codec = into.codec();
-    let codec_target = codec::Target { model: &target.model, max_output_tokens: None, quirks: &target.provider.quirks };
+    let codec_target = codec::Target { model: &target.model, max_output_tokens: target.capacity.output, quirks: &target.provider.quirks };
     let Encoded { body, mut losses, unwrap_tool } = codec.encode_request(request, &codec_target);
     // What is left of such a request means something else, and an answer to that would look like a good one.
     let stored: Vec<Loss> = losses.iter().filter(|loss| loss.reason == Reason::Stored).cloned().collect();

@@ -154,6 +154,22 @@ codes! {
         "Other keys have budgets, so money seems to matter here, but nothing limits what this key spends: it has no budget, and neither has its team."
     STILL_THERE "BF0447" "old name is still in use"
         "`renamed_from` moves what was spent from an old name to a new one. The old name still stands in the spec, or two entries claim it, so it would be unclear whose it is."
+    PRICE_KEY "BF0451" "price is not one of provider/model"
+        "`prices` is keyed by `provider/model`, such as `local-vllm/qwen3`. A star may stand at the end of the model's name, for any rest of it."
+    PRICE_EMPTY "BF0452" "price says nothing"
+        "An entry of `prices` has rates, such as `input: $0.10/Mtok`, or names a model of the catalogue by `as`. What costs nothing is written `free: true`, so that a forgotten rate is never taken for it."
+    PRICE_CONFLICT "BF0453" "price says two things"
+        "`free: true`, `as: VENDOR/MODEL` and rates exclude each other."
+    PRICE_UNKNOWN_AS "BF0454" "catalogue has no such price"
+        "`as` names a vendor and a model of the embedded catalogue, as `bifrostctl catalog list` shows them; `VENDOR/*` is the model of the same name there."
+    PRICE_STEP "BF0455" "rates for long inputs or a tier do not fit"
+        "`above` is keyed by numbers of tokens, such as `200k`. It, `batch`, `flex` and `priority` say what is different from the usual rates, so each of their rates has a usual one beside it."
+    PRICE_UNUSED "BF0456" "price is not used"
+        "No alias, rule or key of this spec asks for a model that the entry is for, or a longer entry holds for all of them."
+    MODEL_RETIRED "BF0457" "model may be gone"
+        "The catalogue says that the provider has retired the model, or had announced to. Requests for it fail at the provider."
+    MODEL_RETIRES_SOON "BF0458" "model is about to be gone"
+        "The provider has announced to retire the model within 90 days."
 }
 
 #[cfg(test)]

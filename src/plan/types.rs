@@ -2,15 +2,17 @@
 //! mirrors the layout of the spec, so that a pointer into the one finds its place in the other.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use super::credential::{Aws, Credential, Google, Proof};
 use crate::base::{ByteSize, Digest, Span, Usd};
+use crate::catalog::{Capacity, PriceList, Server, overlay};
 pub use crate::spec::{
     Api, Auth, AuthScheme, Balance, BudgetMode, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn,
-    OnStoreError, Percent, Period, PromptPosition, RateLimit, RateLimits, ReasoningField, RerankWords, Scope, SecretRef, ToolCallIds,
+    OnStoreError, Percent, Period, Price, PromptPosition, RateLimit, RateLimits, ReasoningField, RerankWords, Scope, SecretRef, ToolCallIds,
     Unpriced, WebIdentity, WhenExhausted,
 };
 
@@ -32,6 +34,9 @@ pub struct Plan {
     /// Shared budgets.
     #[serde(default)]
     pub budgets: BTreeMap<String, Budget>,
+    /// Prices over the catalogue's, by `provider/model`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub prices: BTreeMap<String, Price>,
     /// Access log and metrics.
     pub telemetry: Telemetry,
 }
@@ -40,6 +45,14 @@ impl Plan {
     /// Returns the normalised effective model. Secrets are references; digests of keys are in it.
     pub fn model(&self) -> Value {
         serde_json::to_value(self).unwrap_or(Value::Null)
+    }
+
+    /// Returns what a model of one of the providers costs, and its capacity: by the spec where it says so, else by the catalogue. Without a
+    /// price it is unpriced, which is not free. Some microseconds.
+    pub fn terms_of(&self, provider: &str, model: &str) -> (Option<Arc<PriceList>>, Capacity) {
+        self.providers
+            .get(provider)
+            .map_or((None, Capacity::default()), |it| overlay::terms_of(&self.prices, (provider, it.server()), model))
     }
 
     /// Digests the meaning: the model with its maps sorted, and its lists too where order says nothing. Equal digests ⇔ empty diff.
@@ -153,6 +166,13 @@ pub struct Provider {
     /// What may be sent to it in a time, and at once.
     #[serde(default)]
     pub limits: RateLimits,
+}
+
+impl Provider {
+    /// Returns what the catalogue must know of it to know its models' prices.
+    pub fn server(&self) -> Server<'_> {
+        Server { preset: self.preset.as_deref(), base_url: &self.base_url, location: self.location.as_deref() }
+    }
 }
 
 /// Differences from OpenAI.

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::budget::{Budget, BudgetRef};
 use super::limit::RateLimits;
+use super::price::Price;
 use super::provider::Provider;
 use super::refs::{FallbackRef, TargetRef};
 use crate::base::{ByteSize, Digest, Span};
@@ -46,6 +47,10 @@ pub struct Spec {
     /// Shared budgets, by name; keys and teams list them.
     #[serde(default)]
     pub budgets: BTreeMap<String, Budget>,
+    /// What models cost, by `provider/model`, over what the embedded catalogue knows. A star at the end stands for any rest of a model's
+    /// name; of several entries that match, the longest holds.
+    #[serde(default)]
+    pub prices: BTreeMap<String, Price>,
     /// Access log and metrics.
     #[serde(default)]
     pub telemetry: Telemetry,

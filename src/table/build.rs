@@ -13,7 +13,7 @@ use super::payer;
 use super::rules::{Rule, RuleAction};
 use super::speech;
 use super::template::{HeaderLine, Prompt};
-use crate::catalog;
+use crate::catalog::{self, Capacity};
 use crate::limit::budget::{Ledger, Payer};
 use crate::limit::{Counters, Limiter, Scope};
 use crate::plan::expr::{Condition, KeyFacts};
@@ -200,11 +200,13 @@ impl Builder<'_> {
         if let Some(target) = self.targets.get(&id) {
             return Some(Arc::clone(target));
         }
+        let (price, capacity) = self.plan.terms_of(provider, model);
         let entry = Target {
             provider: Arc::clone(self.providers.get(provider)?),
             model: model.to_owned(),
             label: Arc::from(model),
-            price: None,
+            price,
+            capacity,
             health: self.services.health.target(provider, model),
             metrics: self.services.metrics.target(provider, model),
         };
@@ -222,6 +224,7 @@ impl Builder<'_> {
                 model: EVERY_MODEL.to_owned(),
                 label: Arc::from(EVERY_MODEL),
                 price: None,
+                capacity: Capacity::default(),
                 health,
                 metrics,
             };

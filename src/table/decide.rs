@@ -255,7 +255,10 @@ pub fn decide(table: &RoutingTable, ask: &Ask<'_>) -> Result<Decision, Denial> {
     let target = match table.targets.get(ask.model) {
         Some(target) => Arc::clone(target),
         // What clients may name has no bound, so its health and metrics are those of the whole account.
-        None => Arc::new(Target { model: model.to_owned(), label: Arc::from(model), ..Target::clone(account) }),
+        None => {
+            let (price, capacity) = table.plan.terms_of(provider, model);
+            Arc::new(Target { model: model.to_owned(), label: Arc::from(model), price, capacity, ..Target::clone(account) })
+        }
     };
     let stage = Stage { targets: vec![(target, 1)], balance: Balance::Weighted };
     choose(None, std::slice::from_ref(&stage), ask)

@@ -10,7 +10,7 @@ use super::hosting::Hosting;
 use super::rules::Rule;
 use super::template::{HeaderLine, Prompt};
 use crate::base::{Digest, glob};
-use crate::catalog::PriceList;
+use crate::catalog::{Capacity, PriceList};
 use crate::limit::Limiter;
 use crate::limit::budget::Payer;
 use crate::plan::expr::KeyFacts;
@@ -164,8 +164,10 @@ pub struct Target {
     pub model: String,
     /// The same, for records that outlive the table.
     pub label: Arc<str>,
-    /// What it costs; none where that is not known.
+    /// What it costs over time; none where it is unpriced.
     pub price: Option<Arc<PriceList>>,
+    /// How much fits into it and comes out of it, where that is known.
+    pub capacity: Capacity,
     /// Its breaker.
     pub health: Arc<TargetHealth>,
     /// Metrics.

@@ -13,6 +13,7 @@ mod keys;
 mod limits;
 mod models;
 mod names;
+mod prices;
 mod providers;
 mod references;
 mod rules;
@@ -21,6 +22,7 @@ mod secrets;
 mod templates;
 
 pub(super) use expiry::expired;
+pub(super) use prices::retired;
 
 use super::finding::Findings;
 use super::types::Plan;
@@ -29,7 +31,8 @@ use super::types::Plan;
 pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
     gateway::check(found, plan);
     names::check(found, plan);
-    let meant = references::check(found, plan);
+    let mut meant = references::check(found, plan);
+    prices::check(found, plan, &mut meant);
     chains::check(found, plan);
     providers::check(found, plan, &meant);
     headers::check(found, plan);

@@ -81,7 +81,7 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) -> Meant {
     meant
 }
 
-fn missing_provider(plan: &Plan, wrong: &str) -> String {
+pub(super) fn missing_provider(plan: &Plan, wrong: &str) -> String {
     match catalog::preset(wrong) {
         Some(preset) if nearest(wrong, plan.providers.keys().map(String::as_str)).is_none() => {
             format!("add it: `providers: {{{wrong}: {}}}`", preset.entry())

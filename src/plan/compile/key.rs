@@ -44,7 +44,7 @@ pub(super) fn virtual_key(found: &mut Findings<'_>, name: &str, spec: &spec::Vir
     }
 }
 
-fn time(found: &mut Findings<'_>, text: Option<&str>, place: impl Fn() -> String) -> Option<String> {
+pub(super) fn time(found: &mut Findings<'_>, text: Option<&str>, place: impl Fn() -> String) -> Option<String> {
     let text = text?;
     let normal = normalise(text);
     if normal.is_none() {

@@ -10,6 +10,7 @@ mod gateway;
 mod key;
 mod limits;
 mod model;
+mod price;
 mod provider;
 mod timeouts;
 
@@ -64,6 +65,7 @@ fn run(loaded: &Loaded, now_unix_ms: Option<u64>) -> Result<Compiled, Vec<Diagno
     check::check(&mut found, &plan);
     if let Some(now) = now_unix_ms {
         check::expired(&mut found, &plan, now);
+        check::retired(&mut found, &plan, now);
     }
     if found.refuses() {
         return Err(found.into_sorted());
@@ -81,6 +83,7 @@ fn lower(found: &mut Findings<'_>) -> Plan {
         teams: spec.teams.iter().map(|(name, it)| (name.clone(), key::team(it))).collect(),
         virtual_keys: spec.virtual_keys.iter().map(|(name, it)| (name.clone(), key::virtual_key(found, name, it))).collect(),
         budgets: spec.budgets.iter().map(|(name, it)| (name.clone(), budget::budget(it))).collect(),
+        prices: spec.prices.iter().map(|(key, it)| (key.clone(), price::price(found, key, it))).collect(),
         telemetry: gateway::telemetry(&spec.telemetry),
     }
 }

@@ -19,6 +19,7 @@ mod model;
 mod patch;
 mod pattern;
 mod place;
+mod price;
 mod provider;
 pub mod render;
 mod rule;
@@ -132,7 +133,7 @@ impl Change {
 pub fn diff(base: &Plan, new: &Plan) -> Diff {
     let mut out = Changes::new(base, new);
     // Taken apart, so that a new section cannot be forgotten.
-    let Plan { gateway, providers, models, rules, teams, virtual_keys, budgets, telemetry } = base;
+    let Plan { gateway, providers, models, rules, teams, virtual_keys, budgets, prices, telemetry } = base;
     gateway::gateway(&mut out, gateway, &new.gateway);
     out.entries(&Place::section("providers"), providers, &new.providers);
     out.entries(&Place::section("models"), models, &new.models);
@@ -140,6 +141,7 @@ pub fn diff(base: &Plan, new: &Plan) -> Diff {
     out.entries(&Place::section("teams"), teams, &new.teams);
     out.entries(&Place::section("virtual_keys"), virtual_keys, &new.virtual_keys);
     out.entries(&Place::section("budgets"), budgets, &new.budgets);
+    out.entries(&Place::section("prices"), prices, &new.prices);
     gateway::telemetry(&mut out, telemetry, &new.telemetry);
     Diff { changes: out.into_list(), patch: patch::patch(&base.model(), &new.model()) }
 }

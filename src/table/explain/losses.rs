@@ -18,7 +18,7 @@ pub(super) fn losses(asked: &Asked<'_>, body: &[u8], target: &Target) -> Vec<Los
     }
     // What cannot be read is refused with its own words before it comes here.
     let Ok(request) = format.codec().decode_request(body, &Route::default()) else { return Vec::new() };
-    let into = codec::Target { model: &target.model, max_output_tokens: None, quirks: &provider.quirks };
+    let into = codec::Target { model: &target.model, max_output_tokens: target.capacity.output, quirks: &provider.quirks };
     let encoded = target_format.codec().encode_request(&request, &into);
     encoded.losses.into_iter().map(|loss| LossTold { path: loss.path, reason: loss.reason.as_str().to_owned() }).collect()
 }

@@ -237,5 +237,5 @@ fn generated_pairs_are_worth_looking_at() {
         }
     }
     assert!((20..120).contains(&equal), "{equal} of 200 pairs are equal");
-    assert!(actions.len() == 3 && paths.len() == 8, "{actions:?} {paths:?}");
+    assert!(actions.len() == 3 && paths.len() == 9, "{actions:?} {paths:?}");
 }

@@ -20,6 +20,7 @@ const TEAMS: [&str; 3] = ["growth", "research", "t.3"];
 const KEYS: [&str; 4] = ["a`b", "batch", "ci", "web-app"];
 const RULES: [&str; 5] = ["at-night", "big", "gold", "no-tools", "r.5"];
 const MODELS: [&str; 4] = ["gpt-4o", "llama/3-70b", "m", "qwen3"];
+const PRICED: [&str; 4] = ["local/qwen3*", "mistral/m", "openai/*", "openai/gpt-4o"];
 const HOSTILE: &[&str] =
     &["", "plain", "two words", "\u{1b}[2J\u{202e}evil", "| `cell` </details> @all #1", "CRLF\r\nline\n", "```\nfence\n~~~~"];
 
@@ -37,6 +38,7 @@ pub(crate) struct Sketch {
     /// Both shared budgets are always there, so that keys and teams have something to name.
     budgets: (Value, Value),
     telemetry: Value,
+    prices: BTreeMap<&'static str, Value>,
 }
 
 #[derive(Debug, Clone)]
@@ -105,12 +107,12 @@ fn sketch() -> impl Strategy<Value = Sketch> {
         btree_map(select(&TEAMS[..]), team(), 0..3),
         btree_map(select(&KEYS[..]), key(), 1..4),
         0..2_usize,
-        (budget(), budget(), telemetry()),
+        (budget(), budget(), telemetry(), btree_map(select(&PRICED[..]), price(), 0..3)),
     )
-        .prop_map(|(gateway, mut providers, openai, models, rules, teams, keys, digest_shift, (daily, monthly, telemetry))| {
+        .prop_map(|(gateway, mut providers, openai, models, rules, teams, keys, digest_shift, (daily, monthly, telemetry, prices))| {
             // One provider is always there, so that targets have somewhere to point and keys something to use.
             providers.entry("openai").or_insert(openai);
-            Sketch { gateway, providers, models, rules, teams, keys, digest_shift, budgets: (daily, monthly), telemetry }
+            Sketch { gateway, providers, models, rules, teams, keys, digest_shift, budgets: (daily, monthly), telemetry, prices }
         })
 }
 
@@ -305,6 +307,17 @@ fn key() -> impl Strategy<Value = KeySketch> {
     )
 }
 
+/// Prices, one of each kind.
+fn price() -> impl Strategy<Value = Value> {
+    select(vec![
+        json!({"input": "$1/Mtok", "output": "$2.50/Mtok"}),
+        json!({"input": "$1.0/Mtok", "output": "$3/Mtok", "request": "$0.01/request"}),
+        json!({"input": "$1/Mtok", "from": "2026-12-01", "above": {"200k": {"input": "$2/Mtok"}}, "batch": {"input": "$0.50/Mtok"}}),
+        json!({"free": true}),
+        json!({"as": "openai/gpt-4o"}),
+    ])
+}
+
 fn telemetry() -> impl Strategy<Value = Value> {
     let log = select(vec![json!("stdout"), json!("off"), json!({"file": "/var/log/a b.json"})]);
     (option::of(log), option::of(select(vec!["admin", "gateway"])))
@@ -351,6 +364,7 @@ impl Sketch {
             digest_shift: if next() { other.digest_shift } else { self.digest_shift },
             budgets: (mix_members(self.budgets.0, other.budgets.0, &mut next), mix_members(self.budgets.1, other.budgets.1, &mut next)),
             telemetry: mix_members(self.telemetry, other.telemetry, &mut next),
+            prices: mix(self.prices, other.prices, &mut next, |a, b, next| if next() { b } else { a }),
         }
     }
 
@@ -374,8 +388,11 @@ impl Sketch {
         gateway["listen"] = json!(self.gateway.listen);
         // Only a listener that nobody else reaches may go without keys.
         gateway["auth"] = json!(if self.gateway.listen.starts_with("0.0.0.0") { "required" } else { self.gateway.auth });
+        let is_there = |key: &&str| key.split_once('/').is_some_and(|(provider, _)| providers.contains(&provider));
+        let prices: BTreeMap<&str, Value> = self.prices.into_iter().filter(|(key, _)| is_there(key)).collect();
         json!({"version": 1, "gateway": gateway, "providers": self.providers, "models": models, "rules": rules, "teams": self.teams,
-            "virtual_keys": keys, "budgets": {"daily": self.budgets.0, "monthly": self.budgets.1}, "telemetry": self.telemetry})
+            "virtual_keys": keys, "budgets": {"daily": self.budgets.0, "monthly": self.budgets.1}, "telemetry": self.telemetry,
+            "prices": prices})
     }
 }
 
