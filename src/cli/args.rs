@@ -6,8 +6,8 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::output::Sink;
 use super::{
-    apply, budget, chat, completion, diff, explain, history, init, key, mock, render, rollback, schema, serve, spend, status, validate,
-    version,
+    apply, budget, catalog, chat, completion, diff, explain, history, init, key, mock, render, rollback, schema, serve, spend, status,
+    validate, version,
 };
 use crate::base::Span;
 
@@ -107,6 +107,7 @@ pub(crate) enum Command {
     Key(key::Args),
     Spend(spend::Args),
     Budget(budget::Args),
+    Catalog(catalog::Args),
     Chat(chat::Args),
     Mock(mock::Args),
     Completion(completion::Args),

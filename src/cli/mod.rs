@@ -8,6 +8,7 @@ mod apply;
 mod args;
 mod base;
 mod budget;
+mod catalog;
 mod changes;
 mod chat;
 pub mod codes;
@@ -102,6 +103,7 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
         Command::Key(args) => (args.name(), key::FORMATS),
         Command::Spend(_) => ("spend", spend::FORMATS),
         Command::Budget(args) => (args.name(), budget::FORMATS),
+        Command::Catalog(args) => (args.name(), catalog::FORMATS),
         Command::Chat(_) => ("chat", chat::FORMATS),
         Command::Mock(_) => ("mock", mock::FORMATS),
         Command::Serve(_) => ("serve", serve::FORMATS),
@@ -125,6 +127,7 @@ fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit
         Command::Key(args) => key::run(args, context),
         Command::Spend(args) => spend::run(args, context),
         Command::Budget(args) => budget::run(args, context),
+        Command::Catalog(args) => catalog::run(args, context),
         Command::Chat(args) => chat::run(args, context),
         Command::Mock(args) => mock::run(args, context),
         Command::Serve(args) => serve::run(args, context),

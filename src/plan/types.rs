@@ -12,8 +12,8 @@ use crate::base::{ByteSize, Digest, Span, Usd};
 use crate::catalog::{Capacity, PriceList, Server, overlay};
 pub use crate::spec::{
     Api, Auth, AuthScheme, Balance, BudgetMode, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn,
-    OnStoreError, Percent, Period, Price, PromptPosition, RateLimit, RateLimits, ReasoningField, RerankWords, Scope, SecretRef, ToolCallIds,
-    Unpriced, WebIdentity, WhenExhausted,
+    OnStoreError, Percent, Period, Price, PromptPosition, RateLimit, RateLimits, ReasoningField, RerankWords, Scope, SecretRef,
+    ToolCallIds, Unpriced, WebIdentity, WhenExhausted,
 };
 
 /// The compiled spec.

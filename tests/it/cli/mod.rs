@@ -1,6 +1,7 @@
 //! The command line, run as the real binary in a directory of its own, and in process where no directory matters.
 
 mod canary;
+mod catalog;
 mod chat;
 mod deploy;
 mod diff;

@@ -12,6 +12,7 @@ use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use serde_json::{Map, Value, json};
 
+use super::priced::{PRICED, price};
 use super::support;
 
 const PROVIDERS: [&str; 5] = ["openai", "groq", "mistral", "local", "gpu.box"];
@@ -20,7 +21,6 @@ const TEAMS: [&str; 3] = ["growth", "research", "t.3"];
 const KEYS: [&str; 4] = ["a`b", "batch", "ci", "web-app"];
 const RULES: [&str; 5] = ["at-night", "big", "gold", "no-tools", "r.5"];
 const MODELS: [&str; 4] = ["gpt-4o", "llama/3-70b", "m", "qwen3"];
-const PRICED: [&str; 4] = ["local/qwen3*", "mistral/m", "openai/*", "openai/gpt-4o"];
 const HOSTILE: &[&str] =
     &["", "plain", "two words", "\u{1b}[2J\u{202e}evil", "| `cell` </details> @all #1", "CRLF\r\nline\n", "```\nfence\n~~~~"];
 
@@ -305,17 +305,6 @@ fn key() -> impl Strategy<Value = KeySketch> {
             }
         },
     )
-}
-
-/// Prices, one of each kind.
-fn price() -> impl Strategy<Value = Value> {
-    select(vec![
-        json!({"input": "$1/Mtok", "output": "$2.50/Mtok"}),
-        json!({"input": "$1.0/Mtok", "output": "$3/Mtok", "request": "$0.01/request"}),
-        json!({"input": "$1/Mtok", "from": "2026-12-01", "above": {"200k": {"input": "$2/Mtok"}}, "batch": {"input": "$0.50/Mtok"}}),
-        json!({"free": true}),
-        json!({"as": "openai/gpt-4o"}),
-    ])
 }
 
 fn telemetry() -> impl Strategy<Value = Value> {

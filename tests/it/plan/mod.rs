@@ -9,4 +9,5 @@ mod expr;
 mod generate;
 mod laws;
 pub(crate) mod prepared;
+mod priced;
 pub(crate) mod support;
