@@ -46,9 +46,11 @@ impl Committer {
     fn write(&mut self, batch: Vec<Queued>) -> Result<(), (FailureKind, Vec<Queued>)> {
         #[cfg(test)]
         self.writer.fail_with(self.queue.fault.load(std::sync::atomic::Ordering::SeqCst));
-        match self.writer.write(batch.iter().map(|queued| &queued.operation)) {
+        // A failure is over when something was written, not when there was nothing to write.
+        let has_failed = self.queue.failure().is_some();
+        match self.writer.write(batch.iter().map(|queued| &queued.operation), has_failed) {
             Ok(tally) => {
-                if self.queue.failure().is_some() {
+                if has_failed {
                     tracing::info!("the book writes again");
                 }
                 self.queue.wrote(tally.lines, tally.late);

@@ -11,8 +11,9 @@ use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use super::line::{Adjustment, AttemptId, Change, Closing, Opening, Progress, UsageSource, bucket_of};
 use super::names::Names;
 use super::queue::Operation;
+use super::schema;
 use crate::base::Usd;
-use crate::wire::ir::Usage;
+use crate::wire::ir::{OtherCounts, Usage};
 
 /// The largest count of tokens that is kept, so that sums of counts stay exact. No answer has a trillion tokens.
 const MOST_TOKENS: u64 = 1 << 40;
@@ -56,20 +57,23 @@ impl Writer {
         }
     }
 
-    /// Writes all of them, or none.
+    /// Writes all of them, or none. A probe writes something even where there is nothing to write.
     ///
     /// # Errors
     /// What the database says; then nothing is written.
-    pub(super) fn write<'q>(&mut self, batch: impl Iterator<Item = &'q Operation> + Clone) -> rusqlite::Result<Tally> {
-        let written = self.try_write(batch);
+    pub(super) fn write<'q>(&mut self, batch: impl Iterator<Item = &'q Operation> + Clone, is_probe: bool) -> rusqlite::Result<Tally> {
+        let written = self.try_write(batch, is_probe);
         if written.is_err() {
             self.names.forget();
         }
         written
     }
 
-    fn try_write<'q>(&mut self, batch: impl Iterator<Item = &'q Operation> + Clone) -> rusqlite::Result<Tally> {
+    fn try_write<'q>(&mut self, batch: impl Iterator<Item = &'q Operation> + Clone, is_probe: bool) -> rusqlite::Result<Tally> {
         let transaction = self.connection.transaction()?;
+        if is_probe {
+            schema::touch(&transaction)?;
+        }
         let mut page = Page { on: &transaction, names: &mut self.names, changes: BTreeMap::new(), tally: Tally::default() };
         let ahead = Ahead::look(batch.clone());
         for (place, operation) in batch.enumerate() {
@@ -170,10 +174,24 @@ impl Page<'_> {
     fn progress(&mut self, id: &AttemptId, progress: &Progress) -> rusqlite::Result<()> {
         let mut update = self.on.prepare_cached(
             "UPDATE open SET cost = ?2, source = ?3, input = ?4, cache_read = ?5, cache_write = ?6, cache_write_1h = ?7, output = ?8,
-             reasoning = ?9, input_audio = ?10, input_image = ?11, output_audio = ?12 WHERE id = ?1",
+             reasoning = ?9, input_audio = ?10, input_image = ?11, output_audio = ?12, other = ?13 WHERE id = ?1",
         )?;
         let [a, b, c, d, e, f, g, h, i] = counts(&progress.usage);
-        update.execute(params![id.as_bytes(), charge(progress.cost), progress.source.code(), a, b, c, d, e, f, g, h, i])?;
+        update.execute(params![
+            id.as_bytes(),
+            charge(progress.cost),
+            progress.source.code(),
+            a,
+            b,
+            c,
+            d,
+            e,
+            f,
+            g,
+            h,
+            i,
+            rare(&progress.usage)
+        ])?;
         Ok(())
     }
 
@@ -190,8 +208,8 @@ impl Page<'_> {
         let mut insert = self.on.prepare_cached(
             "INSERT OR IGNORE INTO lines (id, admitted, took, expired, key, team, alias, provider, model, endpoint, accounts, cost,
              priced, source, tier, status, outcome, input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio,
-             input_image, output_audio) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19,
-             ?20, ?21, ?22, ?23, ?24, ?25)",
+             input_image, output_audio, other) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
+             ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
         )?;
         let written = insert.execute(params![
             id,
@@ -218,7 +236,8 @@ impl Page<'_> {
             f,
             g,
             h,
-            i
+            i,
+            rare(&closing.usage)
         ])?;
         if written == 0 {
             let mut find = self.on.prepare_cached("SELECT expired FROM lines WHERE id = ?1")?;
@@ -339,10 +358,10 @@ impl Page<'_> {
         self.on.execute(
             "INSERT INTO lines (id, admitted, took, expired, key, team, alias, provider, model, endpoint, accounts, cost, priced, source,
              tier, status, outcome, input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio, input_image,
-             output_audio)
+             output_audio, other)
              SELECT id, admitted, max(?1 - admitted, 0), 1, key, team, alias, provider, model, endpoint, accounts, coalesce(cost, floor), 1,
              coalesce(source, iif(floor = 0, ?2, ?3)), NULL, NULL, ?4, input, cache_read, cache_write, cache_write_1h, output, reasoning,
-             input_audio, input_image, output_audio FROM open",
+             input_audio, input_image, output_audio, other FROM open",
             params![integer(now_ms), UsageSource::Nothing.code(), UsageSource::Input.code(), outcome],
         )?;
         self.on.execute("DELETE FROM open", [])?;
@@ -405,4 +424,40 @@ fn counts(usage: &Usage) -> [i64; 9] {
         *usage;
     [input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio, input_image, output_audio]
         .map(|count| integer(count.min(MOST_TOKENS)))
+}
+
+/// Writes the counts that few answers have as JSON, by name; none where there are none.
+fn rare(usage: &Usage) -> Option<String> {
+    let OtherCounts {
+        cache_read_audio,
+        cache_read_image,
+        input_video,
+        output_image,
+        output_video,
+        citation,
+        web_searches,
+        file_searches,
+        audio_ms,
+        characters,
+        images,
+        pages,
+        annotated_pages,
+    } = usage.other;
+    let counts = [
+        ("cache_read_audio", cache_read_audio),
+        ("cache_read_image", cache_read_image),
+        ("input_video", input_video),
+        ("output_image", output_image),
+        ("output_video", output_video),
+        ("citation", citation),
+        ("web_searches", web_searches),
+        ("file_searches", file_searches),
+        ("audio_ms", audio_ms),
+        ("characters", characters),
+        ("images", images),
+        ("pages", pages),
+        ("annotated_pages", annotated_pages),
+    ];
+    let there: BTreeMap<&str, u32> = counts.into_iter().filter(|(_, count)| *count > 0).collect();
+    if there.is_empty() { None } else { serde_json::to_string(&there).ok() }
 }

@@ -169,6 +169,8 @@ fn child_whose_files_may_not_grow() {
         }
     };
     assert!(matches!(failed.kind, FailureKind::Io | FailureKind::Full) && written > 0, "{failed:?} after {written}");
+    // Nothing waits to be written, and still it is known that nothing can be.
+    assert!(book.flush().wait().is_err() && book.failure().is_some());
     let kept = book.close(closing(&opening(0, &["key:web"]), 500));
     assert!(book.flush().wait().is_err());
     assert_eq!(book.usage("key:web", 0..u64::MAX).unwrap(), Usd::ZERO);

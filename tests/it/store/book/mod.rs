@@ -1,6 +1,7 @@
 //! The book on a real disk: what is booked, what a restart and a crash leave, and that balances are the sums of lines.
 
 mod killed;
+mod million;
 mod model;
 mod report;
 

@@ -124,6 +124,29 @@ fn accounts_and_audits_follow_what_is_booked() {
 }
 
 #[test]
+fn counts_that_few_answers_have_are_kept_by_name() {
+    let place = place();
+    let (book, _) = open(&place.path);
+    let mut searched = closing(&opening(1, &[]), 5);
+    searched.usage.other.web_searches = 2;
+    searched.usage.other.pages = 7;
+    drop(book.close(searched));
+    drop(book.open_line(opening(2, &[])));
+    let mut heard = progress(3);
+    heard.usage.other.audio_ms = 40;
+    book.progress(opening(2, &[]).id, heard);
+    drop(book.close(closing(&opening(3, &[]), 5)));
+    book.flush().wait().unwrap();
+    book.abandon();
+    drop(book);
+    let _ = open(&place.path);
+    let connection = Connection::open(&place.path).unwrap();
+    let mut find = connection.prepare("SELECT other FROM lines ORDER BY id").unwrap();
+    let kept: Vec<Option<String>> = find.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    assert_eq!(kept, [Some(r#"{"pages":7,"web_searches":2}"#.to_owned()), Some(r#"{"audio_ms":40}"#.to_owned()), None]);
+}
+
+#[test]
 fn a_file_that_is_damaged_is_told() {
     let (place, book) = filled();
     book.close_file();
