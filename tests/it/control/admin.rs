@@ -53,7 +53,14 @@ async fn on_tcp_a_token_does_what_its_scopes_say() {
     assert_eq!(call(get.clone(), "/metrics", None, None).await, 401);
     assert_eq!(call(get.clone(), "/readyz", None, None).await, 200, "a probe carries no token");
     assert_eq!(call(get.clone(), "/v1/status", Some("ci-token"), None).await, 200);
-    assert_eq!(call(get, "/metrics", Some("ci-token"), None).await, 200);
+    for path in ["/metrics", "/v1/spend", "/v1/budgets", "/v1/budgets/audit"] {
+        assert_eq!(call(get.clone(), path, None, None).await, 401, "{path}");
+        assert_eq!(call(get.clone(), path, Some("ci-token"), None).await, 200, "{path}");
+    }
+    let reset = || Some(json!({"budget": "key:nobody", "reason": "x"}));
+    assert_eq!(call(post.clone(), "/v1/budgets/reset", None, reset()).await, 401);
+    assert_eq!(call(post.clone(), "/v1/budgets/reset", Some("ci-token"), reset()).await, 403);
+    assert_eq!(call(post.clone(), "/v1/budgets/reset", Some("ops-token"), reset()).await, 404);
     assert_eq!(call(post.clone(), "/v1/apply?dry_run=true", Some("ci-token"), body()).await, 403);
     assert_eq!(call(post.clone(), "/v1/rollback", Some("ci-token"), Some(json!({"to": 1}))).await, 403);
     assert_eq!(call(post, "/v1/apply", Some("ops-token"), body()).await, 200);
