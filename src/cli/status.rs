@@ -60,6 +60,7 @@ fn human(status: &Value, paint: Paint, verbose: bool) -> String {
     let mut text = table_text::table(&rows);
     text.push_str(&last_reload(status, paint));
     text.push_str(&credentials(status, paint));
+    text.push_str(&limits_reached(status));
     text
 }
 
@@ -133,6 +134,17 @@ fn credentials(status: &Value, paint: Paint) -> String {
         }
     }
     if rows.is_empty() { String::new() } else { format!("\nCredentials not in use\n{}", table_text::table(&rows)) }
+}
+
+fn limits_reached(status: &Value) -> String {
+    let reached = status.get("limits_reached").and_then(Value::as_array).into_iter().flatten();
+    let rows: Vec<_> = reached
+        .map(|it| {
+            let who = format!("  {} {}", word(it, "/scope"), visible(word(it, "/name")));
+            vec![who, word(it, "/limits").to_owned(), word(it, "/limit").to_owned()]
+        })
+        .collect();
+    if rows.is_empty() { String::new() } else { format!("\nLimits that are reached\n{}", table_text::table(&rows)) }
 }
 
 fn last_reload(status: &Value, paint: Paint) -> String {

@@ -319,7 +319,7 @@ impl Writer {
             targets.contains_key(&(provider, model)) || (model == OTHER && table.providers.contains_key(provider))
         });
         table.keep_health(&self.services.health);
-        self.services.counters.forget_unused(self.shared.clock.monotonic_us().saturating_mul(1_000));
+        table.keep_counters(&self.services.counters, self.shared.clock.monotonic_us().saturating_mul(1_000));
     }
 
     /// Logs, counts and keeps how a reload of the files ended.

@@ -1,6 +1,6 @@
 //! What scopes have used. State, not spec: it outlives tables and is keyed by what a scope is and its name.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
@@ -86,18 +86,36 @@ struct Known {
     digests: HashMap<Digest, Weak<Counter>>,
 }
 
-impl Counters {
-    /// Returns what a scope has used.
-    pub fn of(&self, scope: Scope, name: &str) -> Arc<Counter> {
-        Arc::clone(self.known().named.entry((scope, name.to_owned())).or_default())
-    }
+/// What a scope is known by.
+#[derive(Debug, Clone, Copy)]
+pub struct Identity<'a> {
+    /// What it is.
+    pub scope: Scope,
+    /// Its name.
+    pub name: &'a str,
+    /// The name that it had before, where the spec says so.
+    pub renamed_from: Option<&'a str>,
+    /// Digests of a virtual key.
+    pub digests: &'a [Digest],
+}
 
-    /// Returns what a virtual key has used. A name that is new, for a digest that was known by another, goes on with what that one has used.
-    pub fn of_key(&self, name: &str, digests: &[Digest]) -> Arc<Counter> {
+impl<'a> Identity<'a> {
+    /// Names a scope that is known by its name alone.
+    pub const fn new(scope: Scope, name: &'a str) -> Self {
+        Self { scope, name, renamed_from: None, digests: &[] }
+    }
+}
+
+impl Counters {
+    /// Returns what a scope has used. A name that is new goes on with what its old one has used; that of a virtual key, also with what
+    /// another name of one of its digests has.
+    pub fn of(&self, identity: Identity<'_>) -> Arc<Counter> {
+        let Identity { scope, name, renamed_from, digests } = identity;
         let mut known = self.known();
         let Known { named, digests: by_digest } = &mut *known;
-        let renamed = || digests.iter().find_map(|digest| by_digest.get(digest)?.upgrade()).unwrap_or_default();
-        let counter = Arc::clone(named.entry((Scope::Key, name.to_owned())).or_insert_with(renamed));
+        let old = renamed_from.and_then(|old| named.get(&(scope, old.to_owned())).map(Arc::clone));
+        let old = || old.or_else(|| digests.iter().find_map(|digest| by_digest.get(digest)?.upgrade())).unwrap_or_default();
+        let counter = Arc::clone(named.entry((scope, name.to_owned())).or_insert_with(old));
         by_digest.extend(digests.iter().map(|digest| (*digest, Arc::downgrade(&counter))));
         counter
     }
@@ -112,16 +130,16 @@ impl Counters {
     }
 
     /// Forgets counters that nobody holds and that count nothing any more, which changes nothing for whoever asks for them again. One that
-    /// still counts stays, whatever became of its scope: a key that is removed and added again finds what it has used.
-    pub fn forget_unused(&self, now_ns: u64) {
+    /// still counts stays, whatever became of its scope: a key that is removed and added again finds what it has used. `is_there` says
+    /// which scopes the running table has: the old name of what was renamed is free for somebody else.
+    pub fn forget_unused(&self, is_there: impl Fn(Scope, &str) -> bool, now_ns: u64) {
         let mut known = self.known();
         let Known { named, digests } = &mut *known;
-        let mut names: HashMap<*const Counter, usize> = HashMap::new();
-        named.values().for_each(|counter| *names.entry(Arc::as_ptr(counter)).or_default() += 1);
-        let is_held = |counter: &Arc<Counter>| Arc::strong_count(counter) > names.get(&Arc::as_ptr(counter)).copied().unwrap_or_default();
-        let gone: Vec<_> =
-            named.iter().filter(|(_, counter)| !is_held(counter) && counter.is_unused(now_ns)).map(|(id, _)| id.clone()).collect();
-        gone.iter().for_each(|id| _ = named.remove(id));
+        let there = named.iter().filter(|((scope, name), _)| is_there(*scope, name));
+        let mut kept: HashSet<*const Counter> = there.map(|(_, counter)| Arc::as_ptr(counter)).collect();
+        // One name for each, then only those that matter.
+        named.retain(|(scope, name), counter| is_there(*scope, name) || kept.insert(Arc::as_ptr(counter)));
+        named.retain(|_, counter| Arc::strong_count(counter) > 1 || !counter.is_unused(now_ns));
         digests.retain(|_, counter| counter.strong_count() > 0);
     }
 

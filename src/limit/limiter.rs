@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::counter::{Counter, Counters, Permit, Scope};
+use super::counter::{Counter, Counters, Identity, Permit, Scope};
 use super::meter::{Level, Rate, Taken};
-use crate::base::Digest;
 use crate::plan;
 
 /// How long a request waits for a permit before it makes sense to ask again: most run longer, but permits come free all the time.
@@ -48,22 +47,17 @@ pub struct Limiter {
 
 impl Limiter {
     /// Makes the limits of a scope, with what it has used already; nothing where nothing is limited.
-    pub fn new(scope: Scope, name: &str, spec: &plan::RateLimits, counters: &Counters) -> Option<Self> {
-        (*spec != plan::RateLimits::default()).then(|| Self::with((scope, name), spec, counters.of(scope, name)))
-    }
-
-    /// Makes the limits of a virtual key, which is known by its digests too.
-    pub fn of_key(name: &str, digests: &[Digest], spec: &plan::RateLimits, counters: &Counters) -> Option<Self> {
-        (*spec != plan::RateLimits::default()).then(|| Self::with((Scope::Key, name), spec, counters.of_key(name, digests)))
-    }
-
-    fn with((scope, name): (Scope, &str), spec: &plan::RateLimits, counter: Arc<Counter>) -> Self {
+    pub fn new(identity: Identity<'_>, spec: &plan::RateLimits, counters: &Counters) -> Option<Self> {
+        if *spec == plan::RateLimits::default() {
+            return None;
+        }
+        let Identity { scope, name, .. } = identity;
         let rate = |limit: &plan::RateLimit| {
             let period_ns = limit.rate.per.span().get().as_nanos();
             Rate::new(limit.rate.count, u64::try_from(period_ns).unwrap_or(u64::MAX), limit.at_once())
         };
         let (requests, tokens) = (spec.requests.as_ref().map(rate), spec.tokens.as_ref().map(rate));
-        Self { scope, name: name.to_owned(), spec: spec.clone(), requests, tokens, counter }
+        Some(Self { scope, name: name.to_owned(), spec: spec.clone(), requests, tokens, counter: counters.of(identity) })
     }
 
     /// Returns what is limited.
@@ -257,10 +251,13 @@ impl Grant {
     /// Ends the request: the permits come free, and the tokens that it used take the place of those that were taken for it.
     pub fn settle(self, used_tokens: u64, now_ns: u64) {
         for Share { limiter, tokens, .. } in &self.0 {
-            let Some((rate, (taken, units))) = limiter.tokens.as_ref().zip(*tokens) else { continue };
+            let Some(rate) = &limiter.tokens else { continue };
             let meter = &limiter.counter.tokens;
+            let units = tokens.map_or(0, |(_, units)| units);
             meter.charge(rate, used_tokens.saturating_sub(units), now_ns);
-            meter.give_back(rate, taken, units.saturating_sub(used_tokens), now_ns);
+            if let Some((taken, units)) = *tokens {
+                meter.give_back(rate, taken, units.saturating_sub(used_tokens), now_ns);
+            }
         }
     }
 }

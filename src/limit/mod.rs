@@ -16,6 +16,6 @@ mod limiter;
 mod meter;
 
 pub use cell::Cell;
-pub use counter::{Counter, Counters, Permit, Scope};
+pub use counter::{Counter, Counters, Identity, Permit, Scope};
 pub use limiter::{Grant, Limiter, Measure, Refused, Room, admit, check, room};
 pub use meter::{Level, Meter, Rate, Taken};

@@ -15,7 +15,7 @@ use super::speech;
 use super::template::{HeaderLine, Prompt};
 use crate::catalog::{self, Capacity};
 use crate::limit::budget::{Ledger, Payer};
-use crate::limit::{Counters, Limiter, Scope};
+use crate::limit::{Counters, Identity, Limiter, Scope};
 use crate::plan::expr::{Condition, KeyFacts};
 use crate::plan::{self, Balance, FallbackRef, Plan};
 use crate::provider::{ClientOptions, Clients, Destination, Health, Ready, Signers, World, is_hop_by_hop};
@@ -153,12 +153,12 @@ impl Builder<'_> {
             headers,
             credentials,
             absent,
-            limiter: self.limiter(Scope::Provider, name, &spec.limits),
+            limiter: self.limiter(Identity::new(Scope::Provider, name), &spec.limits),
         })
     }
 
-    fn limiter(&self, scope: Scope, name: &str, spec: &plan::RateLimits) -> Option<Arc<Limiter>> {
-        Limiter::new(scope, name, spec, &self.services.counters).map(Arc::new)
+    fn limiter(&self, identity: Identity<'_>, spec: &plan::RateLimits) -> Option<Arc<Limiter>> {
+        Limiter::new(identity, spec, &self.services.counters).map(Arc::new)
     }
 
     fn headers(&mut self, place: &str, spec: &plan::Provider) -> Vec<HeaderLine> {
@@ -250,7 +250,7 @@ impl Builder<'_> {
                 overrides_as_request: as_request(&spec.overrides),
                 stages,
                 turn: AtomicU64::new(0),
-                limiter: self.limiter(Scope::Alias, name, &spec.limits),
+                limiter: self.limiter(Identity::new(Scope::Alias, name), &spec.limits),
                 metrics: self.services.metrics.alias(name),
             };
             aliases.insert(name.clone(), Arc::new(alias));
@@ -347,14 +347,18 @@ impl Builder<'_> {
     fn keys(&mut self) -> HashMap<crate::base::Digest, Arc<Key>> {
         let plan = self.plan;
         let mut keys = HashMap::new();
-        let teams = plan.teams.iter().filter_map(|(name, team)| Some((name, self.limiter(Scope::Team, name, &team.limits)?)));
-        let teams: HashMap<_, _> = teams.collect();
+        let mut teams = HashMap::new();
+        for (name, team) in &plan.teams {
+            let identity = Identity { renamed_from: team.renamed_from.as_deref(), ..Identity::new(Scope::Team, name) };
+            teams.extend(self.limiter(identity, &team.limits).map(|limiter| (name, limiter)));
+        }
         for (name, spec) in &plan.virtual_keys {
             let facts = Arc::new(KeyFacts::new(name, spec.team.as_deref(), &spec.labels));
             let payer = Arc::new(self.payer(name, spec));
             let team_models = spec.team.as_ref().and_then(|team| plan.teams.get(team)).and_then(|team| team.models.clone());
             let digests: Vec<_> = spec.hashes.iter().map(|hash| hash.sha256).collect();
-            let own = Limiter::of_key(name, &digests, &spec.limits, &self.services.counters).map(Arc::new);
+            let renamed_from = spec.renamed_from.as_deref();
+            let own = self.limiter(Identity { scope: Scope::Key, name, renamed_from, digests: &digests }, &spec.limits);
             let limiters: Arc<[_]> = own.into_iter().chain(spec.team.as_ref().and_then(|team| teams.get(team)).cloned()).collect();
             for hash in &spec.hashes {
                 let ends = [&spec.expires, &hash.not_after];

@@ -1,6 +1,6 @@
 //! What a table is made of: compiled lookups and handles to services.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 
@@ -11,8 +11,8 @@ use super::rules::Rule;
 use super::template::{HeaderLine, Prompt};
 use crate::base::{Digest, glob};
 use crate::catalog::{Capacity, PriceList};
-use crate::limit::Limiter;
 use crate::limit::budget::Payer;
+use crate::limit::{Counters, Limiter, Scope};
 use crate::plan::expr::KeyFacts;
 use crate::plan::{self, Auth, Balance, Plan};
 use crate::provider::{Client, CredentialHealth, Destination, DestinationError, Health, Signer, TargetHealth};
@@ -69,6 +69,25 @@ impl RoutingTable {
             self.targets.contains_key(&format!("{provider}/{model}")) || (model == EVERY_MODEL && self.accounts.contains_key(provider))
         };
         health.retain(keep_credential, keep_target);
+    }
+
+    /// Returns every limit of the spec, each once.
+    pub fn limiters(&self) -> BTreeMap<(Scope, &str), &Arc<Limiter>> {
+        let of_keys = self.keys.values().flat_map(|key| key.limiters.iter());
+        let of_aliases = self.aliases.values().filter_map(|alias| alias.limiter.as_ref());
+        let of_providers = self.providers.values().filter_map(|provider| provider.limiter.as_ref());
+        of_keys.chain(of_aliases).chain(of_providers).map(|limiter| ((limiter.scope(), limiter.name()), limiter)).collect()
+    }
+
+    /// Forgets what limits count of what this table does not name, once it counts nothing any more. `now_ns`: monotonic.
+    pub fn keep_counters(&self, counters: &Counters, now_ns: u64) {
+        let is_there = |scope: Scope, name: &str| match scope {
+            Scope::Key => self.plan.virtual_keys.contains_key(name),
+            Scope::Team => self.plan.teams.contains_key(name),
+            Scope::Alias => self.plan.models.contains_key(name),
+            Scope::Provider => self.plan.providers.contains_key(name),
+        };
+        counters.forget_unused(is_there, now_ns);
     }
 }
 

@@ -8,6 +8,8 @@ import pydantic
 
 URL = os.environ["SDK_URL"]
 KEY = "sk-bf-sdk-test"
+# A key that gets one request every two seconds.
+LIMITED_KEY = "sk-bf-sdk-limited"
 TEXT = "Say hello"
 # The mock echoes.
 ECHO = "mock: Say hello"

@@ -41,7 +41,19 @@ pub(super) fn status(shared: &Shared) -> Value {
         "in_flight": shared.metrics.requests_in_flight(),
         "last_reload": last.as_ref().map(last_reload),
         "providers": providers(&table, now_ms, unix_ms),
+        "limits_reached": limits_reached(&table, (shared.clock.monotonic_us().saturating_mul(1_000), unix_ms)),
     })
+}
+
+/// Lists the limits that would refuse the smallest request now, each with what is reached and when it would pass.
+fn limits_reached(table: &RoutingTable, (now_ns, unix_ms): (u64, u64)) -> Value {
+    let limiters = table.limiters();
+    let reached = limiters.values().filter_map(|limiter| limiter.check(Some(1), now_ns).err());
+    let told = reached.map(|refused| {
+        let until_ms = unix_ms.saturating_add(refused.wait_ns.div_ceil(1_000_000));
+        json!({"scope": refused.scope.label(), "name": refused.name, "limits": refused.measure.label(), "limit": refused.limit, "until_ms": until_ms})
+    });
+    Value::Array(told.collect())
 }
 
 fn last_reload(last: &LastReload) -> Value {

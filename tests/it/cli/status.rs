@@ -23,6 +23,7 @@ fn status() -> Value {
                 "b": {"state": "out", "reason": "the provider refused the credential", "until_ms": null},
                 "c": {"state": "absent", "reason": "GROQ_API_KEY_C is not set", "until_ms": null}}, "targets": {}},
         },
+        "limits_reached": [{"scope": "key", "name": "web", "limits": "requests", "limit": "600/min, 60 at once", "until_ms": 1}],
     })
 }
 

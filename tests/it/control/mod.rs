@@ -4,6 +4,7 @@ mod admin;
 mod apply;
 mod lab;
 mod lifecycle;
+mod limits;
 mod money;
 mod reload;
 mod storm;

@@ -2,4 +2,5 @@
 
 mod admission;
 mod adversary;
+mod reload;
 mod worked_off;

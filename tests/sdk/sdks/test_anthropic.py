@@ -1,10 +1,11 @@
 """Anthropic's SDK for Python."""
 
 import asyncio
+import time
 import unittest
 
 import anthropic
-from matrix import ECHO, KEY, NO_DOCUMENTS, NO_QUOTA, PARAMETERS, PDF, PICTURE, PIXEL, PLAIN_REFUSAL, Report, TEXT, THOUGHTS, URL, VERDICT, Verdict, is_report, over
+from matrix import ECHO, KEY, LIMITED_KEY, NO_DOCUMENTS, NO_QUOTA, PARAMETERS, PDF, PICTURE, PIXEL, PLAIN_REFUSAL, Report, TEXT, THOUGHTS, URL, VERDICT, Verdict, is_report, over
 
 HI = [{"role": "user", "content": TEXT}]
 WEATHER = {"name": "get_weather", "description": "Weather of a city", "input_schema": PARAMETERS}
@@ -268,6 +269,17 @@ class Refused(unittest.TestCase):
     def test_a_model_that_does_not_exist_among_the_models(self):
         with self.assertRaises(anthropic.NotFoundError):
             client().models.retrieve("none")
+
+    def test_a_limit_is_told_and_waited_out(self):
+        ask = {"model": "chat", "max_tokens": 9, "messages": HI}
+        raw = client(api_key=LIMITED_KEY).messages.with_raw_response.create(**ask)
+        told = [raw.headers["anthropic-ratelimit-requests-" + what] for what in ["limit", "remaining"]]
+        self.assertEqual((told, raw.headers["anthropic-ratelimit-requests-reset"][-1]), (["30", "0"], "Z"))
+        error = self.refused(anthropic.RateLimitError, "chat", api_key=LIMITED_KEY)
+        self.assertEqual((error.type, error.response.headers["retry-after"]), ("rate_limit_error", "2"))
+        began = time.monotonic()
+        self.assertTrue(client(api_key=LIMITED_KEY, max_retries=2).messages.create(**ask).content)
+        self.assertGreater(time.monotonic() - began, 1)
 
     def test_a_body_that_is_no_request(self):
         with self.assertRaises(anthropic.BadRequestError):

@@ -1,10 +1,11 @@
 """OpenAI's SDK for Python and its chat completions."""
 
 import asyncio
+import time
 import unittest
 
 import openai
-from matrix import ECHO, KEY, NO_DOCUMENTS, NO_QUOTA, PARAMETERS, PDF, PICTURE, PIXEL, PLAIN_REFUSAL, Report, TEXT, THOUGHTS, UNCOUNTED_THOUGHTS, URL, VERDICT, Verdict, is_report, over
+from matrix import ECHO, KEY, LIMITED_KEY, NO_DOCUMENTS, NO_QUOTA, PARAMETERS, PDF, PICTURE, PIXEL, PLAIN_REFUSAL, Report, TEXT, THOUGHTS, UNCOUNTED_THOUGHTS, URL, VERDICT, Verdict, is_report, over
 
 HI = [{"role": "user", "content": TEXT}]
 
@@ -208,6 +209,16 @@ class Refused(unittest.TestCase):
 
     def test_a_model_that_does_not_exist(self):
         self.assertIn("Did you mean `fast`?", str(self.refused(openai.NotFoundError, "fsat")))
+
+    def test_a_limit_is_told_and_waited_out(self):
+        ask = {"model": "chat", "messages": HI}
+        raw = client(api_key=LIMITED_KEY).chat.completions.with_raw_response.create(**ask)
+        self.assertEqual([raw.headers["x-ratelimit-" + what] for what in ["limit-requests", "remaining-requests"]], ["30", "0"])
+        error = self.refused(openai.RateLimitError, "chat", api_key=LIMITED_KEY)
+        self.assertEqual((error.code, error.response.headers["retry-after"]), ("rate_limited", "2"))
+        began = time.monotonic()
+        self.assertTrue(client(api_key=LIMITED_KEY, max_retries=2).chat.completions.create(**ask).choices)
+        self.assertGreater(time.monotonic() - began, 1)
 
     def test_a_body_that_is_no_chat_request(self):
         with self.assertRaises(openai.BadRequestError):
