@@ -111,6 +111,9 @@ pub const CAPABILITIES: [&str; 19] = [
     "web_search",
 ];
 
+/// Bytes of the longest name that is looked up; the longest that is known has 90.
+const LONGEST_NAME: usize = 256;
+
 /// A vendor's models.
 #[derive(Debug, Default)]
 pub struct Vendor {
@@ -142,7 +145,8 @@ impl Vendor {
 
     /// Returns the entry of a name: the one that has exactly this name, else the first one of which it is a version.
     pub fn find(&self, name: &str) -> Option<&Entry> {
-        let name = name.to_lowercase();
+        // A name may be whatever a client sends, and every open term is looked for in it.
+        let name = Some(name).filter(|name| name.len() <= LONGEST_NAME)?.to_lowercase();
         self.by_name(&name).or_else(|| self.by_name(&with_dashed_date(&name)?))
     }
 

@@ -192,6 +192,7 @@ mod tests {
             assert!(costs[0].is_some() && costs.iter().all(|cost| *cost == costs[0]), "{same:?}: {costs:?}");
         }
         assert!(nano("openrouter", "openai/gpt-4o", NOW).is_some());
+        assert_eq!(nano("openai", "omni-moderation-latest", NOW), Some(0));
         assert_ne!(nano("openai", "ft:gpt-4o-mini-2024-07-18:acme::x1", NOW), nano("openai", "gpt-4o-mini", NOW));
         assert!(nano("aws", "eu.amazon.nova-pro-v1:0", NOW) > nano("aws", "amazon.nova-pro-v1:0", NOW));
     }
@@ -207,6 +208,7 @@ mod tests {
             ("google", "projects/p/locations/l/endpoints/123"),
             ("google", "gemini-2.5-pro-tts-new"),
             ("nobody", "gpt-4o"),
+            ("openai", &"gpt-4o".repeat(1_000_000)),
         ] {
             assert_eq!(nano(vendor, name, NOW), None, "{vendor}/{name}");
         }

@@ -40,6 +40,13 @@ fn entry(vendor: &str, id: &str, model: &Value, done: &mut Converted) -> Entry {
     if model.get("match").and_then(|clause| read_terms(clause, &mut terms)).is_none() {
         done.unread.push(format!("{vendor}/{id}: not all of its names are understood"));
     }
+    if vendor == "openai" && id == "moderation" {
+        // Its one term is any name with that word in it, which would be too much to take for a version.
+        terms.extend(
+            ["omni-moderation-latest", "omni-moderation-2024-09-26", "text-moderation-latest", "text-moderation-stable"]
+                .map(|name| Term::Equals(name.to_owned())),
+        );
+    }
     let rows = match read_rows(id, model) {
         Ok(rows) => rows,
         Err(what) => {

@@ -174,7 +174,7 @@ fn rows(entry: &Map<String, Value>, mode: &str) -> Result<Vec<Row>, &'static str
             by_range(value, by_tier.entry(Tier::Standard).or_default(), &mut steps)?;
             continue;
         }
-        let is_price = name.contains("_cost") || name.contains("pricing");
+        let is_price = name.contains("cost") || name.contains("pricing");
         if !is_price || value.is_null() || BESIDE.iter().any(|beside| name.contains(beside)) {
             continue;
         }

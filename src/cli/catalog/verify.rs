@@ -116,8 +116,11 @@ fn notes(plan: &Plan, now: u64) -> Vec<Note> {
             None => note("unpriced", "`prices` in the spec may say what it costs".to_owned()),
             Some(card) => {
                 let below = known.as_ref().and_then(|known| known.prices.clone());
-                if overlay::find(&plan.prices, &provider, &model).is_some() {
-                    against(card, at(below.as_deref(), now), &mut note);
+                if let Some((_, entry)) = overlay::find(&plan.prices, &provider, &model) {
+                    match entry.from.as_deref().filter(|from| overlay::begins(from).is_some_and(|begins| begins > now)) {
+                        Some(from) => note("later", format!("the price of the spec holds from {from} on")),
+                        None => against(card, at(below.as_deref(), now), &mut note),
+                    }
                 }
             }
         }

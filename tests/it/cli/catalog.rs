@@ -80,6 +80,9 @@ fn what_deserves_a_look_is_said_and_changes_the_code_only_where_asked() {
     let said: Vec<(&str, &str)> =
         notes.as_array().unwrap().iter().map(|note| (note["model"].as_str().unwrap(), note["what"].as_str().unwrap())).collect();
     assert_eq!(said, [("box/llama", "unpriced"), ("openai/gpt-4o", "differs"), ("openai/gpt-4o-mini", "redundant")]);
+    let later = format!("{SPEC}prices: {{openai/gpt-4o: {{input: $2/Mtok, output: $10/Mtok, from: 2999-01-01}}}}\n");
+    let done = Place::new().file("gateway.yaml", &later).run(&["catalog", "verify"]);
+    assert!(done.stdout.contains("later") && done.stdout.contains("2999-01-01"), "{}", done.stdout);
     assert_eq!(Place::new().run(&["catalog", "verify", "--exit-code"]).code, 0);
 }
 
