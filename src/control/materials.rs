@@ -30,7 +30,8 @@ impl Materials {
         let mut files = Vec::new();
         let mut secrets = Vec::new();
         let credentials = plan.providers.values().flat_map(|provider| provider.credentials.values());
-        for secret in credentials.flat_map(|credential| credential.proof.secrets()) {
+        let own = plan.telemetry.alert_webhook.iter();
+        for secret in credentials.flat_map(|credential| credential.proof.secrets()).chain(own) {
             let path = match secret {
                 SecretRef::None => continue,
                 SecretRef::Env(name) => {

@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch as signal};
 
 use super::admin::Admin;
+use super::alerts;
 use super::census::Census;
 use super::front::Front;
 use super::life::{Ended, LAST_WORDS, Life};
@@ -154,6 +155,8 @@ pub(super) fn run(assembled: Assembled, options: Options) -> Result<Running, Sta
     let gateway = gateway(&shared, services.clone(), log.clone())?;
     let tls = acceptor.clone();
     let counters = Arc::clone(&services.counters);
+    let (heard, alerts) = alerts::listen(&services.ledger);
+    tokio::spawn(alerts::deliver(alerts, Arc::downgrade(&shared), services.clone()));
     let writer = Writer {
         shared: Arc::clone(&shared),
         services,
@@ -174,6 +177,7 @@ pub(super) fn run(assembled: Assembled, options: Options) -> Result<Running, Sta
     let config = Config { max_connections: ADMIN_CONNECTIONS, grace: LAST_WORDS, ..Config::default() };
     let back = Server::new(config, Admin { shared: Arc::clone(&shared), applies });
     sources::register(&shared, front.stats(), back.stats(), counters);
+    shared.metrics.add_source(move |samples| heard.sample(samples));
     if options.signals {
         life.listen(Signals::new(&hang_up, &stop).map_err(|error| StartError::System(error.to_string()))?);
     }

@@ -1,10 +1,11 @@
 //! What the control plane shows at each scrape: connections, permits, credentials, breakers, tables, the book.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::admin::targets;
 use super::shared::Shared;
-use crate::base::glob;
+use crate::base::{Usd, glob};
 use crate::limit::{Counters, Scope};
 use crate::provider::{Admit, CredentialState as State};
 use crate::server::{Reason, Stats};
@@ -34,8 +35,23 @@ pub(super) fn register(shared: &Arc<Shared>, client: Arc<Stats>, admin: Arc<Stat
     shared.metrics.add_source(move |samples| {
         let Some(shared) = weak.upgrade() else { return };
         samples.add(&names::CONFIG_TABLES_ALIVE, &[], shared.census.alive());
-        health(samples, &shared.live.load(), shared.clock.monotonic_ms());
+        let table = shared.live.load();
+        health(samples, &table, shared.clock.monotonic_ms());
+        budgets(samples, &table, shared.clock.unix_ms());
     });
+}
+
+/// Shared budgets alone: those of keys and teams would tell who asks.
+fn budgets(samples: &mut Samples, table: &RoutingTable, unix_ms: u64) {
+    let mut seen = BTreeSet::new();
+    let all = table.keys.values().flat_map(|key| &key.payer.budgets).map(|(_, budget)| budget);
+    for budget in all.filter(|budget| budget.account.id.starts_with("budget:") && seen.insert(Arc::clone(&budget.name))) {
+        let standing = budget.standing(unix_ms);
+        let nano = |amount: Usd| u64::try_from(amount.nano()).unwrap_or_default();
+        samples.add(&names::BUDGET_LIMIT, &[&budget.name], nano(budget.terms.limit));
+        samples.add(&names::BUDGET_SPENT, &[&budget.name], nano(standing.spent));
+        samples.add(&names::BUDGET_HELD, &[&budget.name], nano(standing.held));
+    }
 }
 
 fn connections(samples: &mut Samples, listener: &str, stats: &Stats) {

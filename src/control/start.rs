@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::alerts;
 use super::candidate::{self, Candidate, From};
 use super::origin::{Origin, Texts};
 use super::ready::{self, Ready, Upstream};
@@ -293,7 +292,6 @@ async fn open_book(store: &Revisions, now_ms: u64) -> Result<Book, StartError> {
 /// Tells the ledger what the book knows, under the names of this plan.
 async fn open_ledger(ledger: &Arc<Ledger>, book: &Book, plan: &Arc<Plan>, now_ms: u64) -> Result<(), StartError> {
     let (ledger, book, plan) = (Arc::clone(ledger), book.clone(), Arc::clone(plan));
-    ledger.listen(Box::new(alerts::tell));
     let opened = tokio::task::spawn_blocking(move || {
         ledger.attach(book)?;
         renames::take_over(&ledger, &plan, now_ms)

@@ -173,6 +173,9 @@ impl Exchange {
         };
         let status = self.attempts.last().and_then(|attempt| attempt.status);
         self.bill = tab.settle(end, (cut.unwrap_or("ok"), status));
+        if let (Some(cost), Some(last)) = (self.cost(), self.attempts.last()) {
+            last.target.metrics.cost(cost);
+        }
     }
 
     /// Returns what the answer cost, where that is known by now.

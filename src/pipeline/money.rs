@@ -146,15 +146,18 @@ impl Spender {
             return Ok(Need::FREE);
         }
         let Bound { input, output, choices } = asked.bound;
-        let ceiling = target.max_output_tokens();
+        let ceiling = target.capacity.output;
         let output = match (output, ceiling) {
             (Some(asked), Some(ceiling)) => Some(asked.min(ceiling)),
             (asked, ceiling) => asked.or(ceiling),
         };
-        let window = || target.max_input_tokens();
+        let window = || target.capacity.input;
         let tiers = asked.tiers();
         let costs = |input: u64, output: u64| tiers.iter().map(|tier| card.ceiling(input, output, *tier)).max().unwrap_or(Usd::MAX);
-        let most = input.or_else(window).zip(output).filter(|_| !asked.is_unbounded);
+        let most = input
+            .or_else(window)
+            .zip(output)
+            .filter(|_| !asked.is_unbounded && tiers.iter().all(|tier| *tier != Tier::Priority || card.knows(*tier)));
         let most = most.map(|(input, output)| costs(input, output.saturating_mul(choices)));
         // Pictures and characters that are paid by the piece are known before.
         let by_piece = || Some(card.cost(&asked.known, asked.tier)).filter(|cost| *cost > Usd::ZERO);

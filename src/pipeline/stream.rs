@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::Body as _;
@@ -187,6 +187,19 @@ impl Stream {
         }
     }
 
+    /// Listens to what has arrived and was not read, without waiting for more.
+    fn hear_the_rest(&mut self) {
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut heard = 0;
+        while let Poll::Ready(Some(Ok(piece))) = self.pull(&mut cx) {
+            heard += piece.len();
+            if heard > HELD_CAP || self.reader.push(piece).is_err() {
+                return;
+            }
+            while self.reader.next().is_some() {}
+        }
+    }
+
     /// Queues everything that has come.
     fn pass(&mut self) {
         while let Some(heard) = self.reader.next() {
@@ -263,8 +276,11 @@ impl Stream {
 }
 
 impl Drop for Stream {
-    /// The client may have left in the middle: what came until then is to be paid.
+    /// The client may have left in the middle: what came until then is to be paid, and what the provider sent and nobody read as well.
     fn drop(&mut self) {
+        if self.exchange.as_ref().is_some_and(|exchange| exchange.tab.is_some()) {
+            self.hear_the_rest();
+        }
         if let Some(exchange) = &mut self.exchange {
             exchange.hear(self.reader.metered(), self.reader.content_tokens());
         }

@@ -407,6 +407,9 @@ pub struct Telemetry {
     pub access_log: AccessLog,
     /// Which listener serves `/metrics`.
     pub metrics: MetricsOn,
+    /// The address that gets alerts of budgets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert_webhook: Option<SecretRef>,
 }
 
 /// Where the access log goes.

@@ -13,7 +13,7 @@ use super::budget::{Budget, BudgetRef};
 use super::limit::RateLimits;
 use super::price::Price;
 use super::provider::Provider;
-use super::refs::{FallbackRef, TargetRef};
+use super::refs::{FallbackRef, SecretRef, TargetRef};
 use crate::base::{ByteSize, Digest, Span};
 
 /// The whole file (or, for an included file, any part of it).
@@ -372,6 +372,17 @@ pub struct Telemetry {
     pub access_log: Option<AccessLog>,
     /// Which listener serves `/metrics`. Default: admin.
     pub metrics: Option<MetricsOn>,
+    /// Where alerts of budgets go, beside the log and the metrics.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alerts: Option<Alerts>,
+}
+
+/// Where alerts of budgets go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Alerts {
+    /// An https address that gets each alert as a JSON object, by POST; who knows it may post, so it is kept like a key.
+    pub webhook: SecretRef,
 }
 
 /// Where the access log goes.

@@ -199,16 +199,6 @@ impl Target {
         format!("{}/{}", self.provider.name, self.model)
     }
 
-    /// Returns the most output tokens of one answer, where that is known.
-    pub const fn max_output_tokens(&self) -> Option<u64> {
-        None
-    }
-
-    /// Returns the most input tokens, where that is known.
-    pub const fn max_input_tokens(&self) -> Option<u64> {
-        None
-    }
-
     /// Returns the path and query of a request at the client's origin. `path` is what it would be below the root of the format's own API.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use prometheus_client::metrics::gauge::Gauge;
 
 use super::metrics::{Endpoint, Families, OK, status_slot};
 use super::series::{Histogram, Slots};
+use crate::base::Usd;
 use crate::error::Kind;
 
 /// Holds one unit of a gauge until it drops.
@@ -125,6 +126,7 @@ pub struct TargetMetrics {
     duration: Histogram,
     ttft: Histogram,
     tokens: Slots,
+    cost: Counter,
     retries: Counter,
 }
 
@@ -135,6 +137,7 @@ impl TargetMetrics {
             duration: families.attempt_duration.get(&[provider]),
             ttft: families.time_to_first_token.get(&[provider, model]),
             tokens: families.tokens.get(&[provider, model]),
+            cost: families.cost.get(&[provider, model]),
             retries: families.retries.get(&[provider]),
         }
     }
@@ -148,6 +151,11 @@ impl TargetMetrics {
     /// Records the time from a streamed request's arrival to its first content.
     pub fn time_to_first_token(&self, took: Duration) {
         self.ttft.observe(took);
+    }
+
+    /// Records what an answer cost.
+    pub fn cost(&self, cost: Usd) {
+        self.cost.inc_by(u64::try_from(cost.nano()).unwrap_or_default());
     }
 
     /// Records tokens as the upstream reported them.

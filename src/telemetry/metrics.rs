@@ -188,6 +188,7 @@ pub(super) struct Families {
     pub(super) rules: Series<Slots>,
     pub(super) retries: Series<Counter>,
     pub(super) tokens: Series<Slots>,
+    pub(super) cost: Series<Counter>,
 }
 
 impl Families {
@@ -203,6 +204,7 @@ impl Families {
             rules: Series::new(&names::RULES, || Slots::new(&RULE_OUTCOME)),
             retries: Series::new(&names::RETRIES, Counter::default),
             tokens: Series::new(&names::TOKENS, || Slots::new(&DIRECTION)),
+            cost: Series::new(&names::COST, Counter::default),
         }
     }
 
@@ -217,6 +219,7 @@ impl Families {
         register(registry, &names::RULES, self.rules.clone());
         register(registry, &names::RETRIES, self.retries.clone());
         register(registry, &names::TOKENS, self.tokens.clone());
+        register(registry, &names::COST, self.cost.clone());
     }
 }
 
@@ -358,6 +361,7 @@ impl Metrics {
         families.attempts.retain(kept);
         families.time_to_first_token.retain(kept);
         families.tokens.retain(kept);
+        families.cost.retain(kept);
         families.attempt_duration.retain(|labels| labels.first().is_some_and(|provider| providers.contains(provider)));
         families.retries.retain(|labels| labels.first().is_some_and(|provider| providers.contains(provider)));
     }

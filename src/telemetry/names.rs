@@ -52,6 +52,7 @@ names! {
     RULES Counter "rules" ["rule", "outcome"] "Requests that a rule decided (matched), or whose condition failed and so did not match (failed)";
     RETRIES Counter "retries" ["provider"] "Further tries at the same target";
     TOKENS Counter "tokens" ["provider", "model", "direction"] "Tokens as the upstream reported them";
+    COST Counter "cost_nano_usd" ["provider", "model"] "What answers cost, in billionths of a dollar; nothing for models without a price";
     REFUSED Counter "refused" ["reason"] "Requests that the gateway refused itself, by the error's code";
     LIMITED Counter "limited" ["scope", "limit"] "Requests that a limit of a key, a team or an alias refused, and attempts that one of a provider kept back";
     LIMIT_PERMITS Gauge "limit_permits" ["scope"] "Requests that run where the spec limits how many may at once";
@@ -70,6 +71,10 @@ names! {
     CONFIG_INFO Gauge "config_info" ["digest", "revision"] "1 for the revision that runs";
     CONFIG_TABLES_ALIVE Gauge "config_tables_alive" [] "Routing tables in memory: the live one and those that running requests hold";
     ACCESS_LOG_DROPPED Counter "access_log_dropped" [] "Access log lines lost because the output was too slow or failed";
+    BUDGET_LIMIT Gauge "budget_limit_nano_usd" ["budget"] "What a shared budget allows in its window, in billionths of a dollar";
+    BUDGET_SPENT Gauge "budget_spent_nano_usd" ["budget"] "What was spent of a shared budget in its window";
+    BUDGET_HELD Gauge "budget_held_nano_usd" ["budget"] "What running requests hold of a shared budget";
+    BUDGET_ALERTS Counter "budget_alerts" ["budget"] "Shares of a budget that were reached; budgets that keys and teams have of their own are `own`";
     BOOK_LINES Counter "book_lines" [] "Attempts written to the book when they ended";
     BOOK_WAITING Gauge "book_waiting" [] "Entries that wait to be written to the book";
     BOOK_FAILED Gauge "book_failed" [] "1 while the book cannot be written";

@@ -48,5 +48,6 @@ pub(super) fn telemetry(spec: &spec::Telemetry) -> plan::Telemetry {
             Some(spec::AccessLog::File(path)) => plan::AccessLog::File(path.clone()),
         },
         metrics: spec.metrics.unwrap_or(spec::MetricsOn::Admin),
+        alert_webhook: spec.alerts.as_ref().map(|alerts| alerts.webhook.clone()).filter(|webhook| *webhook != spec::SecretRef::None),
     }
 }

@@ -173,10 +173,14 @@ const fn scope_word(scope: Scope) -> &'static str {
 
 pub(super) fn telemetry(out: &mut Changes<'_>, base: &Telemetry, new: &Telemetry) {
     let place = Place::section("telemetry");
-    let Telemetry { access_log, metrics } = base;
+    let Telemetry { access_log, metrics, alert_webhook } = base;
     out.field(place.member("access_log"), access_log, &new.access_log, || match &new.access_log {
         AccessLog::Off => Meaning::medium("requests leave no line in any log"),
         AccessLog::Stdout | AccessLog::Stderr | AccessLog::File(_) => Meaning::low("whoever collects the old log gets nothing more"),
+    });
+    out.field(place.member("alert_webhook"), alert_webhook, &new.alert_webhook, || match new.alert_webhook {
+        Some(_) => Meaning::medium("alerts of budgets, with their names and amounts, go there"),
+        None => Meaning::medium("alerts of budgets go to the log and the metrics alone"),
     });
     let is_public = !is_loopback(&out.sides.new.gateway.listen);
     out.field(place.member("metrics"), metrics, &new.metrics, || match new.metrics {

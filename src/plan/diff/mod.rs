@@ -122,6 +122,7 @@ impl Change {
     /// Returns the pointer to this change's place in the spec, whose layout differs from the model's in few places.
     pub fn spec_pointer(&self) -> String {
         let pointer = self.pointer.replacen("/gateway/admin/tcp", "/gateway/admin", 1);
+        let pointer = pointer.replacen("/telemetry/alert_webhook", "/telemetry/alerts/webhook", 1);
         match pointer.strip_prefix("/rules/").and_then(|rest| rest.split_once("/action")) {
             Some((index, inner)) => format!("/rules/{index}{inner}"),
             None => pointer,

@@ -11,6 +11,7 @@ mod fake;
 mod help;
 mod init;
 mod key;
+mod killed;
 mod mock;
 mod render;
 mod repository;

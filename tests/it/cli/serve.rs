@@ -11,7 +11,7 @@ use super::Place;
 const KEY: &str = "sk-bf-a-key-that-the-file-shows";
 
 /// A running gateway; killed with the test.
-struct Serving {
+pub(super) struct Serving {
     child: Child,
     stdout: BufReader<ChildStdout>,
     greeting: String,
@@ -19,7 +19,7 @@ struct Serving {
 
 impl Serving {
     /// Starts it and reads what it prints up to the line to paste.
-    fn start(place: &Place, args: &[&str]) -> Self {
+    pub(super) fn start(place: &Place, args: &[&str]) -> Self {
         let mut child = place.command(&[&["serve"], args].concat()).spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
@@ -33,16 +33,16 @@ impl Serving {
         Self { child, stdout, greeting }
     }
 
-    fn url(&self) -> String {
+    pub(super) fn url(&self) -> String {
         let line = self.greeting.lines().find(|line| line.contains("clients")).unwrap();
         line.split_whitespace().last().unwrap().to_owned()
     }
 
-    fn signal(&self, signal: Signal) {
+    pub(super) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    fn end(mut self) -> (i32, String) {
+    pub(super) fn end(mut self) -> (i32, String) {
         let mut said = String::new();
         self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
         self.stdout.read_to_string(&mut self.greeting).unwrap();

@@ -63,7 +63,13 @@ async fn an_answer_is_passed_on_as_it_comes_and_falls_back_until_it_has_begun() 
 #[tokio::test]
 async fn an_answer_that_breaks_off_is_never_a_clean_end_and_counts_against_the_target() {
     let rig = Rig::start().await;
+    // JSON is read for its cost, and so is whole or nothing.
     rig.mock.script(Script::always("cut_at=17".parse().unwrap()));
+    let seen = rig.call("POST", "/v1/images/generations", &[AUTH], Bytes::from_static(br#"{"model":"two/m","prompt":"a cat"}"#)).await;
+    assert_eq!(seen.status, StatusCode::BAD_GATEWAY);
+    let mut sound: Behaviour = "cut_at=17".parse().unwrap();
+    sound.headers.insert("content-type".to_owned(), "audio/mpeg".to_owned());
+    rig.mock.script(Script::always(sound));
     for _ in 0..5 {
         let request = Request::post("/v1/images/generations").header(AUTH.0, AUTH.1);
         let body = Bytes::from_static(br#"{"model":"fast","prompt":"a cat"}"#);

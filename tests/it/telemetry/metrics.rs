@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bifrostctl::base::Usd;
 use bifrostctl::error::Kind;
 use bifrostctl::telemetry::{BreakerState, CredentialState, DIRECT, Endpoint, Metrics, NONE, names};
 
@@ -53,6 +54,7 @@ fn every_name_of_the_list_is_shown_once_it_has_a_value() {
     target.attempt(None, MS(1));
     target.time_to_first_token(MS(1));
     target.tokens(1, 1);
+    target.cost(Usd::from_nano(1));
     metrics.rule("r").matched();
     metrics.refused(Kind::TooLarge);
     metrics.limited("key", "requests");
@@ -69,6 +71,9 @@ fn every_name_of_the_list_is_shown_once_it_has_a_value() {
             samples.add(name, &[], 0);
         }
         samples.add(&names::LIMIT_PERMITS, &["key"], 1);
+        for name in [&names::BUDGET_LIMIT, &names::BUDGET_SPENT, &names::BUDGET_HELD, &names::BUDGET_ALERTS] {
+            samples.add(name, &["b"], 1);
+        }
     });
     let text = metrics.encode();
     for name in names::ALL {
