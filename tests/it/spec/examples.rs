@@ -20,6 +20,7 @@ const SPECS: &[&[&str]] = &[
     &["examples/credentials.yaml"],
     &["examples/rules.yaml"],
     &["examples/vllm.yaml"],
+    &["examples/budgets.yaml"],
     &["examples/teams.yaml"],
     &["examples/kubernetes/gateway.yaml"],
     &["examples/kubernetes/gateway.yaml", "examples/kubernetes/env/prod.yaml"],
