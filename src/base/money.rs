@@ -5,8 +5,7 @@ use std::iter::Sum;
 use std::ops::AddAssign;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use super::text_form::text_form;
 
 /// Nano-USD in a dollar.
 const NANO: i64 = 1_000_000_000;
@@ -96,7 +95,7 @@ impl FromStr for Usd {
 
 /// Reads `DIGITS[.DIGITS]` as a whole number of units, of which `places` decimal places make one. None where it is not that, is finer than a
 /// unit, or has more than nine digits before the point.
-pub(crate) fn decimal(text: &str, places: u32) -> Option<i64> {
+fn decimal(text: &str, places: u32) -> Option<i64> {
     let (whole, part) = text.split_once('.').map_or((text, None), |(whole, part)| (whole, Some(part)));
     let is_digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     if !is_digits(whole) || whole.len() > 9 || part.is_some_and(|part| !is_digits(part)) {
@@ -109,32 +108,12 @@ pub(crate) fn decimal(text: &str, places: u32) -> Option<i64> {
     whole.parse::<i64>().ok()?.checked_mul(scale)?.checked_add(fraction)
 }
 
-impl Serialize for Usd {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
-    }
-}
-
-impl<'de> Deserialize<'de> for Usd {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(de::Error::custom)
-    }
-}
-
-impl JsonSchema for Usd {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Money".into()
-    }
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
-            "type": "string",
-            "description": "An amount of money with its unit: `$50`, `$12.50`, `12.50 USD`.",
-            "minLength": 1,
-            "pattern": r"^(\$[0-9]{1,9}(\.[0-9]{1,9}0*)?|[0-9]{1,9}(\.[0-9]{1,9}0*)? USD)$",
-        })
-    }
-}
+text_form!(
+    Usd,
+    "Money",
+    r"^(\$[0-9]{1,9}(\.[0-9]{1,9}0*)?|[0-9]{1,9}(\.[0-9]{1,9}0*)? USD)$",
+    "An amount of money with its unit: `$50`, `$12.50`, `12.50 USD`."
+);
 
 #[cfg(test)]
 mod tests {

@@ -4,8 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use super::text_form::text_form;
 
 /// Why a quantity was refused; the text says which spellings exist and never repeats the input.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -224,30 +223,6 @@ impl fmt::Display for Pace {
         let (multiple, scale, _) = MULTIPLES.iter().find(|(_, scale, _)| fits(*scale)).unwrap_or(&("", 1, DIGITS));
         write!(f, "{}{multiple}/{}", self.count / scale, self.per.word())
     }
-}
-
-macro_rules! text_form {
-    ($type:ident, $name:literal, $pattern:literal, $description:literal) => {
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(de::Error::custom)
-            }
-        }
-        impl JsonSchema for $type {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                $name.into()
-            }
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({"type": "string", "description": $description, "minLength": 1, "pattern": $pattern})
-            }
-        }
-    };
 }
 
 text_form!(

@@ -4,9 +4,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Deserializer, Serialize, de};
 
-use crate::base::{Span, Usd};
+use crate::base::{Span, Usd, text_form};
 
 /// A budget: the most that may be spent in one window. What was spent belongs to whoever has the budget and is never changed by an edit.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -228,40 +228,13 @@ impl fmt::Display for Percent {
     }
 }
 
-macro_rules! as_text {
-    ($type:ident, $schema:expr) => {
-        impl Serialize for $type {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_str(self)
-            }
-        }
-        impl<'de> Deserialize<'de> for $type {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(de::Error::custom)
-            }
-        }
-        impl JsonSchema for $type {
-            fn schema_name() -> std::borrow::Cow<'static, str> {
-                stringify!($type).into()
-            }
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                $schema
-            }
-        }
-    };
-}
-
-as_text!(
+text_form!(
     Period,
-    json_schema!({
-        "type": "string",
-        "description": "The window: `hour`, `day`, `week`, `month`, `quarter`, `year` of the calendar, `total`, or the time just past: `rolling 30d`.",
-        "pattern": "^(hour|day|week|month|quarter|year|total|rolling ([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?)$",
-        "examples": ["month", "day", "rolling 30d"],
-    })
+    "Period",
+    "^(hour|day|week|month|quarter|year|total|rolling ([0-9]{1,9}d)?([0-9]{1,9}h)?([0-9]{1,9}m)?([0-9]{1,9}s)?([0-9]{1,9}ms)?)$",
+    "The window: `hour`, `day`, `week`, `month`, `quarter`, `year` of the calendar, `total`, or the time just past: `rolling 30d`."
 );
-as_text!(Percent, json_schema!({"type": "string", "description": "A share of the limit, `80%`.", "pattern": "^[0-9]{1,4}%$"}));
+text_form!(Percent, "Percent", "^[0-9]{1,4}%$", "A share of the limit, `80%`.");
 
 #[cfg(test)]
 mod tests {
