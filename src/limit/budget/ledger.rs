@@ -203,8 +203,8 @@ impl Ledger {
     /// # Errors
     /// [`Refused`], naming every budget that is in the way.
     pub fn reserve(self: &Arc<Self>, payer: &Arc<Payer>, need: Need, now_ms: u64) -> Result<Reservation, Refused> {
-        if let Some(failure) = self.book().and_then(Book::failure)
-            && payer.must_be_written()
+        if payer.must_be_written()
+            && let Some(failure) = self.book().and_then(Book::failure)
         {
             return Err(Refused::Store(failure.to_string()));
         }
@@ -313,8 +313,13 @@ impl Ledger {
         // In the order in which requests take them.
         accounts.sort_by(|a, b| a.id.cmp(&b.id));
         let mut states = accounts.each_ref().map(|account| account.lock());
+        // What one spent may lie ahead of what the other has seen of the clock.
+        let latest = states.iter_mut().map(|state| state.arrive(0)).max().unwrap_or(0);
+        states.iter_mut().for_each(|state| {
+            state.arrive(latest);
+        });
         book.flush().wait()?;
-        if book.usage(from, 0..u64::MAX)? == Usd::ZERO && book.buckets(from, 0..u64::MAX)?.is_empty() {
+        if book.buckets(from, 0..u64::MAX)?.is_empty() {
             return Ok(());
         }
         book.adjust(adjustment(Change::Take { from: Arc::from(from) })).wait()?;

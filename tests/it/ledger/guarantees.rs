@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use bifrostctl::base::Usd;
 use bifrostctl::limit::budget::{Need, Refused};
+use bifrostctl::store::book::{Adjustment, AttemptId};
 
 use super::support::{Rig, START_MS, budget, need, wanted};
 
@@ -81,6 +82,36 @@ fn a_budget_that_is_added_later_knows_what_was_spent_before() {
     assert_eq!(limited.budgets[0].1.standing(START_MS).spent.nano(), 70);
     assert!(rig.ledger.reserve(&limited, need(31), START_MS).is_err());
     assert!(rig.ledger.reserve(&limited, need(30), START_MS).is_ok());
+}
+
+#[test]
+fn a_new_name_takes_along_what_was_spent_and_the_old_one_begins_anew() {
+    let mut rig = Rig::new();
+    let terms = || Some(budget(100, "month", "strict", "UTC"));
+    let old = rig.payer(&[wanted("key:old", terms())]);
+    let mut reservation = rig.ledger.reserve(&old, need(70), START_MS).unwrap();
+    let opening = rig.open(&old, &mut reservation, Usd::ZERO);
+    reservation.settle(rig.closing(&opening, Usd::from_nano(70)));
+    let new = rig.payer(&[wanted("key:new", terms())]);
+    let take = |id| {
+        move |change| Adjustment {
+            id: AttemptId::from_bits(id, 0),
+            at_ms: START_MS,
+            account: "key:new".into(),
+            change,
+            actor: "test".into(),
+            reason: "renamed".into(),
+        }
+    };
+    // Whatever is done twice changes nothing more.
+    for id in [1 << 90, 2 << 90] {
+        rig.ledger.rename("key:old", "key:new", take(id)).unwrap();
+        assert_eq!(new.budgets[0].1.standing(START_MS).spent.nano(), 70);
+        assert_eq!(old.budgets[0].1.standing(START_MS).spent, Usd::ZERO);
+    }
+    assert!(rig.ledger.reserve(&new, need(31), START_MS).is_err());
+    assert!(rig.ledger.reserve(&old, need(100), START_MS).is_ok());
+    assert!(rig.book.report().unwrap().audit().unwrap().is_clean());
 }
 
 #[test]

@@ -31,6 +31,8 @@ enum Op {
     /// Another version of the spec.
     Reload(usize),
     Reset(usize),
+    /// One account's past becomes another's.
+    Rename(usize, usize),
     Crash,
 }
 
@@ -46,9 +48,13 @@ fn op() -> impl Strategy<Value = Op> {
         1 => prop::sample::select(vec![minute, 40 * minute, 120 * minute]).prop_map(Op::Back),
         1 => (0..3_usize).prop_map(Op::Reload),
         1 => (0..3_usize).prop_map(Op::Reset),
+        1 => (0..3_usize, 1..3_usize).prop_map(|(from, by)| Op::Rename(from, (from + by) % 3)),
         1 => Just(Op::Crash),
     ]
 }
+
+/// Every account there is.
+const ACCOUNTS: [&str; 3] = ["key:a", "key:b", "budget:s"];
 
 /// Who pays from what, in three versions of a spec: budgets are tightened, changed in their window, taken away and given back.
 fn versions(version: usize) -> [Vec<Wanted>; 3] {
@@ -254,6 +260,19 @@ impl Both {
         self.reference.spent.retain(|(id, bucket, _)| *id != *budget.account.id || !range.contains(bucket));
     }
 
+    fn rename(&mut self, from: &str, to: &str) {
+        self.adjusted += 1;
+        let (id, at_ms) = (AttemptId::from_bits(self.adjusted, 0), self.rig.clock.unix_ms());
+        let adjustment = |change| Adjustment { id, at_ms, account: to.into(), change, actor: "test".into(), reason: "test".into() };
+        self.rig.ledger.rename(from, to, adjustment).unwrap();
+        let latest = self.reference.arrive(from, 0).max(self.reference.arrive(to, 0));
+        self.reference.arrive(from, latest);
+        self.reference.arrive(to, latest);
+        for (account, ..) in self.reference.spent.iter_mut().filter(|(account, ..)| account == from) {
+            *account = to.to_owned();
+        }
+    }
+
     fn crash(&mut self) {
         for at in 0..self.reference.running.len() {
             // What was given back or still runs is open in the book.
@@ -294,6 +313,7 @@ impl Both {
             Op::Back(ms) => clock.set((clock.unix_ms() - ms).max(START_MS)),
             Op::Reload(version) => self.reload(*version),
             Op::Reset(which) => self.reset(*which),
+            Op::Rename(from, to) => self.rename(ACCOUNTS[*from], ACCOUNTS[*to]),
             Op::Crash => self.crash(),
         }
     }
@@ -316,7 +336,7 @@ impl Both {
     /// What the book holds is what was spent, account by account.
     fn audit(&self) {
         self.rig.book.flush().wait().unwrap();
-        for account in ["key:a", "key:b", "budget:s"] {
+        for account in ACCOUNTS {
             let spent: i64 = self.reference.spent.iter().filter(|(id, ..)| id == account).map(|(_, _, cost)| cost).sum();
             assert_eq!(self.rig.book.usage(account, 0..u64::MAX).unwrap().nano(), spent, "{account}");
         }
