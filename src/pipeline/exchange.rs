@@ -209,6 +209,13 @@ impl Exchange {
         last.target.metrics.attempt(last.failure, Duration::from_millis(last.took_ms));
     }
 
+    /// The client has left: frees at once what others may wait for. What it costs is settled, and the record written, when this is dropped.
+    pub(super) fn abandon(&mut self) {
+        self.judge_stream(None, true);
+        (self.in_flight, self.stream_open) = (None, None);
+        self.settle_limits();
+    }
+
     fn finish(&mut self, client_gone: bool) {
         if std::mem::replace(&mut self.done, true) {
             return;
@@ -235,9 +242,10 @@ impl Exchange {
         }
     }
 
-    /// Returns what was used, as it was billed; as the upstream said it, where nothing is.
+    /// Returns what was used, as it was billed, or would be if it ended now; as the upstream said it, where nothing is.
     fn usage(&self) -> Option<Usage> {
-        self.bill.map(|bill| bill.usage).or(self.metered.usage)
+        let so_far = || self.tab.as_ref().map(|tab| tab.so_far(self.metered, self.passed));
+        self.bill.map(|bill| bill.usage).or_else(so_far).or(self.metered.usage)
     }
 
     /// Ends what the request and its last attempt hold of limits. What was taken for a prompt stays taken where nobody knows what was used.

@@ -100,8 +100,10 @@ impl Spender {
         let mut reservation = self.ledger.reserve(&self.payer, need, now_ms).map_err(|refused| refusal(&refused, target))?;
         let input_only = Usage { input: asked.tokens, ..Usage::default() };
         let id = AttemptId::new(call.request_id, u16::try_from(number).unwrap_or(u16::MAX));
+        // One that nobody can tell from others would be charged once for all of them.
+        let id = id.ok_or_else(|| GatewayError::new(Kind::Internal, "The request has no name under which it could be booked."))?;
         let opening = Arc::new(Opening {
-            id: id.unwrap_or_else(|| AttemptId::from_bits(0, 0)),
+            id,
             admitted_ms: now_ms.max(reservation.bucket().saturating_mul(BUCKET_MS)),
             key: self.payer.key.clone(),
             team: self.payer.team.clone(),
@@ -281,6 +283,11 @@ impl Tab {
             Refused::Short(short) => GatewayError::new(Kind::BudgetExceeded, format!("{} The stream ends here.", told(&short))),
             Refused::Store(why) => unavailable(&why),
         })
+    }
+
+    /// Returns what was used, if it ended now.
+    pub(super) fn so_far(&self, metered: Metered, passed: u64) -> Usage {
+        self.bill(End::Cut(metered, passed)).usage
     }
 
     /// Says what it comes to, as things are.

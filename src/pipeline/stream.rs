@@ -7,6 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use http_body::Body as _;
+use tokio::runtime::Handle;
 
 use super::exchange::Exchange;
 use super::reader::{Heard, Reader};
@@ -14,6 +15,7 @@ use crate::base::{Clock, Digest};
 use crate::error::{GatewayError, Kind};
 use crate::provider::{IdleBody, UpstreamBody};
 use crate::table::Live;
+use crate::wire::Format;
 use crate::wire::codec::Failure;
 
 /// Most bytes that are held back before the first content: keep-alives and roles are small.
@@ -71,7 +73,11 @@ pub(super) struct Stream {
 impl Stream {
     /// Makes a stream that nothing was read of yet.
     pub(super) const fn new(upstream: IdleBody<UpstreamBody>, reader: Reader) -> Self {
-        Self { upstream: Some(upstream), reader, queue: VecDeque::new(), over: false, lease: None, exchange: None }
+        Self::new_with(Some(upstream), reader)
+    }
+
+    const fn new_with(upstream: Option<IdleBody<UpstreamBody>>, reader: Reader) -> Self {
+        Self { upstream, reader, queue: VecDeque::new(), over: false, lease: None, exchange: None }
     }
 
     /// Reads the upstream until the first content, holding back what comes before it.
@@ -278,12 +284,21 @@ impl Stream {
 impl Drop for Stream {
     /// The client may have left in the middle: what came until then is to be paid, and what the provider sent and nobody read as well.
     fn drop(&mut self) {
-        if self.exchange.as_ref().is_some_and(|exchange| exchange.tab.is_some()) {
-            self.hear_the_rest();
-        }
-        if let Some(exchange) = &mut self.exchange {
-            exchange.hear(self.reader.metered(), self.reader.content_tokens());
-        }
+        let Some(mut exchange) = self.exchange.take() else { return };
+        exchange.hear(self.reader.metered(), self.reader.content_tokens());
+        let (Some(_), Ok(runtime)) = (exchange.tab.as_ref().and(self.upstream.as_ref()), Handle::try_current()) else { return };
+        exchange.abandon();
+        let mut rest =
+            Self::new_with(self.upstream.take(), std::mem::replace(&mut self.reader, Reader::relay(Format::OpenaiChat, false, false)));
+        runtime.spawn(async move {
+            // Until the runtime has heard of what has arrived by now.
+            tokio::task::yield_now().await;
+            rest.hear_the_rest();
+            exchange.hear(rest.reader.metered(), rest.reader.content_tokens());
+            // Booked before the provider learns that nobody listens.
+            drop(exchange);
+            drop(rest);
+        });
     }
 }
 

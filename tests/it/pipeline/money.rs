@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bifrostctl::base::{Clock as _, SystemClock, Usd};
+use bifrostctl::limit::budget::Standing;
 use bifrostctl::mock::{Behaviour, Config, Ending, Mock, Script};
 use bifrostctl::pipeline::Reply;
 use bifrostctl::server::{Handler as _, Peer, RequestBody};
@@ -68,9 +69,13 @@ impl Paid {
     }
 
     fn held(&self) -> Usd {
+        self.standing().held
+    }
+
+    fn standing(&self) -> Standing {
         let table = self.rig.gateway.live.load();
         let key = table.keys.values().next().unwrap();
-        key.payer.budgets[0].1.standing(SystemClock::default().unix_ms()).held
+        key.payer.budgets[0].1.standing(SystemClock::default().unix_ms())
     }
 }
 
@@ -302,6 +307,12 @@ async fn a_book_that_cannot_be_written_refuses_what_is_limited_and_nothing_else(
     paid.book.close_file();
     let seen = paid.ask(chat(json!({}))).await;
     assert_eq!((seen.status, seen.json()["error"]["code"].as_str()), (StatusCode::SERVICE_UNAVAILABLE, Some("ledger_unavailable")));
+    let mut lenient = budget("$1", "strict");
+    lenient["on_store_error"] = json!("allow");
+    let paid = Paid::start(json!([lenient]), |_| {}).await;
+    paid.book.close_file();
+    assert_eq!(paid.ask(chat(json!({}))).await.status, StatusCode::OK);
+    assert!(paid.standing().spent > Usd::ZERO, "what cannot be written is counted all the same");
     let paid = Paid::start(json!([]), |_| {}).await;
     paid.book.close_file();
     assert_eq!(paid.ask(chat(json!({}))).await.status, StatusCode::OK);
