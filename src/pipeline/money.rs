@@ -115,7 +115,9 @@ impl Spender {
             floor: card.map_or(Usd::ZERO, |card| card.cost(&input_only, asked.tier)),
             reserved: reservation.held(),
         });
-        let ticket = reservation.open(Arc::clone(&opening));
+        // Where nothing limits it and it comes at once, it is written once, at its end.
+        let is_opened = self.payer.is_limited() || call.stream;
+        let ticket = if is_opened { reservation.open(Arc::clone(&opening)) } else { None };
         Ok(Some(Tab {
             reservation: Some(reservation),
             opening,

@@ -210,6 +210,16 @@ async fn only_attempts_that_are_billed_cost_something() {
 }
 
 #[tokio::test]
+async fn what_nothing_limits_is_booked_as_well() {
+    let paid = Paid::start(json!([]), |_| {}).await;
+    let seen = paid.ask(chat(json!({}))).await;
+    assert_eq!(paid.spent().await.nano(), bill(&seen.json()["usage"]));
+    paid.ask(chat(json!({"stream": true}))).await;
+    assert_eq!(paid.spent().await.nano(), 2 * bill(&seen.json()["usage"]));
+    assert!(paid.book.report().unwrap().audit().unwrap().is_clean());
+}
+
+#[tokio::test]
 async fn a_stream_costs_what_its_hidden_usage_says() {
     let paid = Paid::start(json!([budget("$1", "strict")]), |_| {}).await;
     let seen = paid.ask(chat(json!({"stream": true}))).await;
