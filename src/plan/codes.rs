@@ -170,6 +170,8 @@ codes! {
         "The catalogue says that the provider has retired the model, or had announced to. Requests for it fail at the provider."
     MODEL_RETIRES_SOON "BF0458" "model is about to be gone"
         "The provider has announced to retire the model within 90 days."
+    BUDGET_UNPRICED "BF0459" "budget meets models without a price"
+        "Somebody who draws on the budget can reach a model whose price is not known. With `unpriced: deny`, the default, such targets are left out, and a request that has no other is refused with 403. With `unpriced: allow` they are served, and the budget does not count them; that was decided, so it is a note, not a fault. `prices` gives a model its price; what costs nothing says `free: true`."
 }
 
 #[cfg(test)]

@@ -45,6 +45,23 @@ impl<'p> Access<'p> {
         })
     }
 
+    /// Returns the models that the key may ask for by their own names, as far as the spec writes them: `provider/model`, and `*` where it may
+    /// ask for every model of a provider, or for any whose name matches a pattern.
+    pub(super) fn models(self, plan: &'p Plan) -> impl Iterator<Item = (&'p str, &'p str)> {
+        let is_open = |pattern: &&'p String| pattern.contains(['*', '?']);
+        let written = self.own.iter().chain(self.team.into_iter().flatten()).filter(move |pattern| !is_open(pattern));
+        let written = written.filter(move |name| self.allows(name)).filter_map(|name| name.split_once('/'));
+        let written = written.filter(|(provider, model)| plan.providers.contains_key(*provider) && !model.is_empty());
+        let below = move |provider: &str| {
+            let below = format!("{provider}/?*");
+            self.own.iter().filter(is_open).any(|pattern| match self.team {
+                None => glob::intersect(&[pattern, &below]),
+                Some(team) => team.iter().filter(is_open).any(|other| glob::intersect(&[pattern, other, &below])),
+            })
+        };
+        written.chain(plan.providers.keys().filter(move |provider| below(provider)).map(|provider| (provider.as_str(), "*")))
+    }
+
     /// Returns whether the key may ask for anything at all.
     pub(super) fn allows_something(self, plan: &Plan) -> bool {
         plan.models.keys().any(|alias| self.allows(alias)) || plan.providers.keys().any(|provider| self.allows_below(provider))

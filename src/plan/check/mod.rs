@@ -13,8 +13,10 @@ mod keys;
 mod limits;
 mod models;
 mod names;
+mod payable;
 mod prices;
 mod providers;
+mod reach;
 mod references;
 mod rules;
 mod sample;
@@ -40,6 +42,7 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
     rules::check(found, plan);
     keys::check(found, plan, &meant);
     budgets::check(found, plan);
+    payable::check(found, plan);
     limits::check(found, plan);
     secrets::check(found);
 }

@@ -6,6 +6,7 @@ mod gateway;
 mod keys;
 mod limits;
 mod models;
+mod payable;
 mod prices;
 mod providers;
 mod rules;
