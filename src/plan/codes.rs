@@ -77,6 +77,8 @@ codes! {
         "`region` is for AWS Bedrock, `project` and `location` are for Vertex AI, `api_version` is for Azure OpenAI's classic API. On another provider they would be silently ignored."
     AUTH_UNUSED "BF0236" "auth means nothing here"
         "`auth` says how a secret travels. Every credential of this provider signs its requests or signs in instead."
+    CAPACITY_UNUSED "BF0237" "capacity is not used"
+        "No alias, rule or key of this spec asks for a model of the provider whose name the entry's pattern matches, or another entry says more exactly how much fits into all of them."
 
     RULE_NAME_TWICE "BF0301" "two rules of one name"
         "Logs, metrics and diffs know a rule by its name, so each has its own."
@@ -172,6 +174,8 @@ codes! {
         "The provider has announced to retire the model within 90 days."
     BUDGET_UNPRICED "BF0459" "budget meets models without a price"
         "Somebody who draws on the budget can reach a model whose price is not known. With `unpriced: deny`, the default, such targets are left out, and a request that has no other is refused with 403. With `unpriced: allow` they are served, and the budget does not count them; that was decided, so it is a note, not a fault. `prices` gives a model its price; what costs nothing says `free: true`."
+    CEILING_UNKNOWN "BF0460" "strict budget meets models without a known ceiling"
+        "A strict budget reserves the most that a request can cost before it is sent. Where a request does not bound its answer itself (`max_tokens` and its kin), that follows from the most that the model can answer, which the catalogue does not know of these: such requests are refused with 400. `capacity` in the provider says it, or the budget can be `mode: progressive`."
 }
 
 #[cfg(test)]

@@ -8,12 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use super::credential::{Aws, Credential, Google, Proof};
-use crate::base::{ByteSize, Digest, Span, Usd};
+use crate::base::{ByteSize, Digest, Span, Usd, glob};
 use crate::catalog::{Capacity, PriceList, Server, overlay};
 pub use crate::spec::{
     Api, Auth, AuthScheme, Balance, BudgetMode, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn,
-    OnStoreError, Percent, Period, Price, PromptPosition, RateLimit, RateLimits, ReasoningField, RerankWords, Scope, SecretRef,
-    ToolCallIds, Unpriced, WebIdentity, WhenExhausted,
+    ModelCapacity, OnStoreError, Percent, Period, Price, PromptPosition, RateLimit, RateLimits, ReasoningField, RerankWords, Scope,
+    SecretRef, ToolCallIds, Unpriced, WebIdentity, WhenExhausted,
 };
 
 /// The compiled spec.
@@ -50,9 +50,9 @@ impl Plan {
     /// Returns what a model of one of the providers costs, and its capacity: by the spec where it says so, else by the catalogue. Without a
     /// price it is unpriced, which is not free. Some microseconds.
     pub fn terms_of(&self, provider: &str, model: &str) -> (Option<Arc<PriceList>>, Capacity) {
-        self.providers
-            .get(provider)
-            .map_or((None, Capacity::default()), |it| overlay::terms_of(&self.prices, (provider, it.server()), model))
+        let Some(it) = self.providers.get(provider) else { return (None, Capacity::default()) };
+        let (price, known) = overlay::terms_of(&self.prices, (provider, it.server()), model);
+        (price, it.capacity_of(model, known))
     }
 
     /// Digests the meaning: the model with its maps sorted, and its lists too where order says nothing. Equal digests ⇔ empty diff.
@@ -163,12 +163,27 @@ pub struct Provider {
     pub retries: Retries,
     /// Header templates by lower-case name.
     pub headers: BTreeMap<String, String>,
+    /// How much fits into its models, by patterns of their names.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub capacity: BTreeMap<String, ModelCapacity>,
     /// What may be sent to it in a time, and at once.
     #[serde(default)]
     pub limits: RateLimits,
 }
 
 impl Provider {
+    /// Returns the entry of `capacity` that holds for a model: the one of exactly its name, else the longest pattern.
+    pub fn capacity_entry(&self, model: &str) -> Option<(&str, ModelCapacity)> {
+        let all = self.capacity.iter().filter(|(pattern, _)| *pattern == model || glob::matches(pattern, model));
+        all.max_by_key(|(pattern, _)| (*pattern == model, pattern.len())).map(|(pattern, entry)| (pattern.as_str(), *entry))
+    }
+
+    fn capacity_of(&self, model: &str, known: Capacity) -> Capacity {
+        let written = self.capacity_entry(model).map_or_else(ModelCapacity::default, |(_, entry)| entry);
+        let over = |written: Option<u32>, known: Option<u64>| written.map(u64::from).or(known);
+        Capacity { input: over(written.max_input_tokens, known.input), output: over(written.max_output_tokens, known.output) }
+    }
+
     /// Returns what the catalogue must know of it to know its models' prices.
     pub fn server(&self) -> Server<'_> {
         Server { preset: self.preset.as_deref(), base_url: &self.base_url, location: self.location.as_deref() }

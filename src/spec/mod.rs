@@ -27,7 +27,7 @@ pub use limit::{RateLimit, RateLimits};
 pub use load::{load, tidy};
 pub use loaded::{Environment, Inputs, Loaded, ProcessEnvironment, Rejected, Spans};
 pub use price::{OtherRates, Price, tokens};
-pub use provider::{Api, AuthScheme, Credential, Provider, Retries, Timeouts};
+pub use provider::{Api, AuthScheme, Credential, ModelCapacity, Provider, Retries, Timeouts};
 pub use quirks::{CacheMarks, MaxTokensField, Quirks, ReasoningField, RerankWords, ToolCallIds};
 pub use refs::{FallbackRef, SecretRef, TargetRef};
 pub use schema::{Draft, schema};

@@ -54,9 +54,29 @@ pub struct Provider {
     /// fails on a request fails the request.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
+    /// How much fits into its models, by name; `*` and `?` stand for any characters, and of several entries that match the longest holds. Over
+    /// what the catalogue knows: budgets need it of models that the catalogue does not.
+    #[serde(default)]
+    #[schemars(extend("examples" = [{"qwen3*": {"max_input_tokens": 32768, "max_output_tokens": 8192}}]))]
+    pub capacity: BTreeMap<String, ModelCapacity>,
     /// What is sent to it at most, by whomever. A target of a provider that has reached it is skipped, and the next one tried.
     #[serde(default)]
     pub limits: RateLimits,
+}
+
+/// What a model takes and gives at most, at least one of the two.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("minProperties" = 1))]
+pub struct ModelCapacity {
+    /// Most tokens of input: all of the context window, or less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_input_tokens: Option<u32>,
+    /// Most tokens of one answer, reasoning included. A strict budget reserves them for requests that do not bound their answer themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1))]
+    pub max_output_tokens: Option<u32>,
 }
 
 /// A wire format.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::list::vendor_named;
 use super::used::{at, lines, rates_json, spec};
 use crate::base::visible;
-use crate::catalog::{self, Entry, Known, Origin, PriceList, overlay, sources, text};
+use crate::catalog::{self, Capacity, Entry, Known, Origin, PriceList, overlay, sources, text};
 use crate::cli::context::Context;
 use crate::cli::exit::CommandError;
 use crate::cli::output::Outcome;
@@ -36,6 +36,8 @@ struct Shown {
     from: String,
     known: Option<Known>,
     prices: Option<std::sync::Arc<PriceList>>,
+    /// By the spec where it says so, else by the catalogue.
+    capacity: Capacity,
 }
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, CommandError> {
@@ -56,6 +58,9 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
     if let Some(prices) = shown.prices.as_deref() {
         rows.extend(dates(prices, unix_ms));
     }
+    let tokens = |name: &str, count: Option<u64>| count.map(|count| vec![name.to_owned(), format!("{count} tokens")]);
+    rows.extend(tokens("context", shown.capacity.input));
+    rows.extend(tokens("most output", shown.capacity.output));
     if let Some(known) = &shown.known {
         rows.extend(facts(known.entry));
     }
@@ -69,7 +74,7 @@ fn find(provider: &str, model: &str, context: &mut Context<'_>) -> Result<Shown,
     if let Some((name, checked)) = spec(context)?
         && let Some(it) = checked.plan.providers.get(provider)
     {
-        let (prices, _) = checked.plan.terms_of(provider, model);
+        let (prices, capacity) = checked.plan.terms_of(provider, model);
         let known = catalog::known(it.server(), model);
         let entry = overlay::find(&checked.plan.prices, provider, model);
         let from = match (entry, &known) {
@@ -78,14 +83,14 @@ fn find(provider: &str, model: &str, context: &mut Context<'_>) -> Result<Shown,
             (None, None) if prices.is_some() => "the built-in mock costs nothing".to_owned(),
             (None, None) => "nobody; `prices` in the spec may say".to_owned(),
         };
-        return Ok(Shown { from, known, prices });
+        return Ok(Shown { from, known, prices, capacity });
     }
     let vendor = vendor_named(provider)?;
     let known = catalog::model(vendor, model).ok_or_else(|| {
         CommandError::failure(format!("the catalogue knows no `{}` of `{vendor}`", visible(model)))
             .hint(format!("`bifrostctl catalog list --provider {vendor}` lists those that it knows"))
     })?;
-    Ok(Shown { from: said_by(&known), prices: known.prices.clone(), known: Some(known) })
+    Ok(Shown { from: said_by(&known), prices: known.prices.clone(), capacity: known.entry.capacity, known: Some(known) })
 }
 
 /// Says which source a price is from.
@@ -124,9 +129,6 @@ fn said(card: &catalog::RateCard) -> String {
 
 fn facts(entry: &Entry) -> Vec<Vec<String>> {
     let mut rows = Vec::new();
-    let tokens = |name: &str, count: Option<u64>| count.map(|count| vec![name.to_owned(), format!("{count} tokens")]);
-    rows.extend(tokens("context", entry.capacity.input));
-    rows.extend(tokens("most output", entry.capacity.output));
     if !entry.capabilities.is_empty() {
         rows.push(vec!["known for".to_owned(), entry.capabilities.join(", ")]);
     }
@@ -148,6 +150,6 @@ fn json(args: &Args, unix_ms: u64, shown: &Shown) -> Value {
         "rates": card.map(|card| rates_json(&card.standard.base)), "above": steps,
         "batch": card.and_then(|card| tier(&card.batch)), "flex": card.and_then(|card| tier(&card.flex)),
         "priority": card.and_then(|card| tier(&card.priority)), "begins": changes,
-        "max_input_tokens": entry.and_then(|entry| entry.capacity.input), "max_output_tokens": entry.and_then(|entry| entry.capacity.output),
+        "max_input_tokens": shown.capacity.input, "max_output_tokens": shown.capacity.output,
         "capabilities": entry.map(|entry| &entry.capabilities), "retires": entry.and_then(|entry| entry.retires.as_deref())})
 }

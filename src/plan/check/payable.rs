@@ -5,10 +5,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::reach::{Model, Reach};
-use crate::catalog;
+use crate::catalog::{self, Meter};
 use crate::plan::codes;
 use crate::plan::finding::{Findings, On, pointer};
-use crate::plan::types::{Budget, BudgetRef, Plan, Unpriced, VirtualKey, WhenExhausted};
+use crate::plan::types::{Budget, BudgetMode, BudgetRef, Plan, Unpriced, VirtualKey, WhenExhausted};
 use crate::spec::Diagnostic;
 
 /// Most models that one finding names.
@@ -20,15 +20,19 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
         return;
     }
     let purses = purses(plan);
-    let mut known = BTreeMap::new();
+    let models: BTreeSet<Model<'_>> = purses.values().flat_map(|purse| purse.models.iter().copied()).collect();
+    let known: BTreeMap<Model<'_>, Known> = models.into_iter().map(|model| (model, look(found, plan, model))).collect();
     for (at, purse) in &purses {
-        let mut those = |is: fn(&Known) -> bool| -> Vec<Model<'_>> {
-            let facts = purse.models.iter().map(|model| (*model, *known.entry(*model).or_insert_with(|| look(found, plan, *model))));
-            facts.filter(|(_, known)| is(known)).map(|(model, _)| model).collect()
+        let those = |is: fn(&Known) -> bool| -> Vec<Model<'_>> {
+            purse.models.iter().copied().filter(|model| known.get(model).is_some_and(is)).collect()
         };
         let unpriced = those(|known| !known.is_priced);
         if !unpriced.is_empty() {
             found.add(On::Key, at.clone(), without_price(purse, &unpriced));
+        }
+        let unbounded = if purse.budget.mode == BudgetMode::Strict { those(|known| !known.is_bounded) } else { Vec::new() };
+        if !unbounded.is_empty() {
+            found.add(On::Key, at.clone(), without_ceiling(purse, &unbounded));
         }
     }
 }
@@ -49,13 +53,11 @@ fn purses(plan: &Plan) -> BTreeMap<String, Purse<'_>> {
         if budgets.is_empty() {
             continue;
         }
-        let mut models = reach.of_key(name, key);
-        for (_, _, budget) in &budgets {
-            match &budget.when_exhausted {
-                WhenExhausted::Use(alias) if !models.is_empty() => models.extend(reach.of_alias(alias)),
-                WhenExhausted::Use(_) | WhenExhausted::Deny => {}
-            }
-        }
+        let moves = budgets.iter().filter_map(|(_, _, budget)| match &budget.when_exhausted {
+            WhenExhausted::Use(alias) => Some(alias.as_str()),
+            WhenExhausted::Deny => None,
+        });
+        let models = reach.of_key(name, key, &moves.collect::<Vec<_>>());
         for (at, who, budget) in budgets {
             purses.entry(at).or_insert_with(|| Purse { who, budget, models: BTreeSet::new() }).models.extend(&models);
         }
@@ -83,18 +85,30 @@ fn drawn_on<'p>(plan: &'p Plan, name: &str, key: &'p VirtualKey) -> Vec<(String,
 #[derive(Clone, Copy)]
 struct Known {
     is_priced: bool,
+    /// Whether the most that a request can cost is known without its help, or does not depend on the length of its answer.
+    is_bounded: bool,
+}
+
+impl Known {
+    /// What nothing is said of.
+    const GOOD: Self = Self { is_priced: true, is_bounded: true };
 }
 
 fn look(found: &Findings<'_>, plan: &Plan, (name, model): Model<'_>) -> Known {
     let is_unsure = || found.is_unsure(&pointer(&["providers", name])) || found.is_unsure("/prices");
-    let Some(provider) = plan.providers.get(name).filter(|_| !is_unsure()) else { return Known { is_priced: true } };
+    let Some(provider) = plan.providers.get(name).filter(|_| !is_unsure()) else { return Known::GOOD };
     if model == "*" {
         // Of a server that the catalogue does not know no model has a price but those that the spec gives one.
         let has_prices = || plan.prices.keys().any(|key| key.split_once('/').is_some_and(|(of, _)| of == name));
-        return Known { is_priced: provider.base_url == "mock:" || catalog::vendor_of(provider.server()).is_some() || has_prices() };
+        let is_priced = provider.base_url == "mock:" || catalog::vendor_of(provider.server()).is_some() || has_prices();
+        return Known { is_priced, ..Known::GOOD };
     }
-    let (price, _) = plan.terms_of(name, model);
-    Known { is_priced: price.is_some() }
+    let (price, capacity) = plan.terms_of(name, model);
+    let Some(price) = price else { return Known { is_priced: false, ..Known::GOOD } };
+    // Models without a rate for output make vectors or orders of documents.
+    let is_free = price.periods().iter().all(|period| period.card.is_free());
+    let is_by_output = price.periods().iter().any(|period| period.card.standard.base.get(Meter::Output).is_some());
+    Known { is_priced: true, is_bounded: is_free || !is_by_output || capacity.output.is_some() }
 }
 
 fn without_price(purse: &Purse<'_>, models: &[Model<'_>]) -> Diagnostic {
@@ -108,6 +122,15 @@ fn without_price(purse: &Purse<'_>, models: &[Model<'_>]) -> Diagnostic {
         Unpriced::Allow => Diagnostic::info(codes::BUDGET_UNPRICED, format!("{} does not count {list}, which {have} no price", purse.who)),
     };
     problem.help(format!("write `prices: {{{first}: {{input: $0.10/Mtok, output: $0.40/Mtok}}}}`, or `free: true` if it costs nothing"))
+}
+
+fn without_ceiling(purse: &Purse<'_>, models: &[Model<'_>]) -> Diagnostic {
+    let list = listed(models);
+    let said = format!("{} is strict, and how long an answer of {list} can be is not known: requests must say `max_tokens`", purse.who);
+    let (provider, model) = models.first().copied().unwrap_or_default();
+    let help =
+        format!("write `capacity: {{{model}: {{max_output_tokens: …}}}}` in provider `{provider}`, or `mode: progressive` in the budget");
+    Diagnostic::warning(codes::CEILING_UNKNOWN, said).help(help)
 }
 
 /// Names models: some of them, and how many more there are.

@@ -23,6 +23,7 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan, meant: &Meant) {
         if let Some(spec) = loaded.spec.providers.get(name) {
             timeouts(found, name, &spec.timeouts);
         }
+        capacity(found, plan, (name, provider));
     }
     optional(found, plan);
     unused(found, plan, meant);
@@ -177,6 +178,26 @@ fn timeouts(found: &mut Findings<'_>, name: &str, spec: &Timeouts) {
             None => problem,
         };
         found.add(On::Value, at, problem);
+    }
+}
+
+/// Reports entries for models that nothing asks for.
+fn capacity(found: &mut Findings<'_>, plan: &Plan, (name, provider): (&str, &Provider)) {
+    let is_unsure = ["/gateway/auth", "/models", "/rules", "/virtual_keys"].iter().any(|section| found.is_unsure(section));
+    if provider.capacity.is_empty() || plan.gateway.auth != Auth::Required || is_unsure {
+        return;
+    }
+    let targets = references::named(plan);
+    for pattern in provider.capacity.keys() {
+        let holds = |model: &str| provider.capacity_entry(model).is_some_and(|(holding, _)| holding == pattern);
+        let is_target = targets.iter().any(|target| target.provider == name && holds(target.model));
+        let whole = format!("{name}/{pattern}");
+        let mut patterns = plan.virtual_keys.values().flat_map(|key| &key.models);
+        if !is_target && !patterns.any(|asked| glob::intersect(&[asked, &whole])) {
+            let problem = Diagnostic::warning(codes::CAPACITY_UNUSED, format!("nothing of this spec asks for `{whole}`"))
+                .help("remove the entry, or correct the model's name");
+            found.add(On::Key, pointer(&["providers", name, "capacity", pattern]), problem);
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Rule: what is listed can be reached by some request; of names that only clients choose, nothing is listed unless all are alike.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::access::Access;
 use super::sample::{Caller, Samples, facts};
@@ -20,45 +20,33 @@ const EVALUATIONS: u64 = 20_000;
 /// What can be reached, from aliases and from rules.
 pub(super) struct Reach<'p> {
     plan: &'p Plan,
-    aliases: BTreeMap<&'p str, BTreeSet<Model<'p>>>,
     evaluations: u64,
 }
 
 impl<'p> Reach<'p> {
-    pub(super) fn new(plan: &'p Plan) -> Self {
-        let aliases = plan.models.keys().map(|name| {
-            let (mut models, mut seen) = (BTreeSet::new(), BTreeSet::new());
-            follow(plan, name, &mut models, &mut seen);
-            (name.as_str(), models)
-        });
-        Self { plan, aliases: aliases.collect(), evaluations: EVALUATIONS }
+    pub(super) const fn new(plan: &'p Plan) -> Self {
+        Self { plan, evaluations: EVALUATIONS }
     }
 
-    /// Returns what requests for an alias can come to.
-    pub(super) fn of_alias(&self, alias: &str) -> impl Iterator<Item = Model<'p>> + '_ {
-        self.aliases.get(alias).into_iter().flatten().copied()
-    }
-
-    /// Returns what requests of a key can come to.
-    pub(super) fn of_key(&mut self, name: &str, key: &'p VirtualKey) -> BTreeSet<Model<'p>> {
+    /// Returns what requests of a key can come to, which budgets may move to some aliases.
+    pub(super) fn of_key(&mut self, name: &str, key: &'p VirtualKey, moved_to: &[&'p str]) -> BTreeSet<Model<'p>> {
         let access = Access::of(self.plan, key);
         let mut models: BTreeSet<Model<'p>> = access.models(self.plan).collect();
-        let asked: Vec<&str> = self.aliases.keys().copied().filter(|alias| access.allows(alias)).collect();
-        for alias in &asked {
-            models.extend(self.of_alias(alias));
-        }
-        if asked.is_empty() && models.is_empty() {
+        let mut aliases: Vec<&'p str> = self.plan.models.keys().map(String::as_str).filter(|alias| access.allows(alias)).collect();
+        if aliases.is_empty() && models.is_empty() {
             return models;
         }
         for rule in &self.plan.rules {
             if self.may_hold(rule, name, key) {
                 match &rule.action {
-                    RuleAction::Use(alias) => models.extend(self.of_alias(alias)),
+                    RuleAction::Use(alias) => aliases.push(alias),
                     RuleAction::Targets(targets) => models.extend(targets.iter().map(id)),
                     RuleAction::Deny { .. } => {}
                 }
             }
         }
+        aliases.extend(moved_to);
+        follow(self.plan, aliases, &mut models);
         models
     }
 
@@ -74,9 +62,9 @@ impl<'p> Reach<'p> {
     }
 }
 
-/// Collects the targets of an alias and of its whole chain.
-fn follow<'p>(plan: &'p Plan, alias: &'p str, models: &mut BTreeSet<Model<'p>>, seen: &mut BTreeSet<&'p str>) {
-    let mut waiting = vec![alias];
+/// Collects the targets of aliases and of their whole chains.
+fn follow<'p>(plan: &'p Plan, aliases: Vec<&'p str>, models: &mut BTreeSet<Model<'p>>) {
+    let (mut waiting, mut seen) = (aliases, BTreeSet::new());
     while let Some(alias) = waiting.pop() {
         let Some(model) = plan.models.get(alias).filter(|_| seen.insert(alias)) else { continue };
         models.extend(model.targets.iter().map(id));

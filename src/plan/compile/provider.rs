@@ -41,6 +41,7 @@ pub(super) fn provider(found: &mut Findings<'_>, name: &str, spec: &spec::Provid
             backoff: spec.retries.backoff.unwrap_or(Span::from_millis(100)),
         },
         headers: headers(found, name, spec),
+        capacity: spec.capacity.clone(),
         limits: super::limits::limits(&spec.limits),
     }
 }

@@ -38,6 +38,7 @@ impl Entry for Provider {
             timeouts,
             retries,
             headers,
+            capacity,
             limits,
         } = pair.base;
         let new = pair.new;
@@ -74,6 +75,10 @@ impl Entry for Provider {
             Action::Added => Meaning::low("sent with every request to this provider"),
             Action::Removed => Meaning::medium(format!("requests go without {}, which the provider may need", shown::name(name))),
             Action::Changed => Meaning::medium("the provider is told something else"),
+        });
+        out.members(&place.member("capacity"), capacity, &new.capacity, |action, name| match action {
+            Action::Added | Action::Changed => Meaning::medium(format!("strict budgets reserve at most this for {}", shown::name(name))),
+            Action::Removed => Meaning::medium(format!("what fits into {} is what the catalogue knows, if anything", shown::name(name))),
         });
         self::limits(out, &place.member("limits"), (limits, &new.limits), Stops::Provider);
     }

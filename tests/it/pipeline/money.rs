@@ -149,6 +149,17 @@ async fn a_request_that_does_not_fit_is_not_sent_and_one_without_a_bound_says_wh
 }
 
 #[tokio::test]
+async fn what_the_spec_says_of_a_models_longest_answer_bounds_a_request_that_says_nothing() {
+    let capacity = |tokens: u64| json!({"*": {"max_input_tokens": 100_000, "max_output_tokens": tokens}});
+    let unbounded = json!({"model": "fast", "messages": [{"role": "user", "content": "Hi"}]});
+    let small = Paid::start(json!([budget("$0.05", "strict")]), |plan| plan["providers"]["one"]["capacity"] = capacity(1_000)).await;
+    assert_eq!(small.ask(unbounded.clone()).await.status, StatusCode::OK);
+    // Ten thousand tokens of output may cost ten cents.
+    let large = Paid::start(json!([budget("$0.05", "strict")]), |plan| plan["providers"]["one"]["capacity"] = capacity(10_000)).await;
+    assert_eq!(large.ask(unbounded).await.status, StatusCode::PAYMENT_REQUIRED);
+}
+
+#[tokio::test]
 async fn a_model_without_a_price_is_refused_allowed_or_passed_over_and_a_free_one_needs_no_budget() {
     let ask = json!({"model": "two/m", "messages": [{"role": "user", "content": "Hi"}]});
     // The built-in mock is free; a server of which nothing is known is not.

@@ -202,13 +202,15 @@ fn server() -> impl Strategy<Value = Value> {
     let quirks = (option::of(select(vec!["max_tokens", "max_completion_tokens"])), option::of(any::<bool>()), option::of(any::<bool>()));
     let timeouts = (option::of(select(vec!["1s", "60s", "1m"])), option::of(select(vec!["61s", "100s"])), option::of(select(vec!["20m"])));
     let auth = select(vec![json!("bearer"), json!({"header": "x-key"})]);
-    let auth = (option::of(auth), limits());
+    let capacity =
+        btree_map(select(vec!["m*", "qwen3"]), select(vec![json!({"max_output_tokens": 8192}), json!({"max_input_tokens": 9})]), 0..3);
+    let auth = (option::of(auth), (limits(), capacity));
     let urls = select(vec!["https://llm.example/v1", "https://eu.example/v1", "http://127.0.0.1:8000/v1", "https://llm.example/v2"]);
     (credentials, headers, quirks, timeouts, option::of(0..3_u32), auth, (urls, any::<bool>())).prop_map(
-        |(credentials, headers, (field, usage, done), (connect, idle, total), max, (auth, limits), (url, allowed))| {
+        |(credentials, headers, (field, usage, done), (connect, idle, total), max, (auth, (limits, capacity)), (url, allowed))| {
             json!({"api": "openai-chat", "base_url": url, "allow_plain_http": allowed, "auth": auth, "credentials": credentials, "headers": headers,
                 "quirks": {"max_tokens_field": field, "stream_options": usage, "done_marker": done},
-                "timeouts": {"connect": connect, "idle": idle, "total": total}, "retries": {"max": max}, "limits": limits})
+                "timeouts": {"connect": connect, "idle": idle, "total": total}, "retries": {"max": max}, "limits": limits, "capacity": capacity})
         },
     )
 }

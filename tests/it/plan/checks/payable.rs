@@ -86,3 +86,34 @@ fn one_finding_stands_at_a_budget_for_all_who_draw_on_it() {
     let help = found.help.as_deref().unwrap();
     assert!(help.contains("prices: {local/a: {input: $0.10/Mtok, output: $0.40/Mtok}}"), "{help}");
 }
+
+#[test]
+fn a_strict_budget_is_told_of_models_whose_answers_have_no_known_end() {
+    let spec = |capacity: &str, price: &str, budget: &str| {
+        let keys = one("m: {targets: [local/q]}", &format!("models: [m], budgets: [{{limit: $5, period: day{budget}}}]"));
+        keys.replace("secret: none}}", &format!("secret: none}}}}, capacity: {capacity}")) + &format!("prices: {{local/*: {{{price}}}}}\n")
+    };
+    let paid = "input: $1/Mtok, output: $2/Mtok";
+    let place = "BF0460 /virtual_keys/k/budgets/0";
+    expect(&[
+        (&spec("{}", paid, ""), &[place]),
+        (&spec("{}", paid, ", mode: progressive"), &[]),
+        (&spec("{}", paid, ", mode: soft"), &[]),
+        (&spec("{q: {max_output_tokens: 8192}}", paid, ""), &[]),
+        (&spec("{\"*\": {max_output_tokens: 8192}}", paid, ""), &[]),
+        (
+            &spec("{q: {max_input_tokens: 8192}, \"*\": {max_output_tokens: 8192}}", paid, ""),
+            &["BF0237 /providers/local/capacity/*", place],
+        ),
+        // What costs nothing, costs nothing at any length, and what is paid by its input alone has a known cost.
+        (&spec("{}", "free: true", ""), &[]),
+        (&spec("{}", "input: $1/Mtok", ""), &[]),
+        (&spec("{}", "as: openai/gpt-4o-mini", ""), &[]),
+    ]);
+    let found = &findings(&super::spec(&spec("{}", paid, "")))[0];
+    assert_eq!(
+        found.message,
+        "the budget of key `k` per day is strict, and how long an answer of `local/q` can be is not known: requests must say `max_tokens`"
+    );
+    assert!(found.help.as_deref().unwrap().contains("`capacity: {q: {max_output_tokens: …}}` in provider `local`"));
+}
