@@ -266,8 +266,7 @@ impl Ledger {
             state.spend(bucket, cost);
         }
         if let (Some(book), Some(closing)) = (self.book(), closing) {
-            // Its ticket tells when it is on the disk; nobody waits for that.
-            drop(book.close(closing));
+            book.settle(closing);
         }
         let mut alerts = Vec::new();
         for (place, budget) in payer.budgets.iter().filter(|_| cost > Usd::ZERO) {

@@ -9,8 +9,9 @@ use rusqlite::Transaction;
 
 use super::error::BookError;
 use super::line::BUCKET_MS;
+use super::names::members;
 use super::report::Report;
-use super::write::{integer, members};
+use super::write::integer;
 use crate::base::Usd;
 
 /// Most differences that are told.

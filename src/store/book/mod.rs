@@ -80,7 +80,7 @@ impl Book {
     }
 
     fn push(&self, operation: Operation) -> Ticket {
-        let (done, ticket) = Ticket::new();
+        let (done, ticket) = Ticket::new(&self.held.queue);
         self.held.queue.push(Queued { operation, done: Some(done) });
         ticket
     }
@@ -102,6 +102,11 @@ impl Book {
     /// closing is kept and its ticket stays open until it is written.
     pub fn close(&self, closing: Closing) -> Ticket {
         self.push(Operation::Close(Box::new(closing)))
+    }
+
+    /// As [`Self::close`], where nobody will wait for it.
+    pub fn settle(&self, closing: Closing) {
+        self.held.queue.push(Queued { operation: Operation::Close(Box::new(closing)), done: None });
     }
 
     /// Corrects what an account spent. Booked once per id; where the ticket says anything but success it is not booked.

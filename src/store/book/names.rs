@@ -10,10 +10,27 @@ const MOST_REMEMBERED: usize = 65_536;
 /// The longest text that is kept, in bytes; account names are kept whole.
 const LONGEST: usize = 256;
 
+/// How many sets of accounts are remembered; there is one for each key.
+const MOST_SETS: usize = 16_384;
+
 /// The numbers of texts, as far as they are remembered.
 #[derive(Debug, Default)]
 pub(super) struct Names {
     known: HashMap<Arc<str>, i64>,
+    /// By the address of the set, which is held so that it stays nobody else's: whoever pays hands out the same one each time.
+    sets: HashMap<usize, (Set, Arc<Accounts>)>,
+}
+
+/// Who pays.
+type Set = Arc<[Arc<str>]>;
+
+/// Who pays, as numbers.
+#[derive(Debug)]
+pub(super) struct Accounts {
+    /// The set's.
+    pub(super) set: i64,
+    /// Its members', each once.
+    pub(super) members: Vec<i64>,
 }
 
 impl Names {
@@ -51,8 +68,40 @@ impl Names {
         text.map(|text| self.number(connection, text)).transpose()
     }
 
+    /// Returns the numbers of a set of accounts.
+    pub(super) fn accounts(&mut self, connection: &Connection, accounts: &Set) -> rusqlite::Result<Arc<Accounts>> {
+        let address = Arc::as_ptr(accounts).cast::<()>() as usize;
+        if let Some((_, known)) = self.sets.get(&address) {
+            return Ok(Arc::clone(known));
+        }
+        let names = distinct(accounts);
+        let text = serde_json::to_string(&names).unwrap_or_default();
+        let set = self.whole(connection, &text)?;
+        let members = names.iter().map(|name| self.whole(connection, name)).collect::<rusqlite::Result<_>>()?;
+        let numbers = Arc::new(Accounts { set, members });
+        if self.sets.len() >= MOST_SETS {
+            self.sets.clear();
+        }
+        self.sets.insert(address, (Arc::clone(accounts), Arc::clone(&numbers)));
+        Ok(numbers)
+    }
+
     /// Forgets all, for a transaction that stored some was undone.
     pub(super) fn forget(&mut self) {
         self.known.clear();
+        self.sets.clear();
     }
+}
+
+/// Returns accounts sorted, each once.
+fn distinct(accounts: &[Arc<str>]) -> Vec<&str> {
+    let mut accounts: Vec<&str> = accounts.iter().map(AsRef::as_ref).collect();
+    accounts.sort_unstable();
+    accounts.dedup();
+    accounts
+}
+
+/// Reads the text of a stored set.
+pub(super) fn members(text: &str) -> Vec<String> {
+    serde_json::from_str(text).unwrap_or_default()
 }

@@ -19,6 +19,11 @@ const MOST_WAITING: usize = 65_536;
 const MOST_CLOSINGS: usize = 262_144;
 /// How long a book that failed waits before it tries again.
 const RETRY: Duration = Duration::from_secs(1);
+/// How long what nobody waits for may lie before it is written. An attempt that ends within that time is written once, not opened first,
+/// and many share one sync of the disk.
+const LINGER: Duration = Duration::from_millis(10);
+/// Operations that are written without lingering.
+const ENOUGH: usize = 512;
 
 /// What is booked.
 #[derive(Debug)]
@@ -43,6 +48,11 @@ pub(super) struct Queued {
 }
 
 impl Queued {
+    /// Returns whether somebody is sure to wait for it.
+    const fn is_urgent(&self) -> bool {
+        matches!(self.operation, Operation::Flush | Operation::Adjust(_))
+    }
+
     /// Returns whether it ends an attempt, which has cost what it has cost.
     pub(super) const fn is_closing(&self) -> bool {
         matches!(self.operation, Operation::Close(_))
@@ -67,9 +77,23 @@ enum Ending {
     Abandoned,
 }
 
+/// What the one who writes is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Writing {
+    /// It writes, and looks again when it is done.
+    Busy,
+    /// It waits for anything at all.
+    Idle,
+    /// It waits for more, or for somebody who is in a hurry.
+    Lingering,
+}
+
 #[derive(Debug)]
 struct Waiting {
     operations: VecDeque<Queued>,
+    writing: Writing,
+    /// Somebody waits for one of the operations.
+    is_urgent: bool,
     failure: Option<Failure>,
     ending: Ending,
     lost: u64,
@@ -114,7 +138,16 @@ pub(super) enum Next {
 
 impl Queue {
     pub(super) fn new() -> Self {
-        let waiting = Waiting { operations: VecDeque::new(), failure: None, ending: Ending::No, lost: 0, late: 0, lines: 0 };
+        let waiting = Waiting {
+            operations: VecDeque::new(),
+            writing: Writing::Busy,
+            is_urgent: false,
+            failure: None,
+            ending: Ending::No,
+            lost: 0,
+            late: 0,
+            lines: 0,
+        };
         Self {
             waiting: Mutex::new(waiting),
             wake: Condvar::new(),
@@ -137,10 +170,33 @@ impl Queue {
                 queued.finish(Err(error));
             }
             None => {
+                waiting.is_urgent |= queued.is_urgent();
                 waiting.operations.push_back(queued);
-                drop(waiting);
-                self.wake.notify_one();
+                self.rouse(waiting);
             }
+        }
+    }
+
+    /// Somebody waits: what is there is to be written without lingering.
+    pub(super) fn hurry(&self) {
+        let mut waiting = self.lock();
+        if !waiting.operations.is_empty() {
+            waiting.is_urgent = true;
+            self.rouse(waiting);
+        }
+    }
+
+    /// Wakes the one who writes, where it sleeps and has reason to get up: a call of the kernel that most operations need not make.
+    fn rouse(&self, mut waiting: MutexGuard<'_, Waiting>) {
+        let is_due = match waiting.writing {
+            Writing::Busy => false,
+            Writing::Idle => true,
+            Writing::Lingering => !waiting.may_linger(),
+        };
+        if is_due {
+            waiting.writing = Writing::Busy;
+            drop(waiting);
+            self.wake.notify_one();
         }
     }
 
@@ -148,14 +204,14 @@ impl Queue {
     pub(super) fn next(&self, mut kept: Vec<Queued>, most: usize) -> Next {
         let mut waiting = self.lock();
         // What failed is tried again after a while, or when somebody asks.
-        if waiting.failure.is_some() && waiting.ending == Ending::No && !waiting.is_flushed() {
-            let idle = |waiting: &mut Waiting| waiting.ending == Ending::No && !waiting.is_flushed();
-            waiting = self.wake.wait_timeout_while(waiting, RETRY, idle).unwrap_or_else(PoisonError::into_inner).0;
+        if waiting.failure.is_some() {
+            waiting = self.sleep(waiting, Writing::Lingering, Some(RETRY), |waiting| !waiting.is_flushed());
         } else {
-            let idle = |waiting: &mut Waiting| waiting.operations.is_empty() && waiting.ending == Ending::No;
-            waiting = self.wake.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner);
+            waiting = self.sleep(waiting, Writing::Idle, None, |waiting| waiting.operations.is_empty());
+            waiting = self.sleep(waiting, Writing::Lingering, Some(LINGER), Waiting::may_linger);
         }
         let count = most.saturating_sub(kept.len()).min(waiting.operations.len());
+        waiting.is_urgent &= count < waiting.operations.len();
         match waiting.ending {
             Ending::Abandoned => Next::End,
             Ending::No => {
@@ -167,6 +223,28 @@ impl Queue {
                 Next::WriteAndEnd(kept)
             }
         }
+    }
+
+    /// Waits while there is reason to, for so long at most; not at all once the book ends.
+    fn sleep<'w>(
+        &self,
+        mut waiting: MutexGuard<'w, Waiting>,
+        how: Writing,
+        most: Option<Duration>,
+        has_reason: impl Fn(&Waiting) -> bool,
+    ) -> MutexGuard<'w, Waiting> {
+        let idle = |waiting: &mut Waiting| {
+            let is_idle = waiting.ending == Ending::No && has_reason(waiting);
+            // Whoever wakes it says so by marking it busy; it may also have woken for no reason.
+            waiting.writing = if is_idle { how } else { Writing::Busy };
+            is_idle
+        };
+        waiting = match most {
+            None => self.wake.wait_while(waiting, idle).unwrap_or_else(PoisonError::into_inner),
+            Some(most) => self.wake.wait_timeout_while(waiting, most, idle).unwrap_or_else(PoisonError::into_inner).0,
+        };
+        waiting.writing = Writing::Busy;
+        waiting
     }
 
     /// Notes that a batch was written.
@@ -245,6 +323,11 @@ impl Waiting {
             (Operation::Close(_), _) => (self.operations.len() >= MOST_CLOSINGS).then_some(BookError::Overloaded),
             (Operation::Flush, _) => None,
         }
+    }
+
+    /// Returns whether more may be waited for.
+    fn may_linger(&self) -> bool {
+        !self.is_urgent && self.operations.len() < ENOUGH
     }
 
     fn is_flushed(&self) -> bool {

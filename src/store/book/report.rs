@@ -14,8 +14,9 @@ use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
 use super::error::BookError;
 use super::line::{AttemptId, BUCKET_MS, UsageSource};
+use super::names::members;
 use super::schema;
-use super::write::{integer, members};
+use super::write::integer;
 use crate::base::Usd;
 use crate::store::StoreError;
 

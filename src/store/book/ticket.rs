@@ -6,8 +6,10 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
 use tokio::sync::oneshot;
+use tokio::sync::oneshot::error::TryRecvError;
 
 use super::error::BookError;
+use super::queue::Queue;
 
 /// Tells when an operation is on the disk. Need not be waited for.
 #[derive(Debug)]
@@ -18,15 +20,15 @@ pub struct Ticket {
 
 #[derive(Debug)]
 enum State {
-    Waiting(oneshot::Receiver<Result<(), BookError>>),
+    Waiting { told: oneshot::Receiver<Result<(), BookError>>, queue: Arc<Queue>, has_hurried: bool },
     Known(Result<(), BookError>),
 }
 
 impl Ticket {
     /// Makes a ticket and what completes it.
-    pub(super) fn new() -> (oneshot::Sender<Result<(), BookError>>, Self) {
-        let (done, waiting) = oneshot::channel();
-        (done, Self { state: State::Waiting(waiting) })
+    pub(super) fn new(queue: &Arc<Queue>) -> (oneshot::Sender<Result<(), BookError>>, Self) {
+        let (done, told) = oneshot::channel();
+        (done, Self { state: State::Waiting { told, queue: Arc::clone(queue), has_hurried: false } })
     }
 
     /// Waits until it is on the disk. May be asked again, and may be cancelled.
@@ -36,7 +38,16 @@ impl Ticket {
     pub async fn durable(&mut self) -> Result<(), BookError> {
         let result = match &mut self.state {
             State::Known(result) => return result.clone(),
-            State::Waiting(waiting) => waiting.await.unwrap_or(Err(BookError::Closed)),
+            State::Waiting { told, queue, has_hurried } => match told.try_recv() {
+                Ok(result) => result,
+                Err(TryRecvError::Closed) => Err(BookError::Closed),
+                Err(TryRecvError::Empty) => {
+                    if !std::mem::replace(has_hurried, true) {
+                        queue.hurry();
+                    }
+                    told.await.unwrap_or(Err(BookError::Closed))
+                }
+            },
         };
         self.state = State::Known(result.clone());
         result

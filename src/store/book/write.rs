@@ -4,12 +4,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
-use std::sync::Arc;
 
-use rusqlite::{Connection, OptionalExtension, Transaction, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params};
 
 use super::line::{Adjustment, AttemptId, Change, Closing, Opening, Progress, UsageSource, bucket_of};
-use super::names::Names;
+use super::names::{Names, members};
 use super::queue::Operation;
 use super::schema;
 use crate::base::Usd;
@@ -18,12 +17,18 @@ use crate::wire::ir::{OtherCounts, Usage};
 /// The largest count of tokens that is kept, so that sums of counts stay exact. No answer has a trillion tokens.
 const MOST_TOKENS: u64 = 1 << 40;
 const OUTCOME_EXPIRED: &str = "expired";
+const INSERT_LINE: &str = "INSERT OR IGNORE INTO lines (id, admitted, took, expired, key, team, alias, provider, model, endpoint, accounts,
+    cost, priced, source, tier, status, outcome, input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio,
+    input_image, output_audio, other) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
+    ?21, ?22, ?23, ?24, ?25, ?26)";
 
 /// Writes batches.
 #[derive(Debug)]
 pub(super) struct Writer {
     connection: Connection,
     names: Names,
+    /// Attempts whose lines are open: after the start, all of them were opened here.
+    open: HashSet<AttemptId>,
     /// What each batch ends with instead of being written.
     #[cfg(test)]
     fault: i32,
@@ -52,6 +57,7 @@ impl Writer {
         Self {
             connection,
             names: Names::default(),
+            open: HashSet::new(),
             #[cfg(test)]
             fault: 0,
         }
@@ -74,7 +80,7 @@ impl Writer {
         if is_probe {
             schema::touch(&transaction)?;
         }
-        let mut page = Page { on: &transaction, names: &mut self.names, changes: BTreeMap::new(), tally: Tally::default() };
+        let mut page = Page::new(&transaction, &mut self.names, &self.open);
         let ahead = Ahead::look(batch.clone());
         for (place, operation) in batch.enumerate() {
             match operation {
@@ -89,12 +95,16 @@ impl Writer {
             }
         }
         page.settle()?;
-        let tally = page.tally;
+        let (tally, opened, closed) = page.end();
         #[cfg(test)]
         if self.fault != 0 {
             return Err(rusqlite::Error::SqliteFailure(rusqlite::ffi::Error::new(self.fault), None));
         }
         transaction.commit()?;
+        self.open.extend(opened);
+        for id in closed {
+            self.open.remove(&id);
+        }
         Ok(tally)
     }
 
@@ -104,9 +114,10 @@ impl Writer {
     /// As [`Self::write`].
     pub(super) fn recover(&mut self, now_ms: u64) -> rusqlite::Result<Recovered> {
         let transaction = self.connection.transaction()?;
-        let mut page = Page { on: &transaction, names: &mut self.names, changes: BTreeMap::new(), tally: Tally::default() };
+        let mut page = Page::new(&transaction, &mut self.names, &self.open);
         let recovered = page.expire(now_ms)?;
         page.settle()?;
+        page.end();
         transaction.commit()?;
         Ok(recovered)
     }
@@ -130,8 +141,12 @@ struct Ahead {
 }
 
 impl Ahead {
-    fn look<'q>(batch: impl Iterator<Item = &'q Operation>) -> Self {
+    fn look<'q>(batch: impl Iterator<Item = &'q Operation> + Clone) -> Self {
         let mut ahead = Self { closed: HashSet::new(), last_progress: HashMap::new() };
+        // Most often there are only ends.
+        if batch.clone().all(|operation| matches!(operation, Operation::Close(_) | Operation::Flush)) {
+            return ahead;
+        }
         for (place, operation) in batch.enumerate() {
             match operation {
                 Operation::Close(closing) => {
@@ -151,14 +166,30 @@ impl Ahead {
 struct Page<'t> {
     on: &'t Transaction<'t>,
     names: &'t mut Names,
+    /// Attempts whose lines were open before.
+    open: &'t HashSet<AttemptId>,
+    opened: Vec<AttemptId>,
+    closed: Vec<AttemptId>,
+    /// Prepared when first needed.
+    insert: Option<CachedStatement<'t>>,
     /// What is to be added to balances, by account and bucket.
     changes: BTreeMap<(i64, i64), i64>,
     tally: Tally,
 }
 
-impl Page<'_> {
+impl<'t> Page<'t> {
+    fn new(on: &'t Transaction<'t>, names: &'t mut Names, open: &'t HashSet<AttemptId>) -> Self {
+        let (opened, closed, changes) = (Vec::new(), Vec::new(), BTreeMap::new());
+        Self { on, names, open, opened, closed, insert: None, changes, tally: Tally::default() }
+    }
+
+    /// Returns what it came to, and the attempts whose lines are open and no longer open once it is committed.
+    fn end(self) -> (Tally, Vec<AttemptId>, Vec<AttemptId>) {
+        (self.tally, self.opened, self.closed)
+    }
+
     fn open(&mut self, opening: &Opening) -> rusqlite::Result<()> {
-        let accounts = self.accounts(&opening.accounts)?;
+        let accounts = self.names.accounts(self.on, &opening.accounts)?;
         let (key, team, alias) = self.asked(opening)?;
         let (provider, model, endpoint) = self.called(opening)?;
         let mut insert = self.on.prepare_cached(
@@ -167,7 +198,8 @@ impl Page<'_> {
         )?;
         let (id, admitted) = (opening.id.as_bytes(), integer(opening.admitted_ms));
         let (floor, reserved) = (charge(opening.floor), charge(opening.reserved));
-        insert.execute(params![id, admitted, key, team, alias, provider, model, endpoint, accounts, floor, reserved])?;
+        insert.execute(params![id, admitted, key, team, alias, provider, model, endpoint, accounts.set, floor, reserved])?;
+        self.opened.push(opening.id);
         Ok(())
     }
 
@@ -198,19 +230,17 @@ impl Page<'_> {
     fn close(&mut self, closing: &Closing) -> rusqlite::Result<()> {
         let opening = &closing.opening;
         let cost = charge(closing.cost);
-        let accounts = self.accounts(&opening.accounts)?;
+        let accounts = self.names.accounts(self.on, &opening.accounts)?;
         let (key, team, alias) = self.asked(opening)?;
         let (provider, model, endpoint) = self.called(opening)?;
         let (tier, outcome) = (self.names.number(self.on, closing.tier.as_str())?, self.names.number(self.on, closing.outcome)?);
         let (admitted, took) = (integer(opening.admitted_ms), integer(closing.closed_ms.saturating_sub(opening.admitted_ms)));
         let (source, id) = (closing.source.code(), opening.id.as_bytes());
         let [a, b, c, d, e, f, g, h, i] = counts(&closing.usage);
-        let mut insert = self.on.prepare_cached(
-            "INSERT OR IGNORE INTO lines (id, admitted, took, expired, key, team, alias, provider, model, endpoint, accounts, cost,
-             priced, source, tier, status, outcome, input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio,
-             input_image, output_audio, other) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18,
-             ?19, ?20, ?21, ?22, ?23, ?24, ?25, ?26)",
-        )?;
+        let insert = match &mut self.insert {
+            Some(prepared) => prepared,
+            none => none.insert(self.on.prepare_cached(INSERT_LINE)?),
+        };
         let written = insert.execute(params![
             id,
             admitted,
@@ -221,7 +251,7 @@ impl Page<'_> {
             provider,
             model,
             endpoint,
-            accounts,
+            accounts.set,
             cost,
             closing.priced,
             source,
@@ -244,17 +274,13 @@ impl Page<'_> {
             self.tally.late += u64::from(find.query_row([id], |row| row.get::<_, bool>(0))?);
             return Ok(());
         }
-        self.on.prepare_cached("DELETE FROM open WHERE id = ?1")?.execute([id])?;
-        self.tally.lines += 1;
-        self.charge(&opening.accounts, bucket_of(opening.admitted_ms), cost)
-    }
-
-    /// Notes what accounts are charged.
-    fn charge(&mut self, accounts: &[Arc<str>], bucket: u64, cost: i64) -> rusqlite::Result<()> {
-        for account in distinct(accounts) {
-            let account = self.names.whole(self.on, account)?;
-            self.add(account, integer(bucket), cost);
+        if self.open.contains(&opening.id) {
+            self.on.prepare_cached("DELETE FROM open WHERE id = ?1")?.execute([id])?;
+            self.closed.push(opening.id);
         }
+        self.tally.lines += 1;
+        let bucket = integer(bucket_of(opening.admitted_ms));
+        accounts.members.iter().for_each(|account| self.add(*account, bucket, cost));
         Ok(())
     }
 
@@ -374,11 +400,6 @@ impl Page<'_> {
         members(&text).iter().map(|account| self.names.whole(self.on, account)).collect()
     }
 
-    /// Returns the number of a set of accounts.
-    fn accounts(&mut self, accounts: &[Arc<str>]) -> rusqlite::Result<i64> {
-        self.names.whole(self.on, &set(accounts))
-    }
-
     fn asked(&mut self, opening: &Opening) -> rusqlite::Result<(Option<i64>, Option<i64>, Option<i64>)> {
         let key = self.names.maybe(self.on, opening.key.as_ref())?;
         let team = self.names.maybe(self.on, opening.team.as_ref())?;
@@ -390,24 +411,6 @@ impl Page<'_> {
         let model = self.names.number(self.on, &opening.model)?;
         Ok((provider, model, self.names.number(self.on, opening.endpoint)?))
     }
-}
-
-/// Returns accounts sorted, each once.
-fn distinct(accounts: &[Arc<str>]) -> Vec<&str> {
-    let mut accounts: Vec<&str> = accounts.iter().map(AsRef::as_ref).collect();
-    accounts.sort_unstable();
-    accounts.dedup();
-    accounts
-}
-
-/// Writes a set of accounts as one text.
-fn set(accounts: &[Arc<str>]) -> String {
-    serde_json::to_string(&distinct(accounts)).unwrap_or_default()
-}
-
-/// Reads what [`set`] wrote.
-pub(super) fn members(text: &str) -> Vec<String> {
-    serde_json::from_str(text).unwrap_or_default()
 }
 
 /// Returns a charge in nano-USD; nothing is ever charged less than zero.
