@@ -149,7 +149,7 @@ impl Spender {
         if card.is_free() {
             return Ok(Need::FREE);
         }
-        let Bound { input, output, choices } = asked.bound;
+        let Bound { input, output, choices, searches: _ } = asked.bound;
         let ceiling = target.capacity.output;
         let output = match (output, ceiling) {
             (Some(asked), Some(ceiling)) => Some(asked.min(ceiling)),
@@ -194,24 +194,22 @@ impl Asked {
         let is_json = matches!(call.payload, Payload::Json { .. });
         // A form is a sound or a picture, which bytes say nothing of.
         let tokens = if is_json { estimate::delta(prepared.body.len()) } else { 0 };
-        let nothing = Bound { input: Some(0), output: None, choices: 1 };
+        let nothing = Bound { input: Some(0), output: None, choices: 1, searches: false };
         let says_itself = matches!(call.path.0, "/images/generations" | "/audio/speech");
         let body = if is_json && (is_limited || says_itself) { whole(&prepared.body) } else { Vec::new() };
         let known = if says_itself { relayed::asked(call.path.0, &body) } else { Usage::default() };
         if !is_limited {
             return Self { bound: nothing, tokens, tier: Tier::Standard, is_auto: false, known, is_unbounded: false };
         }
-        let word = scan::member(&body, "service_tier").ok().flatten().and_then(scan::unquote);
+        let names_tier = memchr::memmem::find(&body, b"service_tier").is_some();
+        let word = names_tier.then(|| scan::member(&body, "service_tier").ok().flatten().and_then(scan::unquote)).flatten();
         let tier = word.as_deref().and_then(Tier::read).unwrap_or_default();
         let bound = match (call.operation, call.endpoint) {
             (Some(Operation::Answer), _) | (_, Endpoint::Completions) => bound::of(prepared.lane.spoken(), &body),
-            (Some(Operation::Embed | Operation::Rerank | Operation::Count), _) => {
-                Bound { input: bound::input(&body), output: Some(0), choices: 1 }
-            }
+            (Some(Operation::Embed | Operation::Rerank | Operation::Count), _) => bound::input(&body),
             (None, _) => nothing,
         };
-        let searches = memchr::memmem::find(&body, b"search").is_some() && memchr::memmem::find(&body, b"\"tools\"").is_some();
-        let is_unbounded = searches || (call.operation.is_none() && call.endpoint != Endpoint::Completions);
+        let is_unbounded = bound.searches || (call.operation.is_none() && call.endpoint != Endpoint::Completions);
         Self { bound, tokens, tier, is_auto: word.is_some_and(|word| word == "auto"), known, is_unbounded }
     }
 
