@@ -189,7 +189,8 @@ pub(super) async fn once(
             return Err(failure);
         }
     };
-    if let Some(tab) = &mut tab {
+    // What is there as a whole is settled first, so that what comes at once is written once.
+    if let Some(tab) = tab.as_mut().filter(|_| !matches!(answer.body, AnswerBody::Whole(..))) {
         tab.durable(&call.spender.payer).await?;
     }
     // A guess in place of an answer has said already what it is.
@@ -212,7 +213,7 @@ async fn answered(
         if let Some(answer) = convert::uncounted(upstream.status, lane, call) {
             return Ok(answer);
         }
-        return Err(Box::new(refused(upstream, lane, call).await));
+        return Err(Box::new(Box::pin(refused(upstream, lane, call)).await));
     }
     if !is_judged(call.endpoint) && tells_its_cost(&upstream, call) {
         let body = call.waiting.on(collect(upstream.body, ANSWER_CAP)).await?;
@@ -250,8 +251,8 @@ async fn send(mut outbound: Outbound, target: &Target, credential: &Credential, 
     match unsigned.filter(|_| is_refused && signer.forget(call.clock.unix_ms())) {
         None => Ok(upstream),
         Some(mut again) => {
-            sign(&mut again, target, credential, call).await?;
-            Ok(call.waiting.on(provider.client.send(again, waits)).await?)
+            Box::pin(sign(&mut again, target, credential, call)).await?;
+            Ok(call.waiting.on(Box::pin(provider.client.send(again, waits))).await?)
         }
     }
 }

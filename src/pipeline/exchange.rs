@@ -15,6 +15,7 @@ use super::route;
 use crate::base::{Clock, Usd};
 use crate::error::{GatewayError, Kind};
 use crate::limit::Grant;
+use crate::limit::budget::Payer;
 use crate::provider::Probe;
 use crate::table::{Alias, Credential, Key, RoutingTable, Target};
 use crate::telemetry::{AccessEntry, AccessLog, AliasMetrics, AttemptEntry, Endpoint, Held, Metrics, RequestId};
@@ -86,6 +87,8 @@ pub(super) struct Exchange {
     passed: u64,
     /// What the answer costs, while that is not settled.
     pub(super) tab: Option<Box<Tab>>,
+    /// What it was settled with.
+    settled: Option<Box<Tab>>,
     bill: Option<Bill>,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
@@ -129,6 +132,7 @@ impl Exchange {
             metered: Metered::default(),
             passed: 0,
             tab: None,
+            settled: None,
             bill: None,
             bytes_in: 0,
             bytes_out: 0,
@@ -175,6 +179,18 @@ impl Exchange {
         self.bill = tab.settle(end, (cut.unwrap_or("ok"), status));
         if let (Some(cost), Some(last)) = (self.cost(), self.attempts.last()) {
             last.target.metrics.cost(cost);
+        }
+        self.settled = Some(tab);
+    }
+
+    /// Waits until the line of what was settled is on the disk, where a budget applies.
+    ///
+    /// # Errors
+    /// [`Kind::LedgerUnavailable`], where a budget wants it written and it is not.
+    pub(super) async fn durable(&mut self, payer: &Payer) -> Result<(), GatewayError> {
+        match &mut self.settled {
+            Some(tab) => tab.durable(payer).await,
+            None => Ok(()),
         }
     }
 

@@ -25,6 +25,7 @@ use crate::base::Clock;
 use crate::server::{Handler, Peer, RequestBody};
 use crate::table::{self, Decision, Key, Live, RoutingTable, Services};
 use crate::telemetry::{AccessLog, Endpoint, RequestIds};
+use crate::wire::edit::Object;
 use crate::wire::{Demand, estimate};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-bifrost-request-id");
@@ -119,12 +120,7 @@ impl Gateway {
         let asked = intake::asked(&mut route, &payload)?;
         (exchange.endpoint, exchange.model, exchange.stream) = (route.endpoint, asked.model, asked.stream);
         let demand = route.demand(exchange.dialect);
-        let wish = Wish {
-            demand,
-            // Only what names no model may name its provider.
-            provider: text("x-bifrost-provider").filter(|_| exchange.model.is_none()).map(str::to_owned),
-            home: self.affinity.home(&route, payload.object()),
-        };
+        let wish = self.wish((demand, &route), payload.object(), &head.headers, exchange);
         let headers = Arc::new(head.headers);
         let (key, model, id) = (exchange.key.clone(), exchange.model.clone(), exchange.id);
         let facts = LazyFacts::new(table::Request {
@@ -139,6 +135,7 @@ impl Gateway {
         });
         let Chosen { decision, roll } = self.choose(table, &facts, wish, exchange)?;
         exchange.limits.admit((route.endpoint, &payload), &*self.clock, &self.services.metrics)?;
+        let spender = self.spender(table, key.as_deref());
         let call = Call {
             clock: &*self.clock,
             method: &head.method,
@@ -159,32 +156,49 @@ impl Gateway {
             request_id: id.as_str(),
             method_of_path: route.named.map(|named| named.method),
             framing: intake::framing(&route, head.uri.query()),
-            spender: &self.spender(table, key.as_deref()),
+            spender: &spender,
         };
-        let answer = self.run((table, &decision), call, demand, exchange).await?;
+        let answer = self.run((table, &decision), &call, demand, exchange).await?;
         if let (Endpoint::Responses, Some(last)) = (route.endpoint, exchange.attempts.last()) {
             self.affinity.note(&answer, &last.target, &last.credential);
         }
-        Ok(self.reply(answer, table, exchange))
+        let response = self.reply(answer, table, exchange);
+        exchange.durable(&spender.payer).await?;
+        Ok(response)
+    }
+
+    /// Says what else a request asks of whoever answers it.
+    fn wish(&self, (demand, route): (Demand, &Route<'_>), body: Option<&Object<'_>>, headers: &HeaderMap, exchange: &Exchange) -> Wish {
+        let named = headers.get("x-bifrost-provider").and_then(|value| value.to_str().ok());
+        Wish {
+            demand,
+            // Only what names no model may name its provider.
+            provider: named.filter(|_| exchange.model.is_none()).map(str::to_owned),
+            home: self.affinity.home(route, body),
+        }
     }
 
     /// Runs the chain; where a budget has no room for it and names an alias instead, that one's.
     async fn run(
         &self,
         (table, decision): (&RoutingTable, &Decision),
-        call: Call<'_>,
+        call: &Call<'_>,
         demand: Demand,
         exchange: &mut Exchange,
     ) -> Result<Answer, Refusal> {
-        let refusal = match chain::run(decision, &call, exchange).await {
+        let refusal = match chain::run(decision, call, exchange).await {
             Ok(answer) => return Ok(answer),
             Err(refusal) => refusal,
         };
         let Some(alias) = refusal.instead.as_ref().and_then(|name| table.aliases.get(name)) else { return Err(refusal) };
         let other = self.instead(table, alias, (demand, call.roll), exchange)?;
-        let system = outbound::system_message(call.payload, call.endpoint, Some(alias), call.facts)?;
-        let call = Call { alias: Some(alias), system, middle: Middle::new(), ..call };
-        chain::run(&other, &call, exchange).await
+        // Boxed where it runs, which is rare: a call is large.
+        let once_more = Box::pin(async {
+            let system = outbound::system_message(call.payload, call.endpoint, Some(alias), call.facts)?;
+            let call = Call { alias: Some(alias), system, middle: Middle::new(), ..*call };
+            chain::run(&other, &call, exchange).await
+        });
+        once_more.await
     }
 
     /// Lets a request in: its path leads somewhere, there is room, its key is good, and the path takes its method.

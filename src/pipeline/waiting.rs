@@ -1,6 +1,10 @@
 //! How much of a request's time went to others: the client's body, the upstream, a wait between tries. The rest is the gateway's own.
 
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use pin_project_lite::pin_project;
 
 use crate::base::Clock;
 
@@ -17,13 +21,29 @@ impl<'a> Waiting<'a> {
     }
 
     /// Waits for a future, and counts the time also where the wait is given up.
-    pub(super) async fn on<F: Future>(&self, future: F) -> F::Output {
-        let _running = Running { waiting: self, from_us: self.clock.monotonic_us() };
-        future.await
+    pub(super) fn on<F: Future>(&self, future: F) -> Timed<'_, F> {
+        Timed { future, running: Running { waiting: self, from_us: self.clock.monotonic_us() } }
     }
 
     pub(super) fn total_us(&self) -> u64 {
         self.us.load(Ordering::Relaxed)
+    }
+}
+
+pin_project! {
+    /// A future whose time counts as a wait. Not an `async fn`, which would hold the future twice.
+    pub(super) struct Timed<'a, F> {
+        #[pin]
+        future: F,
+        running: Running<'a>,
+    }
+}
+
+impl<F: Future> Future for Timed<'_, F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        self.project().future.poll(cx)
     }
 }
 

@@ -51,8 +51,9 @@ impl Signer {
                 }
                 Ok(())
             }
-            Self::SigV4(signer) => signer.sign(outbound, host, now_ms).await,
-            Self::Google(signer) => signer.sign(outbound, now_ms).await,
+            // Boxed where they run, for most credentials are a header.
+            Self::SigV4(signer) => Box::pin(signer.sign(outbound, host, now_ms)).await,
+            Self::Google(signer) => Box::pin(signer.sign(outbound, now_ms)).await,
         }
     }
 

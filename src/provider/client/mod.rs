@@ -118,7 +118,7 @@ impl Client {
         let sending = async {
             Ok::<_, GatewayError>(match &self.0.route {
                 Route::Direct(pool) => pool.send(request).await?.map(|body| Body(From::Pool(body))),
-                Route::Proxied(proxied) => proxied.send(request).await?.map(|body| Body(From::Proxy(body))),
+                Route::Proxied(proxied) => Box::pin(proxied.send(request)).await?.map(|body| Body(From::Proxy(body))),
             })
         };
         match tokio::time::timeout(waits.first_byte, sending).await {

@@ -49,7 +49,8 @@ impl Pool {
         loop {
             let (mut link, is_new) = match shard.take() {
                 Some(link) => (link, false),
-                None => (self.dial().await?, true),
+                // Boxed where it runs: to dial takes much room, and most requests need not.
+                None => (Box::pin(self.dial()).await?, true),
             };
             match link.send(request).await {
                 Ok(response) => return Ok(response.map(|incoming| Body::new(incoming, link, &shard))),
