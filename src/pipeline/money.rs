@@ -10,18 +10,16 @@ use super::payload::Payload;
 use crate::base::{Clock, Usd};
 use crate::catalog::{PriceList, RateCard};
 use crate::error::{GatewayError, Kind};
-use crate::limit::budget::{Ledger, Need, Payer, Refused, Reservation, Short};
-use crate::plan::{BudgetMode, Unpriced, WhenExhausted};
+use crate::limit::budget::{Ledger, Payer, Refused, Reservation};
+use crate::plan::{BudgetMode, WhenExhausted};
 use crate::provider::Pieces;
 use crate::store::book::{AttemptId, BUCKET_MS, Closing, Opening, Progress, Ticket, UsageSource};
-use crate::table::Target;
+use crate::table::quote::{self, Asked, Billed, STEP};
+use crate::table::{Target, refusal};
 use crate::telemetry::Endpoint;
-use crate::wire::bound::{self, Bound};
 use crate::wire::ir::{Metered, Tier, Usage};
-use crate::wire::{Operation, estimate, relayed, scan};
+use crate::wire::{Operation, estimate, relayed};
 
-/// Output tokens that a budget which goes step by step reserves at a time.
-const STEP: u64 = 1_024;
 /// Output tokens between two looks at a running stream.
 const LOOK: u64 = 64;
 /// Output tokens, and milliseconds, after which the book hears how far a stream has come.
@@ -95,8 +93,8 @@ impl Spender {
         }
         let now_ms = call.clock.unix_ms();
         let card = target.price.as_deref().and_then(|price| price.at(now_ms));
-        let asked = Asked::read(call, prepared, self.payer.is_limited());
-        let need = self.need(call, target, card, &asked)?;
+        let asked = asked(call, prepared, self.payer.is_limited());
+        let need = quote::need(&self.payer, (target, card), &asked, call.stream).map_err(|budget| unpriced(target, &budget.name))?;
         let mut reservation = self.ledger.reserve(&self.payer, need, now_ms).map_err(|refused| refusal(&refused, target))?;
         let input_only = Usage { input: asked.tokens, ..Usage::default() };
         let id = AttemptId::new(call.request_id, u16::try_from(number).unwrap_or(u16::MAX));
@@ -133,95 +131,25 @@ impl Spender {
             is_sent: false,
         }))
     }
-
-    /// Says what an attempt may cost.
-    fn need(&self, call: &Call<'_>, target: &Target, card: Option<&RateCard>, asked: &Asked) -> Result<Need, Box<Failure>> {
-        if !self.payer.is_limited() {
-            return Ok(Need::FREE);
-        }
-        let Some(card) = card else {
-            let strict = self.payer.budgets.iter().find(|(_, budget)| budget.terms.unpriced == Unpriced::Deny);
-            return match strict {
-                Some((_, budget)) => Err(unpriced(target, &budget.name)),
-                None => Ok(Need::FREE),
-            };
-        };
-        if card.is_free() {
-            return Ok(Need::FREE);
-        }
-        let Bound { input, output, choices, searches: _ } = asked.bound;
-        let ceiling = target.capacity.output;
-        let output = match (output, ceiling) {
-            (Some(asked), Some(ceiling)) => Some(asked.min(ceiling)),
-            (asked, ceiling) => asked.or(ceiling),
-        };
-        let window = || target.capacity.input;
-        let tiers = asked.tiers();
-        let costs = |input: u64, output: u64| tiers.iter().map(|tier| card.ceiling(input, output, *tier)).max().unwrap_or(Usd::MAX);
-        let most = input
-            .or_else(window)
-            .zip(output)
-            .filter(|_| !asked.is_unbounded && tiers.iter().all(|tier| *tier != Tier::Priority || card.knows(*tier)));
-        let most = most.map(|(input, output)| costs(input, output.saturating_mul(choices)));
-        // Pictures and characters that are paid by the piece are known before.
-        let by_piece = || Some(card.cost(&asked.known, asked.tier)).filter(|cost| *cost > Usd::ZERO);
-        let most = most.or_else(by_piece);
-        let step = match (call.stream, most) {
-            // What is not streamed cannot be stopped.
-            (false, Some(most)) => most,
-            (_, _) => costs(asked.tokens, output.map_or(STEP, |output| output.min(STEP)).saturating_mul(choices)),
-        };
-        Ok(Need { most, step })
-    }
 }
 
-/// What the body that is sent says of its cost.
-struct Asked {
-    bound: Bound,
-    /// Our own count of the input.
-    tokens: u64,
-    tier: Tier,
-    /// The tier is the provider's to choose.
-    is_auto: bool,
-    /// What the request says itself of what it uses.
-    known: Usage,
-    /// Something is asked for that no count of tokens bounds: searches, sound, pictures.
-    is_unbounded: bool,
-}
-
-impl Asked {
-    fn read(call: &Call<'_>, prepared: &Prepared, is_limited: bool) -> Self {
-        let is_json = matches!(call.payload, Payload::Json { .. });
-        // A form is a sound or a picture, which bytes say nothing of.
-        let tokens = if is_json { estimate::delta(prepared.body.len()) } else { 0 };
-        let nothing = Bound { input: Some(0), output: None, choices: 1, searches: false };
-        let says_itself = matches!(call.path.0, "/images/generations" | "/audio/speech");
-        let body = if is_json && (is_limited || says_itself) { whole(&prepared.body) } else { Vec::new() };
-        let known = if says_itself { relayed::asked(call.path.0, &body) } else { Usage::default() };
-        if !is_limited {
-            return Self { bound: nothing, tokens, tier: Tier::Standard, is_auto: false, known, is_unbounded: false };
-        }
-        let names_tier = memchr::memmem::find(&body, b"service_tier").is_some();
-        let word = names_tier.then(|| scan::member(&body, "service_tier").ok().flatten().and_then(scan::unquote)).flatten();
-        let tier = word.as_deref().and_then(Tier::read).unwrap_or_default();
-        let bound = match (call.operation, call.endpoint) {
-            (Some(Operation::Answer), _) | (_, Endpoint::Completions) => bound::of(prepared.lane.spoken(), &body),
-            (Some(Operation::Embed | Operation::Rerank | Operation::Count), _) => bound::input(&body),
-            (None, _) => nothing,
-        };
-        let is_unbounded = bound.searches || (call.operation.is_none() && call.endpoint != Endpoint::Completions);
-        Self { bound, tokens, tier, is_auto: word.is_some_and(|word| word == "auto"), known, is_unbounded }
+/// Reads what the body that is sent says of its cost.
+fn asked(call: &Call<'_>, prepared: &Prepared, is_limited: bool) -> Asked {
+    let is_json = matches!(call.payload, Payload::Json { .. });
+    // A form is a sound or a picture, which bytes say nothing of.
+    let tokens = if is_json { estimate::delta(prepared.body.len()) } else { 0 };
+    let says_itself = matches!(call.path.0, "/images/generations" | "/audio/speech");
+    let body = if is_json && (is_limited || says_itself) { whole(&prepared.body) } else { Vec::new() };
+    let known = if says_itself { relayed::asked(call.path.0, &body) } else { Usage::default() };
+    if !is_limited {
+        return Asked::counted(tokens, known);
     }
-
-    /// Returns the tiers that may serve.
-    fn tiers(&self) -> Vec<Tier> {
-        match (self.is_auto, self.tier) {
-            (true, _) => vec![Tier::Standard, Tier::Priority],
-            (false, Tier::Standard) => vec![Tier::Standard],
-            // A provider without room for the tier may serve as usual.
-            (false, tier) => vec![Tier::Standard, tier],
-        }
-    }
+    let billed = match (call.operation, call.endpoint) {
+        (Some(Operation::Answer), _) | (_, Endpoint::Completions) => Billed::Answer(prepared.lane.spoken()),
+        (Some(Operation::Embed | Operation::Rerank | Operation::Count), _) => Billed::Input,
+        (None, _) => Billed::Other,
+    };
+    Asked { tokens, ..Asked::read(&body, billed, known) }
 }
 
 fn whole(body: &Pieces) -> Vec<u8> {
@@ -280,7 +208,7 @@ impl Tab {
         let card = self.price.as_deref().and_then(|price| price.at(self.opening.admitted_ms));
         let upto = card.map_or(cost, |card| card.cost(&usage, self.asked));
         reservation.extend(upto).map_err(|refused| match refused {
-            Refused::Short(short) => GatewayError::new(Kind::BudgetExceeded, format!("{} The stream ends here.", told(&short))),
+            Refused::Short(short) => GatewayError::new(Kind::BudgetExceeded, format!("{} The stream ends here.", refusal::short(&short))),
             Refused::Store(why) => unavailable(&why),
         })
     }
@@ -356,8 +284,7 @@ fn unavailable(why: &dyn std::fmt::Display) -> GatewayError {
 }
 
 fn unpriced(target: &Target, budget: &str) -> Box<Failure> {
-    let text = format!("Budget `{budget}` serves no model without a price, and this one has none. `prices` in the spec gives it one.");
-    let error = GatewayError::new(Kind::Unpriced, text).detail(format_args!("{} has no price", target.id()));
+    let error = refusal::unpriced(budget).detail(format_args!("{} has no price", target.id()));
     Box::new(Failure { blames: false, ..error.into() })
 }
 
@@ -365,8 +292,7 @@ fn refusal(refused: &Refused, target: &Target) -> Box<Failure> {
     match refused {
         Refused::Store(why) => Box::new(unavailable(why).into()),
         Refused::Short(short) => {
-            let kind = if short.iter().all(|short| short.needed.is_none()) { Kind::BadRequest } else { Kind::BudgetExceeded };
-            let error = GatewayError::new(kind, told(short)).detail(format_args!("for {}", target.id()));
+            let error = refusal::no_room(short).detail(format_args!("for {}", target.id()));
             let instead = short.iter().find_map(|short| match &short.when_exhausted {
                 WhenExhausted::Use(alias) => Some(alias.clone()),
                 WhenExhausted::Deny => None,
@@ -374,19 +300,4 @@ fn refusal(refused: &Refused, target: &Target) -> Box<Failure> {
             Box::new(Failure { blames: false, instead, ..error.into() })
         }
     }
-}
-
-/// Names every budget that is in the way, with its figures.
-fn told(short: &[Short]) -> String {
-    let one = |short: &Short| {
-        let Short { budget, limit, spent, held, needed, ends_ms, when_exhausted: _ } = short;
-        let needs = match needed {
-            Some(needed) => format!("and this request may cost {needed}"),
-            None => "and nothing bounds what this request may cost: send `max_tokens`, or leave out what the provider keeps".to_owned(),
-        };
-        let ends = ends_ms.and_then(|ms| jiff::Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok());
-        let ends = ends.map_or_else(String::new, |ends| format!("; its window ends {ends}"));
-        format!("Budget `{budget}` has no room: {spent} of {limit} is spent, {held} is held by running requests, {needs}{ends}.")
-    };
-    short.iter().map(one).collect::<Vec<_>>().join(" ")
 }

@@ -9,6 +9,7 @@ mod facts;
 mod hosting;
 mod live;
 mod payer;
+pub mod quote;
 pub mod refusal;
 mod rules;
 mod speech;

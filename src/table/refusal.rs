@@ -8,6 +8,7 @@ use super::by_provider::ProviderDenial;
 use super::decide::{Denial, Excluded, Exclusion, seconds};
 use super::entry::{Key, RoutingTable};
 use crate::error::{GatewayError, Kind};
+use crate::limit::budget::Short;
 use crate::limit::{Measure, Refused, Scope};
 
 /// A refusal with what its answer needs.
@@ -132,6 +133,33 @@ pub fn limited(refused: &Refused) -> Refusal {
     };
     let text = format!("{whose} `{name}` {reached} (`{section}.{name}.limits.{}` in the gateway's spec).", measure.label());
     Refusal { retry_after_ms: Some(wait_ms), ..GatewayError::new(Kind::RateLimited, text).into() }
+}
+
+/// A model without a price, under a budget that serves none.
+pub fn unpriced(budget: &str) -> GatewayError {
+    let text = format!("Budget `{budget}` serves no model without a price, and this one has none. `prices` in the spec gives it one.");
+    GatewayError::new(Kind::Unpriced, text)
+}
+
+/// Budgets that have no room for a request. Where nothing bounds what it may cost, it is the request that must change.
+pub fn no_room(budgets: &[Short]) -> GatewayError {
+    let kind = if budgets.iter().all(|short| short.needed.is_none()) { Kind::BadRequest } else { Kind::BudgetExceeded };
+    GatewayError::new(kind, short(budgets))
+}
+
+/// Names every budget that is in the way, with its figures.
+pub fn short(budgets: &[Short]) -> String {
+    let one = |short: &Short| {
+        let Short { budget, limit, spent, held, needed, ends_ms, when_exhausted: _ } = short;
+        let needs = match needed {
+            Some(needed) => format!("and this request may cost {needed}"),
+            None => "and nothing bounds what this request may cost: send `max_tokens`, or leave out what the provider keeps".to_owned(),
+        };
+        let ends = ends_ms.and_then(|ms| jiff::Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok());
+        let ends = ends.map_or_else(String::new, |ends| format!("; its window ends {ends}"));
+        format!("Budget `{budget}` has no room: {spent} of {limit} is spent, {held} is held by running requests, {needs}{ends}.")
+    };
+    budgets.iter().map(one).collect::<Vec<_>>().join(" ")
 }
 
 /// A rule that refuses.

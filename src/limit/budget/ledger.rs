@@ -348,6 +348,13 @@ impl Budget {
         Standing { spent, held, ends_ms: state.ends_ms(&self.seat) }
     }
 
+    /// Returns why it has no room for a request at a time, and reserves nothing.
+    pub fn short_of(&self, need: &Need, now_ms: u64) -> Option<Short> {
+        let mut state = self.account.lock();
+        state.arrive(bucket_of(now_ms));
+        self.fits(&state, need).err()
+    }
+
     /// Returns the buckets of its window at a time.
     pub fn buckets(&self, now_ms: u64) -> Range<u64> {
         let bucket = self.account.lock().arrive(bucket_of(now_ms));

@@ -103,12 +103,33 @@ impl<'q> Asked<'q> {
         matches!(self.endpoint, Endpoint::Chat)
     }
 
+    pub(super) const fn is_embedding(&self) -> bool {
+        matches!(self.endpoint, Endpoint::Embeddings)
+    }
+
+    /// Returns whether the body asks for a stream.
+    pub(super) fn is_stream(&self) -> bool {
+        self.body.and_then(|body| body.get("stream")).and_then(Value::as_bool).unwrap_or(false)
+    }
+
     pub(super) const fn has_body(&self) -> bool {
         self.body.is_some()
     }
 
     pub(super) fn body_bytes(&self) -> Vec<u8> {
         self.body.map(|body| body.to_string().into_bytes()).unwrap_or_default()
+    }
+
+    /// Returns the body with a model's name in it, where the format has it there.
+    pub(super) fn body_for(&self, model: &str, format: Format) -> Option<Vec<u8>> {
+        let mut body = self.body?.as_object()?.clone();
+        match format {
+            Format::Gemini | Format::Bedrock => {}
+            Format::OpenaiChat | Format::OpenaiResponses | Format::Anthropic | Format::Cohere | Format::Ollama => {
+                body.insert("model".to_owned(), Value::from(model));
+            }
+        }
+        serde_json::to_vec(&body).ok()
     }
 
     /// Returns whether answers to such requests say how many tokens were used, so that limits count them.

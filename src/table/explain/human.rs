@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
-use super::told::{CandidateTold, CredentialTold, Explanation, LimitTold, Outcome};
+use super::told::{BudgetTold, CandidateTold, CostTold, CredentialTold, Explanation, LimitTold, Outcome, PriceTold};
 use crate::base::{Span, visible};
+use crate::catalog::Meter;
 use crate::plan::PromptPosition;
 
 /// Writes an explanation for people.
@@ -25,6 +26,7 @@ pub fn human(told: &Explanation) -> String {
         let LimitTold { scope, name, measure, limit, remaining } = limit;
         page.line(if place == 0 { "limits" } else { "" }, &format!("{scope} {name}: {measure} {limit}; {remaining} left"));
     }
+    budgets(&mut page, told);
     targets(&mut page, told);
     for excluded in &told.excluded {
         page.line("left out", &format!("{}: {}{}", excluded.target, excluded.reason, wait(excluded.wait_ms)));
@@ -51,6 +53,42 @@ pub fn human(told: &Explanation) -> String {
     page.0
 }
 
+fn budgets(page: &mut Page, told: &Explanation) {
+    for (place, budget) in told.budgets.iter().enumerate() {
+        let BudgetTold { budget: name, mode, limit, period, timezone, ends, spent, held, left, .. } = budget;
+        let window = match ends {
+            Some(ends) => format!("{limit} per {period} ({timezone}, until {ends})"),
+            None => format!("{limit}, {period}"),
+        };
+        let mut text = format!("{name}: {mode}, {window}");
+        if let (Some(spent), Some(held), Some(left)) = (spent, held, left) {
+            let _ = write!(text, "; {spent} spent, {held} held, {left} left");
+        }
+        if let Some(alias) = &budget.when_exhausted {
+            let _ = write!(text, "; what does not fit is served as {alias}");
+        }
+        page.line(if place == 0 { "budgets" } else { "" }, &text);
+    }
+}
+
+/// Says what a target costs, and what the request would cost there.
+fn cost(candidate: &CandidateTold, price: &PriceTold) -> String {
+    let mut text = match (price.is_known, price.is_free) {
+        (false, _) => return "no price is known".to_owned(),
+        (true, true) => return "costs nothing".to_owned(),
+        (true, false) => {
+            let rates = Meter::ALL.iter().filter_map(|meter| Some(format!("{} {}", meter.title(), price.rates.get(meter.name())?)));
+            rates.collect::<Vec<_>>().join(", ")
+        }
+    };
+    match &candidate.cost {
+        Some(CostTold { input, most: Some(most) }) => _ = write!(text, "; this request about {input} for its input, at most {most}"),
+        Some(CostTold { input, most: None }) => _ = write!(text, "; this request about {input} for its input, and nothing bounds the rest"),
+        None => {}
+    }
+    text
+}
+
 fn targets(page: &mut Page, told: &Explanation) {
     let width = told.candidates.iter().map(|candidate| visible(&candidate.target).chars().count()).max().unwrap_or(0);
     let mut stage = 0;
@@ -62,6 +100,9 @@ fn targets(page: &mut Page, told: &Explanation) {
         };
         stage = candidate.stage;
         page.line(label, &row(candidate, width));
+        if let Some(price) = &candidate.price {
+            page.line("", &format!("  {}", cost(candidate, price)));
+        }
         for credential in &candidate.left_out {
             page.line("", &format!("  not with {}", kept_out(credential)));
         }
@@ -121,6 +162,9 @@ fn conclusion(page: &mut Page, told: &Explanation) {
         (Outcome::Denied, None, _) | (Outcome::Routed, _, None) => "nothing is tried".to_owned(),
     };
     page.line("so", &text);
+    if let Some(alias) = &told.instead {
+        page.line("instead", &format!("it is served as {alias}, where that fits"));
+    }
     if let Some(detail) = told.denial.as_ref().and_then(|denial| denial.detail.as_deref()) {
         page.line("because", detail);
     }

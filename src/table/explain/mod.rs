@@ -7,6 +7,7 @@
 mod ask;
 mod human;
 mod losses;
+mod money;
 mod share;
 mod told;
 
@@ -30,8 +31,8 @@ use ask::Asked;
 
 pub use human::human;
 pub use told::{
-    CandidateTold, CredentialTold, DenialTold, ExcludedTold, Explanation, FailedRule, HeaderTold, LimitTold, LossTold, Outcome, PromptTold,
-    RuleTold,
+    BudgetTold, CandidateTold, CostTold, CredentialTold, DenialTold, ExcludedTold, Explanation, FailedRule, HeaderTold, LimitTold,
+    LossTold, Outcome, PriceTold, PromptTold, RuleTold,
 };
 
 /// What is asked, as `POST /v1/explain` takes it.
@@ -87,6 +88,7 @@ pub fn explain(table: &RoutingTable, question: &Question, at: Moment) -> Result<
     };
     if let Err(refused) = answer(table, &asked, at, &mut told) {
         told.outcome = Outcome::Denied;
+        told.instead.clone_from(&refused.instead);
         told.denial = Some(DenialTold::new(&refused));
         told.candidates.clear();
     }
@@ -103,10 +105,13 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
     told.failed_rules =
         verdict.failed.iter().map(|(rule, error)| FailedRule { name: rule.name.clone(), error: error.to_string() }).collect();
     let key = key.map(|key| &**key);
+    let payer = key.map_or(&table.nobody, |key| &key.payer);
+    told.budgets = money::budgets(table, payer, at.unix_ms);
     let Some(model) = asked.model else {
         let decision = by_provider(table, asked, key, (verdict.rule, at.now_ms), told)?;
         limits((key, &decision), None, at.now_ms, told)?;
-        told.candidates = candidates(&decision, None, (&facts, asked, &bytes), at.now_ms);
+        let bill = money::Bill { asked, body: &bytes, alias: None, prompt_bytes: 0, payer, unix_ms: at.unix_ms };
+        told.candidates = candidates(&decision, None, (&facts, &bill), at.now_ms);
         // Not by weight: what one account keeps, another does not know.
         for (place, credential) in told.candidates.iter_mut().flat_map(|candidate| candidate.credentials.iter_mut().enumerate()) {
             credential.share_percent = (place == 0).then_some(100);
@@ -120,7 +125,7 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
     if let (Some(rule), Ok(_) | Err(Denial::Rule { .. } | Denial::NoCandidate(_))) = (verdict.rule, &decided) {
         told.rule = Some(RuleTold::new(rule));
     }
-    let decision = match decided {
+    let mut decision = match decided {
         Ok(decision) => decision,
         Err(denial) => {
             if let Denial::NoCandidate(excluded) = &denial {
@@ -143,7 +148,11 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
         told.prompt = prompt(alias, asked, object.is_some_and(|object| ask::has_messages(&object)), &facts)?;
     }
     limits((ask.key, &decision), asked.is_metered().then(|| estimated_tokens(&bytes)), at.now_ms, told)?;
-    told.candidates = candidates(&decision, verdict.rule, (&facts, asked, &bytes), at.now_ms);
+    let alias = decision.alias.clone();
+    let prompt_bytes = told.prompt.as_ref().map_or(0, |prompt| prompt.bytes);
+    let bill = money::Bill { asked, body: &bytes, alias: alias.as_ref(), prompt_bytes, payer, unix_ms: at.unix_ms };
+    bill.keep_payable(&mut decision.candidates, &mut told.excluded)?;
+    told.candidates = candidates(&decision, verdict.rule, (&facts, &bill), at.now_ms);
     Ok(())
 }
 
@@ -202,17 +211,12 @@ fn prompt(alias: &Alias, asked: &Asked<'_>, has_messages: bool, facts: &Fact) ->
     }
     let place = format!("models.{}.prompt", alias.name);
     match prompt.message(|| facts.clone()) {
-        Ok(raw) => Ok(Some(PromptTold { name: place, position: prompt.position, is_blank: raw.is_empty() })),
+        Ok(raw) => Ok(Some(PromptTold { name: place, position: prompt.position, is_blank: raw.is_empty(), bytes: raw.len() })),
         Err(error) => Err(refusal::template_failed(&place, &error).into()),
     }
 }
 
-fn candidates(
-    decision: &Decision,
-    rule: Option<&Rule>,
-    (facts, asked, body): (&Fact, &Asked<'_>, &[u8]),
-    now_ms: u64,
-) -> Vec<CandidateTold> {
+fn candidates(decision: &Decision, rule: Option<&Rule>, (facts, bill): (&Fact, &money::Bill<'_>), now_ms: u64) -> Vec<CandidateTold> {
     let is_strict = decision.alias.as_ref().is_some_and(|alias| alias.spec.strict_translation);
     let stages: &[Stage] = match (&decision.alias, rule.map(|rule| &rule.action)) {
         (Some(alias), _) => &alias.stages,
@@ -227,7 +231,8 @@ fn candidates(
             failure: line.value(|| facts.clone()).err().map(|error| error.to_string()),
         };
         let place = share::place(stages, candidate, &decision.candidates);
-        let losses = losses::losses(asked, body, &candidate.target);
+        let losses = losses::losses(bill.asked, bill.body, &candidate.target);
+        let (price, cost) = bill.price(&candidate.target);
         CandidateTold {
             target: candidate.target.id(),
             stage: place.stage,
@@ -238,6 +243,8 @@ fn candidates(
                 Standing::LastResort => "last_resort",
             }
             .to_owned(),
+            price,
+            cost,
             credentials: share::credentials(candidate),
             left_out: share::left_out(&candidate.target, &candidate.credentials, now_ms),
             headers: provider.headers.iter().map(header).collect(),

@@ -1,10 +1,12 @@
 //! The answer, as the admin API sends it and the command line shows it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
 use super::share;
+use crate::base::Usd;
 use crate::error::Kind;
 use crate::limit::{Limiter, Measure};
 use crate::plan::PromptPosition;
@@ -38,6 +40,12 @@ pub struct Explanation {
     /// Limits that apply to the request, in requests and tokens in a time and requests at once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub limits: Vec<LimitTold>,
+    /// Budgets that must have room for the request.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub budgets: Vec<BudgetTold>,
+    /// The alias that serves in place of what a budget has no room for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead: Option<String>,
     /// Targets in the order in which they would be tried; empty when the request is denied.
     pub candidates: Vec<CandidateTold>,
     /// Targets that would not be tried.
@@ -51,6 +59,61 @@ pub struct Explanation {
     /// Body members that are set whatever the client sends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<String>,
+}
+
+/// A budget that must have room, and where it stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BudgetTold {
+    /// Its name.
+    pub budget: String,
+    /// Whose money it is: `key:NAME`, `team:NAME` or `budget:NAME`.
+    pub account: String,
+    /// `strict`, `progressive` or `soft`.
+    pub mode: String,
+    /// The most in one window.
+    pub limit: Usd,
+    /// The window.
+    pub period: String,
+    /// Whose calendar it follows.
+    pub timezone: String,
+    /// When the window ends, where it does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ends: Option<String>,
+    /// What is spent in it; known to a gateway that runs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Usd>,
+    /// What running requests hold.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Usd>,
+    /// What is left.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left: Option<Usd>,
+    /// The alias that serves what does not fit, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub when_exhausted: Option<String>,
+}
+
+/// What a target costs, at this time and for an input of this length.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PriceTold {
+    /// Whether a price is known at all; without one, the target is unpriced.
+    pub is_known: bool,
+    /// It costs nothing, and is known to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_free: bool,
+    /// Rates by their names, with their units: `$0.15/Mtok`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rates: BTreeMap<String, String>,
+}
+
+/// What a request would cost at a target.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CostTold {
+    /// Its input alone, by our own count.
+    pub input: Usd,
+    /// The most that it can cost, which is what a strict budget reserves; none where nothing bounds it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub most: Option<Usd>,
 }
 
 /// A limit that applies, and how it stands.
@@ -148,6 +211,12 @@ pub struct CandidateTold {
     pub share_percent: u64,
     /// `closed`; `half_open`: one request at a time probes; `last_resort`: its breaker is open, but nobody else is left.
     pub standing: String,
+    /// What it costs; none where what is asked for is not paid for by the model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<PriceTold>,
+    /// What this request would cost there, where its body is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<CostTold>,
     /// Credentials in the order in which they would be tried.
     pub credentials: Vec<CredentialTold>,
     /// Credentials that would not be tried.
@@ -208,6 +277,9 @@ pub struct PromptTold {
     pub position: PromptPosition,
     /// It renders to nothing on this request, so nothing is added.
     pub is_blank: bool,
+    /// How many bytes are added to the body.
+    #[serde(default)]
+    pub bytes: usize,
 }
 
 /// A target that would not be tried.
@@ -215,8 +287,9 @@ pub struct PromptTold {
 pub struct ExcludedTold {
     /// `provider/model`.
     pub target: String,
-    /// `breaker_open`, `format`, `no_credential`, `rate_limited` (what ends first is a provider's rate limit), `credentials_out`, or
-    /// `provider_limit` (what the spec lets the provider have is used up).
+    /// `breaker_open`, `format`, `no_credential`, `rate_limited` (what ends first is a provider's rate limit), `credentials_out`,
+    /// `provider_limit` (what the spec lets the provider have is used up), or by a budget `unpriced`, `unbounded` (nothing bounds what the
+    /// request may cost) or `no_room`.
     pub code: String,
     /// The same in words.
     pub reason: String,

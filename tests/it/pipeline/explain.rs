@@ -2,11 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
+use bifrostctl::base::Usd;
+use bifrostctl::mock::{Config, Mock};
 use bifrostctl::table::explain::{Explanation, Moment, Outcome, Question, explain};
 use bytes::Bytes;
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::harness::{KEY, Rig, Seen};
+use super::money::{Paid, budget};
 
 /// Two targets of unequal weight, a round robin, rules, and a prompt that fails on some requests.
 fn change(model: &mut Value) {
@@ -137,4 +141,64 @@ async fn the_refusal_that_is_told_is_the_one_that_is_sent() {
         assert_eq!(sent, (u64::from(told.status), told.code.as_str(), told.message.as_str()), "{question:?}");
     }
     assert!(rig.tried().is_empty(), "nothing went upstream");
+}
+
+#[tokio::test]
+async fn what_a_budget_does_with_a_request_is_told_as_it_is_done() {
+    let small = json!({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 20});
+    let free_fall = json!({"messages": [{"role": "user", "content": "Hi"}]});
+    let cases = [
+        ("$1", "fast", &small, None),
+        ("$0.0001", "fast", &small, Some((402, "no_room"))),
+        ("$1", "fast", &free_fall, Some((400, "unbounded"))),
+        ("$1", "two/n", &small, Some((403, "unpriced"))),
+    ];
+    let other = Mock::start(Config::default()).await.unwrap();
+    for (limit, model, body, refused) in cases {
+        let paid = Paid::start(json!([budget(limit, "strict")]), |plan| {
+            plan["virtual_keys"]["web"]["models"] = json!(["fast", "two/*"]);
+            plan["providers"]["two"]["base_url"] = json!(other.base_url());
+        })
+        .await;
+        let question = Question { body: Some(body.clone()), ..asks(model) };
+        let told = paid.rig.explained(&question);
+        let seen = paid.rig.sent(&question).await;
+        let told_status = told.denial.as_ref().map_or(200, |denial| denial.status);
+        let expected = refused.map_or(200, |(status, _)| status);
+        assert_eq!((told_status, seen.status.as_u16()), (expected, expected), "{told:#?}");
+        assert_eq!(told.excluded.first().map(|excluded| excluded.code.as_str()), refused.map(|(_, code)| code), "{told:#?}");
+        if let Some(denial) = &told.denial {
+            let message = seen.json()["error"]["message"].as_str().unwrap().to_owned();
+            assert!(message.starts_with(&denial.message), "{message}\n{}", denial.message);
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_told_of_the_cost_is_what_is_held_and_asking_holds_nothing() {
+    let paid = Paid::start(json!([budget("$1", "strict")]), |_| {}).await;
+    let body = json!({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1_000});
+    let question = Question { body: Some(body), ..asks("fast") };
+    let told = paid.rig.explained(&question);
+    let cost = told.candidates[0].cost.as_ref().unwrap();
+    let most = cost.most.unwrap();
+    // A thousand tokens of output at ten dollars the million, and some hundred bytes of input at one.
+    assert!((10_050_000..10_400_000).contains(&most.nano()), "{most}");
+    assert!(cost.input.nano() > 0 && cost.input.nano() < 100_000, "{}", cost.input);
+    let budget = &told.budgets[0];
+    assert_eq!((budget.spent, budget.held), (Some(Usd::ZERO), Some(Usd::ZERO)));
+    assert_eq!(paid.rig.sent(&question).await.status, StatusCode::OK);
+    let after = paid.rig.explained(&question).budgets[0].clone();
+    assert_eq!((after.spent, after.held), (Some(paid.spent().await), Some(Usd::ZERO)));
+    assert!(after.spent > Some(Usd::ZERO));
+}
+
+#[tokio::test]
+async fn where_a_request_moves_because_a_budget_is_exhausted_is_told() {
+    let mut exhausted = budget("$0.0001", "strict");
+    exhausted["when_exhausted"] = json!({"use": "turns"});
+    let paid = Paid::start(json!([exhausted]), |plan| plan["models"]["turns"] = plan["models"]["fast"].clone()).await;
+    let body = json!({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 1_000});
+    let told = paid.rig.explained(&Question { body: Some(body), ..asks("fast") });
+    assert_eq!((told.outcome, told.instead.as_deref()), (Outcome::Denied, Some("turns")));
 }

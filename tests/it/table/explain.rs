@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use bifrostctl::base::{Digest, SystemClock};
+use bifrostctl::base::{Digest, ManualClock};
 use bifrostctl::limit::budget::Ledger;
 use bifrostctl::plan::{Plan, Rule, RuleAction};
 use bifrostctl::provider::{Clients, Health, Proxies, Signers, SystemLookup};
@@ -17,13 +17,13 @@ use serde_json::json;
 use crate::plan::support::plan;
 
 /// A table, and what its health can be made to know.
-struct Rig {
-    table: RoutingTable,
+pub(super) struct Rig {
+    pub(super) table: RoutingTable,
     services: Services,
 }
 
 /// 14:00 UTC of some day.
-const AT: Moment = Moment { unix_ms: 20_000 * 86_400_000 + 14 * 3_600_000, now_ms: 1_000_000, roll: 1 };
+pub(super) const AT: Moment = Moment { unix_ms: 20_000 * 86_400_000 + 14 * 3_600_000, now_ms: 1_000_000, roll: 1 };
 
 fn yaml(extra: &str) -> String {
     let digest = |key: &str| Digest::of(key.as_bytes());
@@ -73,7 +73,7 @@ fn with_failing_rule(plan: &mut Plan) {
     plan.rules.insert(0, Rule { name: "odd".to_owned(), when, action: RuleAction::Use("smart".to_owned()) });
 }
 
-fn rig_of(yaml: &str, change: impl FnOnce(&mut Plan)) -> Rig {
+pub(super) fn rig_of(yaml: &str, change: impl FnOnce(&mut Plan)) -> Rig {
     let mut plan = plan(yaml);
     change(&mut plan);
     let env: BTreeMap<String, String> = ["A", "B"].iter().map(|name| ((*name).to_owned(), format!("CANARY-{name}"))).collect();
@@ -81,7 +81,7 @@ fn rig_of(yaml: &str, change: impl FnOnce(&mut Plan)) -> Rig {
         clients: Arc::new(Clients::new(Proxies::default(), Arc::new(SystemLookup))),
         health: Arc::new(Health::default()),
         signers: Arc::new(Signers::default()),
-        ledger: Arc::new(Ledger::new(Arc::new(SystemClock::default()))),
+        ledger: Arc::new(Ledger::new(Arc::new(ManualClock::at(AT.unix_ms)))),
         counters: Arc::default(),
         metrics: Metrics::new(),
         env: Arc::new(env),
@@ -92,7 +92,7 @@ fn rig_of(yaml: &str, change: impl FnOnce(&mut Plan)) -> Rig {
     Rig { table, services }
 }
 
-fn asks(key: &str, model: &str) -> Question {
+pub(super) fn asks(key: &str, model: &str) -> Question {
     Question { key: Some(key.to_owned()).filter(|key| !key.is_empty()), model: Some(model.to_owned()), ..Question::default() }
 }
 
@@ -102,7 +102,7 @@ fn with_header(mut question: Question, name: &str, value: &str) -> Question {
 }
 
 impl Rig {
-    fn told(&self, question: &Question) -> Explanation {
+    pub(super) fn told(&self, question: &Question) -> Explanation {
         explain(&self.table, question, AT).unwrap()
     }
 

@@ -1,3 +1,4 @@
 //! Tables built from specs, without a network.
 
 mod explain;
+mod explained_money;
