@@ -3,6 +3,8 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use super::book::Failure;
+
 /// Why the state could not be read or written. Paths are the operator's own and are shown.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -44,6 +46,9 @@ pub enum StoreError {
         /// What is wrong with it.
         why: String,
     },
+    /// The book that gateways share cannot be used.
+    #[error(transparent)]
+    Shared(Failure),
 }
 
 impl StoreError {

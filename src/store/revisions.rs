@@ -275,7 +275,7 @@ fn scan(directory: &Path) -> Result<Index, StoreError> {
         match read(&path, number, |info: &RevisionInfo| info.number) {
             Ok(info) => drop(index.infos.insert(number, info)),
             Err(StoreError::Corrupt { path, why }) => index.skipped.push(Skipped { path, why }),
-            Err(error @ (StoreError::Io { .. } | StoreError::Locked { .. } | StoreError::Book { .. })) => {
+            Err(error @ (StoreError::Io { .. } | StoreError::Locked { .. } | StoreError::Book { .. } | StoreError::Shared(_))) => {
                 index.skipped.push(Skipped { path, why: error.to_string() });
             }
         }

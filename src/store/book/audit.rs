@@ -5,17 +5,16 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::Transaction;
+use rusqlite::{Connection, Transaction};
 
 use super::error::BookError;
 use super::line::BUCKET_MS;
 use super::names::members;
-use super::report::Report;
 use super::write::integer;
 use crate::base::Usd;
 
 /// Most differences that are told.
-const MOST_TOLD: usize = 1_000;
+pub(super) const MOST_TOLD: usize = 1_000;
 
 /// What an audit found.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -59,29 +58,24 @@ impl Audit {
 /// Sums by account and bucket.
 type Sums = BTreeMap<(i64, i64), i128>;
 
-impl Report {
-    /// Adds every line and adjustment up again, compares that with the balances, and lets the database check its file.
-    ///
-    /// # Errors
-    /// [`BookError::Read`].
-    pub fn audit(&mut self) -> Result<Audit, BookError> {
-        let mut audit = Audit::default();
-        let transaction = self.connection.transaction()?;
-        let mut sums = Sums::new();
-        add_lines(&transaction, &mut sums, &mut audit)?;
-        let mut read = transaction.prepare("SELECT account, bucket, amount FROM adjustments")?;
-        let mut rows = read.query([])?;
-        while let Some(row) = rows.next()? {
-            audit.adjustments += 1;
-            *sums.entry((row.get(0)?, row.get(1)?)).or_default() += i128::from(row.get::<_, i64>(2)?);
-        }
-        audit.open = transaction.query_row("SELECT count(*) FROM open", [], |row| row.get::<_, i64>(0))?.unsigned_abs();
-        compare(&transaction, sums, &mut audit)?;
-        let mut check = transaction.prepare("PRAGMA quick_check")?;
-        let said: Vec<String> = check.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
-        audit.damage = said.into_iter().filter(|said| said != "ok").collect();
-        Ok(audit)
+/// Adds every line and adjustment up again, compares that with the balances, and lets the database check its file.
+pub(super) fn audit(connection: &mut Connection) -> Result<Audit, BookError> {
+    let mut audit = Audit::default();
+    let transaction = connection.transaction()?;
+    let mut sums = Sums::new();
+    add_lines(&transaction, &mut sums, &mut audit)?;
+    let mut read = transaction.prepare("SELECT account, bucket, amount FROM adjustments")?;
+    let mut rows = read.query([])?;
+    while let Some(row) = rows.next()? {
+        audit.adjustments += 1;
+        *sums.entry((row.get(0)?, row.get(1)?)).or_default() += i128::from(row.get::<_, i64>(2)?);
     }
+    audit.open = transaction.query_row("SELECT count(*) FROM open", [], |row| row.get::<_, i64>(0))?.unsigned_abs();
+    compare(&transaction, sums, &mut audit)?;
+    let mut check = transaction.prepare("PRAGMA quick_check")?;
+    let said: Vec<String> = check.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    audit.damage = said.into_iter().filter(|said| said != "ok").collect();
+    Ok(audit)
 }
 
 fn add_lines(transaction: &Transaction<'_>, sums: &mut Sums, audit: &mut Audit) -> Result<(), BookError> {

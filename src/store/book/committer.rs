@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use super::error::{BookError, Failure, FailureKind};
-use super::queue::{Next, Queue, Queued, refuse};
-use super::write::Writer;
+use super::queue::{Next, Operation, Queue, Queued, refuse};
+use super::write::{Tally, Writer};
 
 /// Most operations in one transaction: what a disk takes in some tens of milliseconds.
 const MOST_AT_ONCE: usize = 4_096;
@@ -15,10 +15,42 @@ const MOST_AT_ONCE: usize = 4_096;
 /// What is called once when the disk lost what it had taken: the process should end, and its next start finds what really is there.
 pub type OnFatal = Arc<dyn Fn(&Failure) + Send + Sync>;
 
+/// Where is written.
+pub(super) enum Writing {
+    /// The embedded file.
+    File(Writer),
+    /// The shared store.
+    #[cfg(feature = "postgres")]
+    Server(super::postgres::Writer),
+}
+
+impl Writing {
+    fn write<'q>(&mut self, batch: impl Iterator<Item = &'q Operation> + Clone, is_probe: bool) -> Result<Tally, Failure> {
+        match self {
+            Self::File(writer) => writer.write(batch, is_probe).map_err(|error| Failure::from(&error)),
+            #[cfg(feature = "postgres")]
+            Self::Server(writer) => writer.write(batch, is_probe),
+        }
+    }
+
+    /// Leaves what was written as a reader likes it best.
+    fn tidy(&self) {
+        match self {
+            Self::File(writer) => {
+                if let Err(error) = writer.checkpoint() {
+                    tracing::warn!(%error, "the book's log could not be moved into its file; the next start reads both");
+                }
+            }
+            #[cfg(feature = "postgres")]
+            Self::Server(_) => {}
+        }
+    }
+}
+
 /// The thread's state.
 pub(super) struct Committer {
     pub(super) queue: Arc<Queue>,
-    pub(super) writer: Writer,
+    pub(super) writing: Writing,
     pub(super) on_fatal: OnFatal,
 }
 
@@ -32,7 +64,10 @@ impl Committer {
                 Next::Write(batch) => match self.write(batch) {
                     Ok(()) => {}
                     Err((FailureKind::Sync, _)) => return,
-                    Err((FailureKind::Full | FailureKind::Io | FailureKind::Other, left)) => kept = left,
+                    Err((
+                        FailureKind::Full | FailureKind::Io | FailureKind::Unreachable | FailureKind::Lease | FailureKind::Other,
+                        left,
+                    )) => kept = left,
                 },
                 Next::WriteAndEnd(batch) => {
                     self.write_last(batch);
@@ -45,10 +80,12 @@ impl Committer {
     /// Writes a batch and tells whoever waits; returns what is to be tried again.
     fn write(&mut self, batch: Vec<Queued>) -> Result<(), (FailureKind, Vec<Queued>)> {
         #[cfg(test)]
-        self.writer.fail_with(self.queue.fault.load(std::sync::atomic::Ordering::SeqCst));
+        if let Writing::File(writer) = &mut self.writing {
+            writer.fail_with(self.queue.fault.load(std::sync::atomic::Ordering::SeqCst));
+        }
         // A failure is over when something was written, not when there was nothing to write.
         let has_failed = self.queue.failure().is_some();
-        match self.writer.write(batch.iter().map(|queued| &queued.operation), has_failed) {
+        match self.writing.write(batch.iter().map(|queued| &queued.operation), has_failed) {
             Ok(tally) => {
                 if has_failed {
                     tracing::info!("the book writes again");
@@ -59,7 +96,7 @@ impl Committer {
                 }
                 Ok(())
             }
-            Err(error) => Err(self.fail(batch, &Failure::from(&error))),
+            Err(failure) => Err(self.fail(batch, &failure)),
         }
     }
 
@@ -83,8 +120,8 @@ impl Committer {
             let closings = u64::try_from(left.len()).unwrap_or(u64::MAX);
             tracing::error!(closings, "the book ends with closings that could not be written; their lines expire at the next start");
             self.queue.gave_up(closings);
-        } else if let Err(error) = self.writer.checkpoint() {
-            tracing::warn!(%error, "the book's log could not be moved into its file; the next start reads both");
+        } else {
+            self.writing.tidy();
         }
     }
 }

@@ -21,6 +21,10 @@ pub enum FailureKind {
     Io,
     /// The disk lost what it had taken. Nothing is written any more: what a retry would report is not what is on the disk.
     Sync,
+    /// The shared store does not answer. It is tried again.
+    Unreachable,
+    /// This node's lease on the shared store ran out. It begins a new one.
+    Lease,
     /// The file is damaged, locked by somebody else, or worse. It is tried again.
     Other,
 }
@@ -31,6 +35,8 @@ impl FailureKind {
             Self::Full => "no space is left for the book",
             Self::Io => "the book cannot be read or written",
             Self::Sync => "the disk lost what the book wrote",
+            Self::Unreachable => "the shared book cannot be reached",
+            Self::Lease => "this node's lease on the shared book ran out",
             Self::Other => "the book does not work",
         }
     }
@@ -41,6 +47,8 @@ impl FailureKind {
             Self::Full => "full",
             Self::Io => "io",
             Self::Sync => "sync",
+            Self::Unreachable => "unreachable",
+            Self::Lease => "lease",
             Self::Other => "other",
         }
     }
@@ -55,6 +63,43 @@ impl From<&rusqlite::Error> for Failure {
             Some(_) | None => FailureKind::Other,
         };
         Self { kind, why: error.to_string() }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl From<&postgres::Error> for Failure {
+    fn from(error: &postgres::Error) -> Self {
+        use postgres::error::SqlState;
+        let Some(said) = error.as_db_error() else {
+            // Its source says what the network did; neither names the URL.
+            let why = std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+            return Self { kind: FailureKind::Unreachable, why };
+        };
+        let code = said.code();
+        let kind = if *code == SqlState::DISK_FULL {
+            FailureKind::Full
+        } else if *code == SqlState::IO_ERROR {
+            FailureKind::Io
+        } else if code.code().starts_with("08") || code.code().starts_with("57P") || *code == SqlState::TOO_MANY_CONNECTIONS {
+            FailureKind::Unreachable
+        } else {
+            FailureKind::Other
+        };
+        Self { kind, why: said.message().to_owned() }
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl From<postgres::Error> for Failure {
+    fn from(error: postgres::Error) -> Self {
+        Self::from(&error)
+    }
+}
+
+#[cfg(feature = "postgres")]
+impl From<postgres::Error> for BookError {
+    fn from(error: postgres::Error) -> Self {
+        Self::Read(Failure::from(&error).to_string())
     }
 }
 

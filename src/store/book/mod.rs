@@ -1,7 +1,7 @@
 //! The book: the durable record of every billed attempt, and of what each account spent.
 //!
-//! An embedded SQLite file, one thread that writes it, one connection that reads. It adds up what it is told and decides nothing: who
-//! may spend is the business of budgets, what something costs that of prices.
+//! An embedded SQLite file, or a schema of a PostgreSQL server that several gateways share; one thread that writes, one connection that
+//! reads. It adds up what it is told and decides nothing: who may spend is the business of budgets, what something costs that of prices.
 //!
 //! Rule: one line per attempt, written once; the balance of an account and bucket is the sum of its lines and adjustments, always; what a
 //! ticket reported durable survives a crash.
@@ -9,8 +9,11 @@
 mod audit;
 mod committer;
 mod error;
+mod file;
 mod line;
 mod names;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod queue;
 mod read;
 mod report;
@@ -30,16 +33,20 @@ pub use audit::{Audit, Difference};
 pub use committer::OnFatal;
 pub use error::{BookError, Failure, FailureKind};
 pub use line::{Adjustment, AttemptId, BUCKET_MS, Change, Closing, Opening, Progress, UsageSource, bucket_of};
+#[cfg(feature = "postgres")]
+pub use postgres::{Granted, Grants, Place, Wish};
 pub use queue::Counts;
 pub use report::{AccountTotals, Dimension, Group, Question, Report, Totals};
 pub use ticket::Ticket;
 pub use write::Recovered;
 
-use self::committer::Committer;
+use self::committer::{Committer, Writing};
 use self::queue::{Operation, Queue, Queued};
 use self::read::Reader;
 use self::write::Writer;
 use super::StoreError;
+#[cfg(feature = "postgres")]
+use crate::base::Clock;
 use crate::base::Usd;
 
 /// The file's name in a state directory.
@@ -53,11 +60,24 @@ pub struct Book {
 
 #[derive(Debug)]
 struct Held {
-    path: PathBuf,
     queue: Arc<Queue>,
-    reader: Reader,
+    reading: Reading,
     /// Guards the thread: taken by whoever waits for its end.
     thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// Where is read.
+#[derive(Debug)]
+enum Reading {
+    File {
+        path: PathBuf,
+        reader: Reader,
+    },
+    #[cfg(feature = "postgres")]
+    Server {
+        place: Arc<Place>,
+        keeper: postgres::Keeper,
+    },
 }
 
 impl Book {
@@ -72,11 +92,33 @@ impl Book {
         let mut writer = Writer::new(schema::open(path)?);
         let recovered = writer.recover(now_ms).map_err(|error| StoreError::Book { path: path.to_owned(), why: error.to_string() })?;
         let reader = Reader::open(path)?;
+        let reading = Reading::File { path: path.to_owned(), reader };
+        let book = Self::start(Writing::File(writer), reading, on_fatal).map_err(StoreError::io("start the thread of", path))?;
+        Ok((book, recovered))
+    }
+
+    /// Joins a shared book as a new node of this name, makes its tables where they are missing, and expires what nodes left open whose
+    /// lease ran out. While this node's own lease is out, [`Self::failure`] says so, and lines that it opens are refused. Blocks, also when
+    /// the last handle is dropped.
+    ///
+    /// # Errors
+    /// [`StoreError::Shared`].
+    #[cfg(feature = "postgres")]
+    pub fn join(place: Place, name: &str, clock: &Arc<dyn Clock>, on_fatal: OnFatal) -> Result<(Self, Recovered), StoreError> {
+        let place = Arc::new(place);
+        let (writer, kept, recovered) = postgres::open(&place, name, clock).map_err(StoreError::Shared)?;
+        let no_thread = |source| StoreError::Io { doing: "start a thread of", path: PathBuf::from("the shared book"), source };
+        let keeper = postgres::Keeper::start(kept).map_err(no_thread)?;
+        let reading = Reading::Server { place, keeper };
+        let book = Self::start(Writing::Server(writer), reading, on_fatal).map_err(no_thread)?;
+        Ok((book, recovered))
+    }
+
+    fn start(writing: Writing, reading: Reading, on_fatal: OnFatal) -> std::io::Result<Self> {
         let queue = Arc::new(Queue::new());
-        let committer = Committer { queue: Arc::clone(&queue), writer, on_fatal };
-        let thread = thread::Builder::new().name("book".to_owned()).spawn(move || committer.run());
-        let thread = Mutex::new(Some(thread.map_err(StoreError::io("start the thread of", path))?));
-        Ok((Self { held: Arc::new(Held { path: path.to_owned(), queue, reader, thread }) }, recovered))
+        let committer = Committer { queue: Arc::clone(&queue), writing, on_fatal };
+        let thread = thread::Builder::new().name("book".to_owned()).spawn(move || committer.run())?;
+        Ok(Self { held: Arc::new(Held { queue, reading, thread: Mutex::new(Some(thread)) }) })
     }
 
     fn push(&self, operation: Operation) -> Ticket {
@@ -132,20 +174,53 @@ impl Book {
     /// # Errors
     /// [`BookError::Read`].
     pub fn buckets(&self, account: &str, buckets: Range<u64>) -> Result<Vec<(u64, Usd)>, BookError> {
-        self.held.reader.buckets(account, buckets)
+        match &self.held.reading {
+            Reading::File { reader, .. } => reader.buckets(account, buckets),
+            #[cfg(feature = "postgres")]
+            Reading::Server { keeper, .. } => keeper.buckets(account, buckets),
+        }
     }
 
     /// Opens a connection of its own for long questions. Blocks.
     ///
     /// # Errors
-    /// [`StoreError::Book`].
+    /// [`StoreError::Book`] and [`StoreError::Shared`].
     pub fn report(&self) -> Result<Report, StoreError> {
-        Report::open(&self.held.path)
+        match &self.held.reading {
+            Reading::File { path, .. } => Report::open(path),
+            #[cfg(feature = "postgres")]
+            Reading::Server { place, .. } => Report::connect(place).map_err(StoreError::Shared),
+        }
+    }
+
+    /// Returns where a node asks for its share of budgets; none where the book is not shared, for then all is this gateway's.
+    #[cfg(feature = "postgres")]
+    pub fn grants(&self) -> Option<Grants> {
+        match &self.held.reading {
+            Reading::File { .. } => None,
+            Reading::Server { keeper, .. } => Some(keeper.grants()),
+        }
+    }
+
+    /// Expires, now, what nodes of a shared book left open whose lease ran out; of an embedded one there is only this node. Blocks.
+    ///
+    /// # Errors
+    /// [`BookError::Read`].
+    pub fn take_over(&self) -> Result<Recovered, BookError> {
+        match &self.held.reading {
+            Reading::File { .. } => Ok(Recovered::default()),
+            #[cfg(feature = "postgres")]
+            Reading::Server { keeper, .. } => keeper.take_over(),
+        }
     }
 
     /// Returns why the book does not write, while it does not.
     pub fn failure(&self) -> Option<Failure> {
-        self.held.queue.failure()
+        self.held.queue.failure().or_else(|| match &self.held.reading {
+            Reading::File { .. } => None,
+            #[cfg(feature = "postgres")]
+            Reading::Server { keeper, .. } => keeper.failure(),
+        })
     }
 
     /// Returns counts since it was opened.
@@ -171,6 +246,11 @@ impl Held {
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         // A thread that ended by a fault of ours has said so, and left nobody waiting.
         thread.map(JoinHandle::join);
+        match &self.reading {
+            Reading::File { .. } => {}
+            #[cfg(feature = "postgres")]
+            Reading::Server { keeper, .. } => keeper.end(abandoned),
+        }
     }
 }
 

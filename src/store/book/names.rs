@@ -9,9 +9,17 @@ use rusqlite::{Connection, OptionalExtension};
 const MOST_REMEMBERED: usize = 65_536;
 /// The longest text that is kept, in bytes; account names are kept whole.
 const LONGEST: usize = 256;
-
 /// How many sets of accounts are remembered; there is one for each key.
 const MOST_SETS: usize = 16_384;
+
+/// Returns the part of a text that is kept.
+pub(super) fn cut(text: &str) -> &str {
+    let mut end = text.len().min(LONGEST);
+    while !text.is_char_boundary(end) {
+        end = end.saturating_sub(1);
+    }
+    text.get(..end).unwrap_or_default()
+}
 
 /// The numbers of texts, as far as they are remembered.
 #[derive(Debug, Default)]
@@ -36,11 +44,7 @@ pub(super) struct Accounts {
 impl Names {
     /// Returns the number of a text; a new text is stored. What is too long is cut.
     pub(super) fn number(&mut self, connection: &Connection, text: &str) -> rusqlite::Result<i64> {
-        let mut end = text.len().min(LONGEST);
-        while !text.is_char_boundary(end) {
-            end = end.saturating_sub(1);
-        }
-        self.whole(connection, text.get(..end).unwrap_or_default())
+        self.whole(connection, cut(text))
     }
 
     /// Returns the number of a text of any length.
@@ -94,7 +98,7 @@ impl Names {
 }
 
 /// Returns accounts sorted, each once.
-fn distinct(accounts: &[Arc<str>]) -> Vec<&str> {
+pub(super) fn distinct(accounts: &[Arc<str>]) -> Vec<&str> {
     let mut accounts: Vec<&str> = accounts.iter().map(AsRef::as_ref).collect();
     accounts.sort_unstable();
     accounts.dedup();

@@ -1,7 +1,4 @@
 //! Questions about lines: what was spent, by whom and on what.
-//!
-//! Lines are read and added up here, not by the database, whose sums end in errors where ours saturate. A million lines take about a
-//! second; a span of time that is asked for is found by an index.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -9,19 +6,21 @@ use std::path::Path;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rusqlite::types::Value;
-use rusqlite::{Connection, OptionalExtension, Row, params_from_iter};
 
+use super::audit::{self, Audit};
 use super::error::BookError;
-use super::line::{AttemptId, BUCKET_MS, UsageSource};
-use super::names::members;
-use super::schema;
+#[cfg(feature = "postgres")]
+use super::error::Failure;
+use super::line::{AttemptId, BUCKET_MS};
+#[cfg(feature = "postgres")]
+use super::postgres;
 use super::write::integer;
+use super::{file, schema};
 use crate::base::Usd;
 use crate::store::StoreError;
 
 /// Most groups that an answer has.
-const MOST_GROUPS: usize = 100_000;
+pub(super) const MOST_GROUPS: usize = 100_000;
 
 /// What lines are told apart by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,7 +102,7 @@ impl Dimension {
     }
 
     /// Returns the column that holds it.
-    const fn column(self) -> &'static str {
+    pub(super) const fn column(self) -> &'static str {
         match self {
             Self::Hour | Self::Day | Self::Month => "admitted",
             Self::Key
@@ -182,7 +181,15 @@ pub struct AccountTotals {
 /// A connection of its own that answers long questions, for a running book or a file at rest. Writes nothing.
 #[derive(Debug)]
 pub struct Report {
-    pub(super) connection: Connection,
+    asked: Asked,
+}
+
+/// Who is asked.
+#[derive(Debug)]
+enum Asked {
+    File(file::Asker),
+    #[cfg(feature = "postgres")]
+    Server(postgres::Asker),
 }
 
 impl Report {
@@ -191,7 +198,13 @@ impl Report {
     /// # Errors
     /// [`StoreError::Book`] when it is not there, or is no book of this version.
     pub fn open(path: &Path) -> Result<Self, StoreError> {
-        schema::open_to_read(path).map(|connection| Self { connection })
+        schema::open_to_read(path).map(|connection| Self { asked: Asked::File(file::Asker { connection }) })
+    }
+
+    /// Asks the shared store. Blocks, also when it is dropped.
+    #[cfg(feature = "postgres")]
+    pub(super) fn connect(place: &postgres::Place) -> Result<Self, Failure> {
+        Ok(Self { asked: Asked::Server(postgres::Asker::open(place)?) })
     }
 
     /// Adds lines up by group: in the order of time where that is asked for, else dearest first. Adjustments are no lines.
@@ -199,27 +212,11 @@ impl Report {
     /// # Errors
     /// [`BookError::Read`], also when there are more than 100,000 groups.
     pub fn spend(&self, question: &Question) -> Result<Vec<Group>, BookError> {
-        let Some((text, values)) = self.statement(question)? else { return Ok(Vec::new()) };
-        let mut labels = Labels::new(question.zone.clone());
-        let mut groups: HashMap<Vec<i64>, Totals> = HashMap::new();
-        let mut find = self.connection.prepare(&text)?;
-        let mut rows = find.query(params_from_iter(values))?;
-        while let Some(row) = rows.next()? {
-            let mut group = Vec::with_capacity(question.by.len());
-            for (place, dimension) in question.by.iter().enumerate() {
-                group.push(labels.key(*dimension, row.get(FIXED + place)?));
-            }
-            groups.entry(group).or_default().add(row)?;
-            if groups.len() > MOST_GROUPS {
-                return Err(BookError::Read(format!("there are more than {MOST_GROUPS} groups; ask for less at once")));
-            }
-        }
-        drop(rows);
-        let mut told = Vec::with_capacity(groups.len());
-        for (keys, totals) in groups {
-            let values = question.by.iter().zip(keys).map(|(dimension, key)| labels.word(&self.connection, *dimension, key));
-            told.push(Group { values: values.collect::<Result<_, _>>()?, totals });
-        }
+        let mut told = match &self.asked {
+            Asked::File(file) => file.spend(question)?,
+            #[cfg(feature = "postgres")]
+            Asked::Server(server) => server.spend(question)?,
+        };
         let timely = question.by.iter().any(|dimension| dimension.is_time());
         told.sort_by(|a, b| {
             let dear = if timely { std::cmp::Ordering::Equal } else { b.totals.cost.cmp(&a.totals.cost) };
@@ -228,61 +225,16 @@ impl Report {
         Ok(told)
     }
 
-    /// Writes the statement; none where something is asked for that no line has.
-    fn statement(&self, question: &Question) -> Result<Option<(String, Vec<Value>)>, BookError> {
-        let columns: String = question.by.iter().map(|dimension| format!(", {}", dimension.column())).collect();
-        let mut text = format!(
-            "SELECT cost, priced, expired, source, input + cache_read + cache_write + cache_write_1h, cache_read,
-             cache_write + cache_write_1h, output, reasoning{columns} FROM lines WHERE admitted >= ? AND admitted < ?"
-        );
-        let mut values: Vec<Value> = vec![integer(question.admitted_ms.start).into(), integer(question.admitted_ms.end).into()];
-        for (dimension, value) in &question.only {
-            let mut find = self.connection.prepare_cached("SELECT id FROM names WHERE text = ?1")?;
-            let Some(number) = find.query_row([value], |row| row.get::<_, i64>(0)).optional()? else { return Ok(None) };
-            text.push_str(&format!(" AND {} = ?", dimension.column()));
-            values.push(number.into());
-        }
-        if let Some(account) = &question.account {
-            let sets: Vec<String> = self.sets_with(account)?.iter().map(ToString::to_string).collect();
-            text.push_str(&format!(" AND accounts IN ({})", sets.join(", ")));
-        }
-        Ok(Some((text, values)))
-    }
-
-    /// Returns the numbers of the stored sets that an account belongs to.
-    fn sets_with(&self, account: &str) -> Result<Vec<i64>, BookError> {
-        let mut find = self.connection.prepare("SELECT id, text FROM names WHERE substr(text, 1, 1) = '['")?;
-        let mut rows = find.query([])?;
-        let mut sets = Vec::new();
-        while let Some(row) = rows.next()? {
-            let text: String = row.get(1)?;
-            if members(&text).iter().any(|member| member == account) {
-                sets.push(row.get(0)?);
-            }
-        }
-        Ok(sets)
-    }
-
     /// Returns what each account spent in these buckets, by name. Accounts that spent nothing and were never adjusted are not told.
     ///
     /// # Errors
     /// [`BookError::Read`].
     pub fn accounts(&self, buckets: Range<u64>) -> Result<Vec<AccountTotals>, BookError> {
-        let range = [integer(buckets.start), integer(buckets.end)];
-        let spent = "SELECT text, nano FROM balances JOIN names ON names.id = account WHERE bucket >= ?1 AND bucket < ?2";
-        let adjusted = "SELECT text, amount FROM adjustments JOIN names ON names.id = account WHERE bucket >= ?1 AND bucket < ?2";
-        let mut accounts: std::collections::BTreeMap<String, (Usd, Usd)> = std::collections::BTreeMap::new();
-        let mut read = |text: &str, add: fn(&mut (Usd, Usd), Usd)| -> Result<(), BookError> {
-            let mut find = self.connection.prepare_cached(text)?;
-            let mut rows = find.query(range)?;
-            while let Some(row) = rows.next()? {
-                add(accounts.entry(row.get(0)?).or_default(), Usd::from_nano(row.get(1)?));
-            }
-            Ok(())
-        };
-        read(spent, |(spent, _), amount| *spent += amount)?;
-        read(adjusted, |(_, adjusted), amount| *adjusted += amount)?;
-        Ok(accounts.into_iter().map(|(account, (spent, adjusted))| AccountTotals { account, spent, adjusted }).collect())
+        match &self.asked {
+            Asked::File(file) => file.accounts(&buckets),
+            #[cfg(feature = "postgres")]
+            Asked::Server(server) => server.accounts(&buckets),
+        }
     }
 
     /// Returns what an adjustment came to.
@@ -290,14 +242,25 @@ impl Report {
     /// # Errors
     /// [`BookError::Read`].
     pub fn adjusted(&self, id: AttemptId) -> Result<Usd, BookError> {
-        let mut find = self.connection.prepare_cached("SELECT amount FROM adjustments WHERE id = ?1")?;
-        let amounts = find.query_map([id.as_bytes()], |row| row.get(0).map(Usd::from_nano))?;
-        Ok(amounts.sum::<rusqlite::Result<Usd>>()?)
+        match &self.asked {
+            Asked::File(file) => file.adjusted(id),
+            #[cfg(feature = "postgres")]
+            Asked::Server(server) => server.adjusted(id),
+        }
+    }
+
+    /// Adds every line and adjustment up again, compares that with the balances, and lets an embedded file be checked.
+    ///
+    /// # Errors
+    /// [`BookError::Read`].
+    pub fn audit(&mut self) -> Result<Audit, BookError> {
+        match &mut self.asked {
+            Asked::File(file) => audit::audit(&mut file.connection),
+            #[cfg(feature = "postgres")]
+            Asked::Server(server) => server.audit(audit::MOST_TOLD),
+        }
     }
 }
-
-/// Columns that each line is asked for, before those of the groups.
-const FIXED: usize = 9;
 
 impl Totals {
     /// Adds another's.
@@ -318,47 +281,28 @@ impl Totals {
             *sum = sum.saturating_add(*more);
         }
     }
-
-    fn add(&mut self, row: &Row<'_>) -> rusqlite::Result<()> {
-        let count = |place: usize| row.get::<_, i64>(place).map(i64::unsigned_abs);
-        let source: i64 = row.get(3)?;
-        let estimated = [UsageSource::Estimated, UsageSource::Input].iter().any(|estimate| estimate.code() == source);
-        self.merge(&Self {
-            attempts: 1,
-            cost: Usd::from_nano(row.get(0)?),
-            unpriced: u64::from(!row.get::<_, bool>(1)?),
-            expired: u64::from(row.get::<_, bool>(2)?),
-            estimated: u64::from(estimated),
-            input: count(4)?,
-            cache_read: count(5)?,
-            cache_write: count(6)?,
-            output: count(7)?,
-            reasoning: count(8)?,
-        });
-        Ok(())
-    }
 }
 
 /// Names of groups, each found once.
-struct Labels {
+pub(super) struct Labels {
     zone: TimeZone,
     /// Spans of time by what they are of and the bucket.
     spans: HashMap<(Dimension, i64), i64>,
     /// Words of spans of time; a key of a span is a place in here.
-    words: Vec<String>,
+    pub(super) words: Vec<String>,
     known: HashMap<String, i64>,
 }
 
 /// The key of what lines do not have.
-const NONE: i64 = -1;
+pub(super) const NONE: i64 = -1;
 
 impl Labels {
-    fn new(zone: TimeZone) -> Self {
+    pub(super) fn new(zone: TimeZone) -> Self {
         Self { zone, spans: HashMap::new(), words: Vec::new(), known: HashMap::new() }
     }
 
     /// Returns what stands for a value while lines are added up.
-    fn key(&mut self, dimension: Dimension, value: Option<i64>) -> i64 {
+    pub(super) fn key(&mut self, dimension: Dimension, value: Option<i64>) -> i64 {
         let Some(value) = value else { return NONE };
         if !dimension.is_time() {
             return value;
@@ -377,7 +321,7 @@ impl Labels {
         key
     }
 
-    fn span(&self, dimension: Dimension, bucket: i64) -> String {
+    pub(super) fn span(&self, dimension: Dimension, bucket: i64) -> String {
         let start = Timestamp::from_millisecond(bucket.saturating_mul(integer(BUCKET_MS))).unwrap_or_default();
         let start = start.to_zoned_datetime(self.zone.clone());
         let format = match dimension {
@@ -396,20 +340,5 @@ impl Labels {
             | Dimension::Outcome => return String::new(),
         };
         start.strftime(format).to_string()
-    }
-
-    /// Returns the value that a key stands for.
-    fn word(&self, connection: &Connection, dimension: Dimension, key: i64) -> Result<Option<String>, BookError> {
-        if key == NONE {
-            return Ok(None);
-        }
-        if dimension.is_time() {
-            return Ok(usize::try_from(key).ok().and_then(|place| self.words.get(place)).cloned());
-        }
-        if dimension == Dimension::Source {
-            return Ok(UsageSource::ALL.iter().find(|source| source.code() == key).map(|source| source.word().to_owned()));
-        }
-        let mut find = connection.prepare_cached("SELECT text FROM names WHERE id = ?1")?;
-        Ok(find.query_row([key], |row| row.get(0)).optional()?)
     }
 }

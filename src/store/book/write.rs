@@ -16,7 +16,7 @@ use crate::wire::ir::{OtherCounts, Usage};
 
 /// The largest count of tokens that is kept, so that sums of counts stay exact. No answer has a trillion tokens.
 const MOST_TOKENS: u64 = 1 << 40;
-const OUTCOME_EXPIRED: &str = "expired";
+pub(super) const OUTCOME_EXPIRED: &str = "expired";
 const INSERT_LINE: &str = "INSERT OR IGNORE INTO lines (id, admitted, took, expired, key, team, alias, provider, model, endpoint, accounts,
     cost, priced, source, tier, status, outcome, input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio,
     input_image, output_audio, other) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20,
@@ -134,14 +134,14 @@ impl Writer {
 }
 
 /// What a batch holds of each attempt, known before the first of it is written.
-struct Ahead {
-    closed: HashSet<AttemptId>,
+pub(super) struct Ahead {
+    pub(super) closed: HashSet<AttemptId>,
     /// The place of the last progress of each attempt.
-    last_progress: HashMap<AttemptId, usize>,
+    pub(super) last_progress: HashMap<AttemptId, usize>,
 }
 
 impl Ahead {
-    fn look<'q>(batch: impl Iterator<Item = &'q Operation> + Clone) -> Self {
+    pub(super) fn look<'q>(batch: impl Iterator<Item = &'q Operation> + Clone) -> Self {
         let mut ahead = Self { closed: HashSet::new(), last_progress: HashMap::new() };
         // Most often there are only ends.
         if batch.clone().all(|operation| matches!(operation, Operation::Close(_) | Operation::Flush)) {
@@ -414,7 +414,7 @@ impl<'t> Page<'t> {
 }
 
 /// Returns a charge in nano-USD; nothing is ever charged less than zero.
-fn charge(cost: Usd) -> i64 {
+pub(super) fn charge(cost: Usd) -> i64 {
     cost.nano().max(0)
 }
 
@@ -422,7 +422,7 @@ pub(super) fn integer(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn counts(usage: &Usage) -> [i64; 9] {
+pub(super) fn counts(usage: &Usage) -> [i64; 9] {
     let Usage { input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio, input_image, output_audio, other: _ } =
         *usage;
     [input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio, input_image, output_audio]
@@ -430,7 +430,7 @@ fn counts(usage: &Usage) -> [i64; 9] {
 }
 
 /// Writes the counts that few answers have as JSON, by name; none where there are none.
-fn rare(usage: &Usage) -> Option<String> {
+pub(super) fn rare(usage: &Usage) -> Option<String> {
     let OtherCounts {
         cache_read_audio,
         cache_read_image,

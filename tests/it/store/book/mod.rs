@@ -1,9 +1,13 @@
 //! The book on a real disk: what is booked, what a restart and a crash leave, and that balances are the sums of lines.
 
+#[cfg(feature = "postgres")]
+mod grants;
 mod killed;
 mod million;
 mod model;
 mod report;
+#[cfg(feature = "postgres")]
+mod shared;
 
 use std::collections::BTreeMap;
 use std::fs;

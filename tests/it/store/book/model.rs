@@ -16,7 +16,7 @@ const SETS: [&[&str]; 4] = [&["key:a"], &["key:a", "team:t"], &["key:b", "team:t
 const BUCKETS: u64 = 3;
 
 #[derive(Debug, Clone)]
-enum Step {
+pub(super) enum Step {
     Open(u16),
     Progress(u16, i64),
     Close(u16, i64),
@@ -27,7 +27,7 @@ enum Step {
     Restart,
 }
 
-fn step() -> impl Strategy<Value = Step> {
+pub(super) fn step() -> impl Strategy<Value = Step> {
     let line = 0..8_u16;
     prop_oneof![
         6 => line.clone().prop_map(Step::Open),
@@ -67,7 +67,7 @@ fn floor(line: u16) -> i64 {
     i64::from(line % 2) * 11
 }
 
-fn line_opening(line: u16) -> Arc<Opening> {
+pub(super) fn line_opening(line: u16) -> Arc<Opening> {
     let mut opening = Opening::clone(&opening(line, accounts(line)));
     opening.admitted_ms = bucket(line) * BUCKET_MS + 5;
     opening.floor = usd(floor(line));
