@@ -192,6 +192,7 @@ impl Gateway {
         };
         let Some(alias) = refusal.instead.as_ref().and_then(|name| table.aliases.get(name)) else { return Err(refusal) };
         let other = self.instead(table, alias, (demand, call.roll), exchange)?;
+        exchange.limits.move_to(alias.limiter.as_ref(), (call.endpoint, call.payload), call.clock, &self.services.metrics)?;
         // Boxed where it runs, which is rare: a call is large.
         let once_more = Box::pin(async {
             let system = outbound::system_message(call.payload, call.endpoint, Some(alias), call.facts)?;

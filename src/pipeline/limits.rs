@@ -21,6 +21,19 @@ use crate::wire::Format;
 pub(super) struct Limits {
     limiters: Vec<Arc<Limiter>>,
     grant: Option<Grant>,
+    /// What it holds of the limits of an alias that it was moved to after it had been let in.
+    moved: Option<Grant>,
+    /// What it holds of the limits of aliases through which the chain came to its target.
+    linked: Option<Box<Linked>>,
+    /// The aliases on the way to the targets that were kept out last.
+    full: Option<Arc<[Arc<Limiter>]>>,
+}
+
+/// The limits of aliases on the way to a target, and what is held of them.
+#[derive(Debug)]
+struct Linked {
+    via: Arc<[Arc<Limiter>]>,
+    grant: Grant,
 }
 
 impl Limits {
@@ -30,33 +43,69 @@ impl Limits {
     }
 
     /// Lets the request in, or says which limit keeps it out. Costs nothing where none applies.
-    pub(super) fn admit(
-        &mut self,
-        (endpoint, payload): (Endpoint, &Payload<'_>),
-        clock: &dyn Clock,
-        metrics: &Metrics,
-    ) -> Result<(), Refusal> {
+    pub(super) fn admit(&mut self, asked: (Endpoint, &Payload<'_>), clock: &dyn Clock, metrics: &Metrics) -> Result<(), Refusal> {
         if self.limiters.is_empty() {
             return Ok(());
         }
-        let counts_tokens = self.limiters.iter().any(|limiter| limiter.counts_tokens());
-        let tokens = if counts_tokens { prompt_tokens(endpoint, payload) } else { None };
-        match admit(&self.limiters, tokens, now_ns(clock)) {
-            Ok(grant) => {
-                self.grant = Some(grant);
-                Ok(())
-            }
-            Err(refused) => {
-                count(&refused, metrics);
-                Err(refusal::limited(&refused))
-            }
+        self.grant = Some(take(&self.limiters, asked, clock, metrics).map_err(|refused| refusal::limited(&refused))?);
+        Ok(())
+    }
+
+    /// Lets a request in that was let in already, and is moved to another alias. A limit counts a request once.
+    pub(super) fn move_to(
+        &mut self,
+        limiter: Option<&Arc<Limiter>>,
+        asked: (Endpoint, &Payload<'_>),
+        clock: &dyn Clock,
+        metrics: &Metrics,
+    ) -> Result<(), Refusal> {
+        let Some(limiter) = limiter.filter(|limiter| !self.applies(limiter)) else { return Ok(()) };
+        let grant = take(std::slice::from_ref(limiter), asked, clock, metrics).map_err(|refused| refusal::limited(&refused))?;
+        self.moved = Some(grant);
+        self.limiters.push(Arc::clone(limiter));
+        Ok(())
+    }
+
+    /// Lets a request through the aliases by which the chain came to its next target, and ends what it held of those before, of whose
+    /// targets nothing came. A limit counts a request once, whatever the number of its targets that are tried.
+    ///
+    /// # Errors
+    /// The limit that keeps it out; once, however many targets lie behind it.
+    pub(super) fn link(
+        &mut self,
+        via: Option<&Arc<[Arc<Limiter>]>>,
+        asked: (Endpoint, &Payload<'_>),
+        clock: &dyn Clock,
+        metrics: &Metrics,
+    ) -> Result<(), Option<Refused>> {
+        match (&self.linked, via) {
+            (None, None) => return Ok(()),
+            (Some(linked), Some(via)) if Arc::ptr_eq(&linked.via, via) => return Ok(()),
+            (None, Some(via)) if self.full.as_ref().is_some_and(|full| Arc::ptr_eq(full, via)) => return Err(None),
+            (Some(_) | None, _) => {}
         }
+        if let Some(before) = self.linked.take() {
+            before.grant.settle(0, now_ns(clock));
+        }
+        let Some(via) = via else { return Ok(()) };
+        let new: Vec<Arc<Limiter>> = via.iter().filter(|limiter| !self.applies(limiter)).map(Arc::clone).collect();
+        let grant = take(&new, asked, clock, metrics).map_err(|refused| {
+            self.full = Some(Arc::clone(via));
+            Some(refused)
+        })?;
+        self.linked = Some(Box::new(Linked { via: Arc::clone(via), grant }));
+        Ok(())
+    }
+
+    fn applies(&self, limiter: &Arc<Limiter>) -> bool {
+        self.limiters.iter().any(|known| Arc::ptr_eq(known, limiter))
     }
 
     /// Ends what the request holds. `used_tokens`: of all its attempts, where that is known; else what was taken stays taken.
     pub(super) fn settle(&mut self, used_tokens: Option<u64>, clock: &dyn Clock) {
-        if let (Some(grant), Some(used)) = (self.grant.take(), used_tokens) {
-            grant.settle(used, now_ns(clock));
+        let grants = [self.grant.take(), self.moved.take(), self.linked.take().map(|linked| linked.grant)];
+        if let Some(used) = used_tokens {
+            grants.into_iter().flatten().for_each(|grant| grant.settle(used, now_ns(clock)));
         }
     }
 
@@ -91,14 +140,24 @@ impl Limits {
 /// The limit that keeps it out.
 pub(super) fn attempt(
     target: &Target,
-    (endpoint, payload): (Endpoint, &Payload<'_>),
+    asked: (Endpoint, &Payload<'_>),
     clock: &dyn Clock,
     metrics: &Metrics,
 ) -> Result<Option<Grant>, Refused> {
     let Some(limiter) = &target.provider.limiter else { return Ok(None) };
-    let tokens = if limiter.counts_tokens() { prompt_tokens(endpoint, payload) } else { None };
-    let admitted = admit(std::slice::from_ref(limiter), tokens, now_ns(clock));
-    admitted.map(Some).inspect_err(|refused| count(refused, metrics))
+    take(std::slice::from_ref(limiter), asked, clock, metrics).map(Some)
+}
+
+/// Takes what a request needs of all limits, or nothing; counts a refusal.
+fn take(
+    limiters: &[Arc<Limiter>],
+    (endpoint, payload): (Endpoint, &Payload<'_>),
+    clock: &dyn Clock,
+    metrics: &Metrics,
+) -> Result<Grant, Refused> {
+    let counts_tokens = limiters.iter().any(|limiter| limiter.counts_tokens());
+    let tokens = if counts_tokens { prompt_tokens(endpoint, payload) } else { None };
+    admit(limiters, tokens, now_ns(clock)).inspect_err(|refused| count(refused, metrics))
 }
 
 /// Counts a refusal.

@@ -88,6 +88,16 @@ pub fn prepare(plan: Arc<Plan>, revision: u64, services: &Services) -> Result<Ro
     })
 }
 
+/// The chain of an alias while it is flattened.
+#[derive(Default)]
+struct Chain {
+    stages: Vec<Stage>,
+    seen: BTreeSet<String>,
+    taken: BTreeSet<(String, String)>,
+    /// Limits of the aliases on the way to where it stands, without that which is flattened.
+    via: Option<Arc<[Arc<Limiter>]>>,
+}
+
 struct Builder<'a> {
     plan: &'a Plan,
     services: &'a Services,
@@ -96,7 +106,7 @@ struct Builder<'a> {
     errors: Vec<PrepareError>,
 }
 
-impl Builder<'_> {
+impl<'a> Builder<'a> {
     fn fail(&mut self, place: String, message: impl ToString) {
         self.errors.push(PrepareError { place, message: message.to_string() });
     }
@@ -236,9 +246,13 @@ impl Builder<'_> {
     fn aliases(&mut self) -> HashMap<String, Arc<Alias>> {
         let plan = self.plan;
         let mut aliases = HashMap::new();
+        let limiter = |(name, spec): (&'a String, &plan::Model)| {
+            Some((name.as_str(), self.limiter(Identity::new(Scope::Alias, name), &spec.limits)?))
+        };
+        let limiters: BTreeMap<&str, Arc<Limiter>> = plan.models.iter().filter_map(limiter).collect();
         for (name, spec) in &plan.models {
-            let mut stages = Vec::new();
-            self.stages(name, &mut BTreeSet::new(), &mut BTreeSet::new(), &mut stages);
+            let mut chain = Chain::default();
+            self.stages(name, &limiters, &mut chain);
             let alias = Alias {
                 name: name.clone(),
                 label: Arc::from(name.as_str()),
@@ -248,9 +262,9 @@ impl Builder<'_> {
                 overrides: raw(&spec.overrides),
                 defaults_as_request: as_request(&spec.defaults),
                 overrides_as_request: as_request(&spec.overrides),
-                stages,
+                stages: chain.stages,
                 turn: AtomicU64::new(0),
-                limiter: self.limiter(Identity::new(Scope::Alias, name), &spec.limits),
+                limiter: limiters.get(name.as_str()).map(Arc::clone),
                 metrics: self.services.metrics.alias(name),
             };
             aliases.insert(name.clone(), Arc::new(alias));
@@ -269,33 +283,41 @@ impl Builder<'_> {
     }
 
     /// Flattens a chain, depth first: an alias's own targets, then its fallbacks. No alias and no target is taken twice.
-    fn stages(&mut self, alias: &str, seen: &mut BTreeSet<String>, taken: &mut BTreeSet<(String, String)>, stages: &mut Vec<Stage>) {
+    fn stages(&mut self, alias: &str, limiters: &BTreeMap<&str, Arc<Limiter>>, chain: &mut Chain) {
         let plan = self.plan;
         let Some(spec) = plan.models.get(alias) else { return };
-        if !seen.insert(alias.to_owned()) {
+        if !chain.seen.insert(alias.to_owned()) {
             return;
         }
         let own: Vec<_> = spec.targets.iter().map(|target| (target.provider.as_str(), target.model.as_str(), target.weight)).collect();
-        self.stage(&own, spec.balance, taken, stages);
+        self.stage(&own, spec.balance, chain);
         for link in &spec.fallbacks {
             match link {
-                FallbackRef::Alias(name) => self.stages(name, seen, taken, stages),
-                FallbackRef::Target { provider, model } => self.stage(&[(provider, model, 1)], Balance::Weighted, taken, stages),
+                FallbackRef::Alias(name) => {
+                    let before = chain.via.clone();
+                    if let Some(limiter) = limiters.get(name.as_str()) {
+                        let path = before.iter().flat_map(|via| via.iter()).chain([limiter]).map(Arc::clone);
+                        chain.via = Some(path.collect());
+                    }
+                    self.stages(name, limiters, chain);
+                    chain.via = before;
+                }
+                FallbackRef::Target { provider, model } => self.stage(&[(provider, model, 1)], Balance::Weighted, chain),
             }
         }
     }
 
-    fn stage(&mut self, own: &[(&str, &str, u32)], balance: Balance, taken: &mut BTreeSet<(String, String)>, stages: &mut Vec<Stage>) {
+    fn stage(&mut self, own: &[(&str, &str, u32)], balance: Balance, chain: &mut Chain) {
         let mut targets = Vec::new();
         for (provider, model, weight) in own {
-            if taken.insert(((*provider).to_owned(), (*model).to_owned()))
+            if chain.taken.insert(((*provider).to_owned(), (*model).to_owned()))
                 && let Some(target) = self.target(provider, model)
             {
                 targets.push((target, *weight));
             }
         }
         if !targets.is_empty() {
-            stages.push(Stage { targets, balance });
+            chain.stages.push(Stage { targets, balance, via: chain.via.clone() });
         }
     }
 
@@ -321,9 +343,9 @@ impl Builder<'_> {
                 },
                 plan::RuleAction::Targets(targets) => {
                     let own: Vec<_> = targets.iter().map(|it| (it.provider.as_str(), it.model.as_str(), it.weight)).collect();
-                    let mut stages = Vec::new();
-                    self.stage(&own, Balance::Weighted, &mut BTreeSet::new(), &mut stages);
-                    RuleAction::Targets(stages)
+                    let mut chain = Chain::default();
+                    self.stage(&own, Balance::Weighted, &mut chain);
+                    RuleAction::Targets(chain.stages)
                 }
             };
             rules.push(Rule::new(spec.name.clone(), condition, action, self.services.metrics.rule(&spec.name)));

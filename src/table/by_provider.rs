@@ -64,5 +64,9 @@ pub fn decide_provider(
         Admit::Probe => Standing::HalfOpen,
         Admit::No { .. } => Standing::LastResort,
     };
-    Ok(Decision { alias: None, candidates: vec![Candidate { target: Arc::clone(target), credentials, standing }], excluded: Vec::new() })
+    Ok(Decision {
+        alias: None,
+        candidates: vec![Candidate { target: Arc::clone(target), credentials, standing, via: None }],
+        excluded: Vec::new(),
+    })
 }

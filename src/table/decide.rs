@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::entry::{Alias, Credential, Key, RoutingTable, Stage, Target};
 use super::rules::{Rule, RuleAction};
 use crate::base::glob;
-use crate::limit::Refused;
+use crate::limit::{Limiter, Refused};
 use crate::plan::Balance;
 use crate::provider::{Admit, CredentialState, Reason};
 use crate::wire::{Demand, Format};
@@ -63,6 +63,8 @@ pub struct Candidate {
     pub credentials: Vec<Arc<Credential>>,
     /// What its breaker says of it.
     pub standing: Standing,
+    /// Limits of the aliases through which the chain came to it.
+    pub via: Option<Arc<[Arc<Limiter>]>>,
 }
 
 /// What a candidate's breaker says of it.
@@ -260,7 +262,7 @@ pub fn decide(table: &RoutingTable, ask: &Ask<'_>) -> Result<Decision, Denial> {
             Arc::new(Target { model: model.to_owned(), label: Arc::from(model), price, capacity, ..Target::clone(account) })
         }
     };
-    let stage = Stage { targets: vec![(target, 1)], balance: Balance::Weighted };
+    let stage = Stage { targets: vec![(target, 1)], balance: Balance::Weighted, via: None };
     choose(None, std::slice::from_ref(&stage), ask)
 }
 
@@ -291,10 +293,17 @@ fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result
             };
             match (credentials(target, ask.now_ms, &mut dice), standing) {
                 (Err(why), _) => excluded.push(Excluded { target: target.id(), why }),
-                (Ok(credentials), Ok(standing)) => candidates.push(Candidate { target: Arc::clone(target), credentials, standing }),
+                (Ok(credentials), Ok(standing)) => {
+                    candidates.push(Candidate { target: Arc::clone(target), credentials, standing, via: stage.via.clone() });
+                }
                 (Ok(credentials), Err(until_ms)) => {
                     excluded.push(Excluded { target: target.id(), why: Exclusion::BreakerOpen { until_ms } });
-                    open.push(Candidate { target: Arc::clone(target), credentials, standing: Standing::LastResort });
+                    open.push(Candidate {
+                        target: Arc::clone(target),
+                        credentials,
+                        standing: Standing::LastResort,
+                        via: stage.via.clone(),
+                    });
                 }
             }
         }

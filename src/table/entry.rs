@@ -156,7 +156,7 @@ pub struct Alias {
     pub stages: Vec<Stage>,
     /// Counts requests, for `round_robin`.
     pub turn: AtomicU64,
-    /// Limits of all who ask for it.
+    /// Limits of all who ask for it, or come to it otherwise.
     pub limiter: Option<Arc<Limiter>>,
     /// Metrics.
     pub metrics: AliasMetrics,
@@ -169,6 +169,9 @@ pub struct Stage {
     pub targets: Vec<(Arc<Target>, u32)>,
     /// How one is picked.
     pub balance: Balance,
+    /// Limits of the aliases through which the chain came here, beyond that which serves; none where it came through no other, or they have
+    /// no limits.
+    pub via: Option<Arc<[Arc<Limiter>]>>,
 }
 
 /// Stands for a model where none is named; a pattern that matches it covers the whole provider.

@@ -26,7 +26,7 @@ use super::facts::estimated_tokens;
 use super::refusal::{self, Refusal};
 use super::rules::{Rule, RuleAction};
 use crate::base::glob;
-use crate::limit::check;
+use crate::limit::{Refused, check};
 use ask::Asked;
 
 pub use human::human;
@@ -108,8 +108,8 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
     let payer = key.map_or(&table.nobody, |key| &key.payer);
     told.budgets = money::budgets(table, payer, at.unix_ms);
     let Some(model) = asked.model else {
-        let decision = by_provider(table, asked, key, (verdict.rule, at.now_ms), told)?;
-        limits((key, &decision), None, at.now_ms, told)?;
+        let mut decision = by_provider(table, asked, key, (verdict.rule, at.now_ms), told)?;
+        limits((key, &mut decision), None, at.now_ms, told)?;
         let bill = money::Bill { asked, body: &bytes, alias: None, prompt_bytes: 0, payer, unix_ms: at.unix_ms };
         told.candidates = candidates(&decision, None, (&facts, &bill), at.now_ms);
         // Not by weight: what one account keeps, another does not know.
@@ -147,7 +147,7 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
         told.overrides = alias.overrides.iter().map(|(name, _)| name.clone()).collect();
         told.prompt = prompt(alias, asked, object.is_some_and(|object| ask::has_messages(&object)), &facts)?;
     }
-    limits((ask.key, &decision), asked.is_metered().then(|| estimated_tokens(&bytes)), at.now_ms, told)?;
+    limits((ask.key, &mut decision), asked.is_metered().then(|| estimated_tokens(&bytes)), at.now_ms, told)?;
     let alias = decision.alias.clone();
     let prompt_bytes = told.prompt.as_ref().map_or(0, |prompt| prompt.bytes);
     let bill = money::Bill { asked, body: &bytes, alias: alias.as_ref(), prompt_bytes, payer, unix_ms: at.unix_ms };
@@ -156,19 +156,33 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
     Ok(())
 }
 
-/// Lists the limits that apply, those of providers last, and refuses as those of the caller would.
-fn limits((key, decision): (Option<&Key>, &Decision), tokens: Option<u64>, now_ms: u64, told: &mut Explanation) -> Result<(), Refusal> {
+/// Lists the limits that apply, those of the chain's aliases and of providers last, and refuses as those of the caller would. What the limits
+/// of an alias of the chain keep out is left out.
+fn limits((key, decision): (Option<&Key>, &mut Decision), tokens: Option<u64>, now_ms: u64, told: &mut Explanation) -> Result<(), Refusal> {
     let now_ns = now_ms.saturating_mul(1_000_000);
     let own = key.into_iter().flat_map(|key| key.limiters.iter());
     let own: Vec<_> = own.chain(decision.alias.iter().filter_map(|alias| alias.limiter.as_ref())).cloned().collect();
     let mut all = own.clone();
-    for limiter in decision.candidates.iter().filter_map(|candidate| candidate.target.provider.limiter.as_ref()) {
+    let of_chain = decision.candidates.iter().filter_map(|candidate| candidate.via.as_ref()).flat_map(|via| via.iter());
+    let of_providers = decision.candidates.iter().filter_map(|candidate| candidate.target.provider.limiter.as_ref());
+    for limiter in of_chain.chain(of_providers) {
         if !all.iter().any(|known| Arc::ptr_eq(known, limiter)) {
             all.push(Arc::clone(limiter));
         }
     }
     told.limits = LimitTold::list(&all, now_ns);
-    check(&own, tokens, now_ns).map_err(|refused| refusal::limited(&refused))
+    check(&own, tokens, now_ns).map_err(|refused| refusal::limited(&refused))?;
+    let mut first: Option<Refused> = None;
+    decision.candidates.retain(|candidate| {
+        let Some(Err(refused)) = candidate.via.as_ref().map(|via| check(via, tokens, now_ns)) else { return true };
+        told.excluded.push(ExcludedTold::by_alias(&candidate.target, &refused));
+        first = first.take().into_iter().chain([refused]).min_by_key(|refused| refused.wait_ns);
+        false
+    });
+    match first {
+        Some(refused) if decision.candidates.is_empty() => Err(refusal::limited(&refused)),
+        Some(_) | None => Ok(()),
+    }
 }
 
 /// Decides for a request that names no model: a rule can refuse it, and cannot move it.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::share;
 use crate::base::Usd;
 use crate::error::Kind;
-use crate::limit::{Limiter, Measure};
+use crate::limit::{Limiter, Measure, Refused};
 use crate::plan::PromptPosition;
 use crate::table::refusal::Refusal;
 use crate::table::{Excluded, Exclusion, Rule, RuleAction, Target};
@@ -288,7 +288,7 @@ pub struct ExcludedTold {
     /// `provider/model`.
     pub target: String,
     /// `breaker_open`, `format`, `no_credential`, `rate_limited` (what ends first is a provider's rate limit), `credentials_out`,
-    /// `provider_limit` (what the spec lets the provider have is used up), or by a budget `unpriced`, `unbounded` (nothing bounds what the
+    /// `provider_limit` or `alias_limit` (what the spec lets the provider, or an alias of the chain, have is used up), or by a budget `unpriced`, `unbounded` (nothing bounds what the
     /// request may cost) or `no_room`.
     pub code: String,
     /// The same in words.
@@ -326,6 +326,17 @@ impl RuleTold {
 }
 
 impl ExcludedTold {
+    /// Tells of a target that the limit of an alias keeps out, through which the chain comes to it.
+    pub(super) fn by_alias(target: &Target, refused: &Refused) -> Self {
+        Self {
+            target: target.id(),
+            code: "alias_limit".to_owned(),
+            reason: format!("the limit of {} of alias {} is reached", refused.measure.label(), refused.name),
+            wait_ms: Some(refused.wait_ns.div_ceil(1_000_000)),
+            credentials: Vec::new(),
+        }
+    }
+
     pub(super) fn new(excluded: &Excluded, target: Option<&Target>, now_ms: u64) -> Self {
         let wait_ms = excluded.why.back().map(|back| back.until_ms.saturating_sub(now_ms));
         let credentials = || target.map(|target| share::left_out(target, &[], now_ms)).unwrap_or_default();

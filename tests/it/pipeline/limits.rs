@@ -14,22 +14,22 @@ use serde_json::{Value, json};
 
 use super::harness::{KEY, Rig, Seen, plan};
 
-const WHOLE: &str = r#"{"model":"fast","messages":[{"role":"user","content":"hi"}]}"#;
-const STREAM: &str = r#"{"model":"fast","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
+pub(super) const WHOLE: &str = r#"{"model":"fast","messages":[{"role":"user","content":"hi"}]}"#;
+pub(super) const STREAM: &str = r#"{"model":"fast","stream":true,"messages":[{"role":"user","content":"hi"}]}"#;
 
-fn rate(rate: &str, burst: u64) -> Value {
+pub(super) fn rate(rate: &str, burst: u64) -> Value {
     json!({"rate": rate, "burst": burst})
 }
 
 /// A gateway whose clock stands at ten seconds, and that clock.
-async fn rig(change: impl FnOnce(&mut Value)) -> (Rig, Arc<ManualClock>) {
+pub(super) async fn rig(change: impl FnOnce(&mut Value)) -> (Rig, Arc<ManualClock>) {
     let mut rig = Rig::start_with(change).await;
     let clock = Arc::new(ManualClock::at(10_000));
     rig.gateway.clock = Arc::clone(&clock) as Arc<_>;
     (rig, clock)
 }
 
-fn header<'s>(seen: &'s Seen, name: &str) -> Option<&'s str> {
+pub(super) fn header<'s>(seen: &'s Seen, name: &str) -> Option<&'s str> {
     seen.headers.get(name).map(|value| value.to_str().unwrap())
 }
 
@@ -39,7 +39,7 @@ fn left(seen: &Seen, measure: &str) -> [String; 3] {
 }
 
 /// Status, the error's message and `retry-after`.
-fn refusal(seen: &Seen) -> (u16, String, String) {
+pub(super) fn refusal(seen: &Seen) -> (u16, String, String) {
     let text = seen.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
     (seen.status.as_u16(), text, header(seen, "retry-after").unwrap_or("-").to_owned())
 }
@@ -48,7 +48,7 @@ fn expects(status: u16, text: &str, wait: &str) -> (u16, String, String) {
     (status, text.to_owned(), wait.to_owned())
 }
 
-async fn begin(rig: &Rig, body: &'static str) -> Response<Reply> {
+pub(super) async fn begin(rig: &Rig, body: &'static str) -> Response<Reply> {
     let request = Request::post("/v1/chat/completions").header("content-type", "application/json");
     let request = request.header("authorization", format!("Bearer {KEY}"));
     rig.gateway.handle(request.body(RequestBody::from(Bytes::from(body))).unwrap(), Peer::default()).await

@@ -12,6 +12,7 @@ mod health;
 mod kept_out;
 mod lanes;
 mod limits;
+mod limits_of_chains;
 mod log;
 mod models;
 mod money;
