@@ -23,8 +23,8 @@ use crate::telemetry::{Samples, names};
 
 /// Alerts that may wait for the webhook.
 const WAITING: usize = 1_024;
-/// Pauses before further tries.
-const PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
+/// Pauses before further tries: a receiver that is being replaced is back within some minutes.
+const PAUSES: [Duration; 4] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120)];
 /// How long the webhook may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -66,17 +66,45 @@ impl Alerts {
 
 /// Delivers alerts, one after the other, to the webhook of the plan that runs.
 pub(super) async fn deliver(mut alerts: mpsc::Receiver<Alert>, shared: Weak<Shared>, services: Services) {
-    while let (Some(alert), Some(shared)) = (alerts.recv().await, shared.upgrade()) {
-        let Some(webhook) = shared.current().plan.telemetry.alert_webhook.clone() else { continue };
-        let body = Bytes::from(message(&alert, shared.clock.unix_ms()));
-        let mut tries = PAUSES.iter();
-        while let Err(why) = post(&webhook, body.clone(), (&*services.env, &services.base_dir, &services.clients)).await {
-            let Some(pause) = tries.next() else {
-                tracing::error!(budget = %alert.budget, percent = alert.percent, why, "an alert was not delivered");
-                break;
-            };
-            tokio::time::sleep(*pause).await;
+    while let Some(alert) = alerts.recv().await {
+        let Some(now_ms) = shared.upgrade().map(|shared| shared.clock.unix_ms()) else { return };
+        let body = Bytes::from(message(&alert, now_ms));
+        // Asked before each try: whoever corrects the address while a receiver is down means this alert, too.
+        let webhook = || shared.upgrade().and_then(|shared| shared.current().plan.telemetry.alert_webhook.clone());
+        let via = (&*services.env, services.base_dir.as_path(), &*services.clients);
+        if let Err(why) = persist(webhook, body, via, &PAUSES).await {
+            tracing::error!(budget = %alert.budget, percent = alert.percent, why, "an alert was not delivered");
         }
+    }
+}
+
+/// Why an alert was not taken. Holds nothing of the address, which is a secret.
+#[derive(Debug, PartialEq, Eq)]
+enum Refused {
+    /// A later try may succeed.
+    Now(String),
+    /// The receiver does not want it as it is.
+    Ever(String),
+}
+
+/// What a delivery needs beside the address.
+type Via<'v> = (&'v (dyn Environment + Send + Sync), &'v Path, &'v Clients);
+
+/// Posts until it is taken, with a pause before each further try.
+///
+/// # Errors
+/// Why the last try failed.
+async fn persist(webhook: impl Fn() -> Option<SecretRef>, body: Bytes, via: Via<'_>, pauses: &[Duration]) -> Result<(), String> {
+    let mut pauses = pauses.iter();
+    loop {
+        let Some(address) = webhook() else { return Ok(()) };
+        let why = match post(&address, body.clone(), via).await {
+            Ok(()) => return Ok(()),
+            Err(Refused::Ever(why)) => return Err(why),
+            Err(Refused::Now(why)) => why,
+        };
+        let Some(pause) = pauses.next() else { return Err(why) };
+        tokio::time::sleep(*pause).await;
     }
 }
 
@@ -90,24 +118,26 @@ fn message(alert: &Alert, unix_ms: u64) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Posts once. Errors hold nothing of the address, which is a secret.
-async fn post(
-    webhook: &SecretRef,
-    body: Bytes,
-    (env, base, clients): (&(dyn Environment + Send + Sync), &Path, &Clients),
-) -> Result<(), String> {
-    let secret = resolve(webhook, env, base).map_err(|error| error.to_string())?;
-    let secret = secret.ok_or("there is no address")?;
-    let url = url::Url::parse(secret.expose()).map_err(|_| "the address is not a URL")?;
+/// Posts once.
+async fn post(webhook: &SecretRef, body: Bytes, (env, base, clients): Via<'_>) -> Result<(), Refused> {
+    let now = |why: &str| Refused::Now(why.to_owned());
+    let secret = resolve(webhook, env, base).map_err(|error| Refused::Now(error.to_string()))?;
+    let secret = secret.ok_or_else(|| now("there is no address"))?;
+    let url = url::Url::parse(secret.expose()).map_err(|_| now("the address is not a URL"))?;
     let root = url.origin().ascii_serialization();
-    let destination = Destination::parse(&root, None).map_err(|_| "the address cannot be dialled")?;
-    let path = destination.endpoint(url.path(), url.query()).map_err(|_| "the address has a path that is not allowed")?;
-    let client = clients.get(&ClientOptions::new(&destination, PATIENCE)).map_err(|_| "no client can be made")?;
+    let destination = Destination::parse(&root, None).map_err(|_| now("the address cannot be dialled"))?;
+    let path = destination.endpoint(url.path(), url.query()).map_err(|_| now("the address has a path that is not allowed"))?;
+    let client = clients.get(&ClientOptions::new(&destination, PATIENCE)).map_err(|_| now("no client can be made"))?;
     let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
     let outbound = Outbound { method: Method::POST, path, headers, body: Pieces::from(body) };
-    let answer =
-        client.send(outbound, Waits { first_byte: PATIENCE, idle: PATIENCE }).await.map_err(|error| error.kind.code().to_owned())?;
-    if answer.status.is_success() { Ok(()) } else { Err(format!("it answered {}", answer.status.as_u16())) }
+    let answer = client.send(outbound, Waits { first_byte: PATIENCE, idle: PATIENCE }).await.map_err(|error| now(error.kind.code()))?;
+    let (status, why) = (answer.status, format!("it answered {}", answer.status.as_u16()));
+    match status.as_u16() {
+        200..=299 => Ok(()),
+        // It was too slow, too busy, or is being set up.
+        404 | 408 | 425 | 429 | 500.. => Err(Refused::Now(why)),
+        _ => Err(Refused::Ever(why)),
+    }
 }
 
 #[cfg(test)]
@@ -118,16 +148,13 @@ mod tests {
     use crate::base::Usd;
     use crate::provider::{Proxies, SystemLookup};
 
-    #[tokio::test]
-    async fn a_webhook_gets_the_alert_and_its_refusal_says_nothing_of_the_address() {
+    /// A receiver that answers with these statuses, one after the other, and gives what it heard.
+    async fn receiver(statuses: &'static [&'static str]) -> (String, tokio::task::JoinHandle<Vec<String>>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = format!("http://{}/hooks/canary?token=canary", listener.local_addr().unwrap());
-        let env = BTreeMap::from([("HOOK".to_owned(), address)]);
-        let clients = Clients::new(Proxies::default(), Arc::new(SystemLookup));
-        let alert = Alert { budget: "growth".into(), percent: 80, spent: Usd::from_nano(1), limit: Usd::from_nano(2) };
         let server = tokio::spawn(async move {
             let mut heard = Vec::new();
-            for status in ["200 OK", "500 No"] {
+            for status in statuses {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let mut bytes = vec![0; 4096];
                 let mut length = 0;
@@ -140,13 +167,73 @@ mod tests {
             }
             heard
         });
-        let webhook = SecretRef::Env("HOOK".to_owned());
-        let send = async || post(&webhook, Bytes::from(message(&alert, 1_000)), (&env, Path::new("."), &clients)).await;
-        assert_eq!(send().await, Ok(()));
-        let refused = send().await.unwrap_err();
-        assert!(refused.contains("500") && !refused.contains("canary"), "{refused}");
+        (address, server)
+    }
+
+    fn body() -> Bytes {
+        let alert = Alert { budget: "growth".into(), percent: 80, spent: Usd::from_nano(1), limit: Usd::from_nano(2) };
+        Bytes::from(message(&alert, 1_000))
+    }
+
+    const QUICK: [Duration; 3] = [Duration::from_millis(1); 3];
+
+    /// Delivers to these addresses, each for one try, the last for all further ones.
+    async fn persist_to(addresses: &[&str]) -> Result<(), String> {
+        let named = |place: usize| format!("HOOK{place}");
+        let env: BTreeMap<String, String> = addresses.iter().enumerate().map(|(place, it)| (named(place), (*it).to_owned())).collect();
+        let clients = Clients::new(Proxies::default(), Arc::new(SystemLookup));
+        let tries = std::cell::Cell::new(0);
+        let webhook = || Some(SecretRef::Env(named(tries.replace(tries.get() + 1).min(addresses.len() - 1))));
+        persist(webhook, body(), (&env, Path::new("."), &clients), &QUICK).await
+    }
+
+    #[tokio::test]
+    async fn a_receiver_that_fails_and_then_is_gone_gets_the_alert_once_it_is_back() {
+        let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = format!("http://{}/canary", gone.local_addr().unwrap());
+        drop(gone);
+        let (address, server) = receiver(&["500 No", "204 Good"]).await;
+        assert_eq!(persist_to(&[&address, &closed, &address]).await, Ok(()));
         let heard = server.await.unwrap();
         assert!(heard[0].starts_with("POST /hooks/canary?token=canary HTTP/1.1"), "{}", heard[0]);
         assert!(heard[0].contains("\"budget\":\"growth\"") && heard[0].contains("\"time\":\"1970-01-01T00:00:01Z\""), "{}", heard[0]);
+        let of = |text: &str| text.split_once("\r\n\r\n").unwrap().1.to_owned();
+        assert_eq!(of(&heard[0]), of(&heard[1]));
+    }
+
+    #[tokio::test]
+    async fn what_is_given_up_says_nothing_of_the_address() {
+        let (address, server) = receiver(&["500 No", "503 No", "429 Slow", "500 No"]).await;
+        assert_eq!(persist_to(&[&address]).await, Err("it answered 500".to_owned()));
+        assert_eq!(server.await.unwrap().len(), 1 + QUICK.len());
+        let gone = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let closed = format!("http://{}/canary", gone.local_addr().unwrap());
+        drop(gone);
+        for wrong in [closed.as_str(), "canary", "http://canary canary/", "ftp://canary/canary"] {
+            let why = persist_to(&[wrong]).await.unwrap_err();
+            assert!(!why.contains("canary") && !why.contains("127."), "{why}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_receiver_does_not_want_is_not_sent_again() {
+        let (address, server) = receiver(&["401 Who"]).await;
+        assert_eq!(persist_to(&[&address]).await, Err("it answered 401".to_owned()));
+        assert_eq!(server.await.unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_nobody_takes_waits_up_to_a_number_and_nobody_waits_for_it() {
+        let ledger = Ledger::new(Arc::new(crate::base::SystemClock::default()));
+        let (alerts, mut received) = listen(&ledger);
+        let alert = Alert { budget: "growth".into(), percent: 80, spent: Usd::from_nano(1), limit: Usd::from_nano(2) };
+        for _ in 0..WAITING + 5 {
+            alerts.hear(&alert);
+        }
+        let mut kept = 0;
+        while received.try_recv().is_ok() {
+            kept += 1;
+        }
+        assert_eq!(kept, WAITING);
     }
 }

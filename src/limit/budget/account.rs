@@ -37,6 +37,8 @@ struct View {
     buckets: BTreeMap<u64, Usd>,
     /// The largest share of a limit, in percent, that an alert went out for in this window.
     alerted: u16,
+    /// What was spent comes from the book, and alerts of it went out when it was spent.
+    is_read: bool,
     /// Gone when no budget looks at it.
     users: Weak<Seat>,
 }
@@ -79,7 +81,8 @@ impl State {
         let bucket = self.arrive(bucket);
         let seat = Arc::new(Seat);
         let range = window.around(bucket);
-        let mut view = View { window, range, spent: Usd::ZERO, buckets: BTreeMap::new(), alerted: 0, users: Arc::downgrade(&seat) };
+        let mut view =
+            View { window, range, spent: Usd::ZERO, buckets: BTreeMap::new(), alerted: 0, is_read: true, users: Arc::downgrade(&seat) };
         view.load(spent);
         self.views.push(view);
         seat
@@ -93,7 +96,7 @@ impl State {
     /// Replaces what the views know, in the order of [`Self::ranges`].
     pub(super) fn reload(&mut self, spent: &[Vec<(u64, Usd)>]) {
         for (view, spent) in self.views.iter_mut().zip(spent) {
-            view.alerted = 0;
+            (view.alerted, view.is_read) = (0, true);
             view.load(spent);
         }
     }
@@ -132,15 +135,21 @@ impl State {
         }
     }
 
-    /// Notes the largest of the shares that were reached in the window of a seat, and returns it where it is a new one. One that is left by
-    /// some percents, as rolling windows do, is new when it is reached again.
-    pub(super) fn alert(&mut self, seat: &Arc<Seat>, limit: Usd, shares: &[u16]) -> Option<(u16, Usd)> {
+    /// Notes the largest of the shares that are reached in the window of a seat, now that a cost was spent in a bucket, and returns it where it
+    /// is a new one. One that is left by some percents, as rolling windows do, is new when it is reached again; one that the book had reached
+    /// when it was read, at a start, is not.
+    pub(super) fn alert(&mut self, seat: &Arc<Seat>, (limit, shares): (Usd, &[u16]), (bucket, cost): (u64, Usd)) -> Option<(u16, Usd)> {
         let seat = Arc::downgrade(seat);
         let view = self.views.iter_mut().find(|view| view.users.ptr_eq(&seat))?;
-        let spent = i128::from(view.spent.nano()) * 100;
-        let reached = |share: u16| view.spent > Usd::ZERO && spent >= i128::from(limit.nano()) * i128::from(share);
-        let share = shares.iter().copied().filter(|share| reached(*share)).max().unwrap_or(0);
-        if share < view.alerted && !reached(view.alerted.saturating_sub(SLACK)) {
+        let reached =
+            |spent: Usd, share: u16| spent > Usd::ZERO && i128::from(spent.nano()) * 100 >= i128::from(limit.nano()) * i128::from(share);
+        let largest = |spent: Usd| shares.iter().copied().filter(|share| reached(spent, *share)).max().unwrap_or(0);
+        if std::mem::take(&mut view.is_read) {
+            let before = if view.range.contains(&bucket) { view.spent.minus(cost) } else { view.spent };
+            view.alerted = largest(before);
+        }
+        let share = largest(view.spent);
+        if share < view.alerted && !reached(view.spent, view.alerted.saturating_sub(SLACK)) {
             view.alerted = share;
         }
         if share <= view.alerted {

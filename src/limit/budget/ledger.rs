@@ -270,7 +270,8 @@ impl Ledger {
         }
         let mut alerts = Vec::new();
         for (place, budget) in payer.budgets.iter().filter(|_| cost > Usd::ZERO) {
-            let reached = states.get_mut(*place).and_then(|state| state.alert(&budget.seat, budget.terms.limit, &budget.shares));
+            let reached =
+                states.get_mut(*place).and_then(|state| state.alert(&budget.seat, (budget.terms.limit, &budget.shares), (bucket, cost)));
             alerts.extend(reached.map(|(percent, spent)| Alert {
                 budget: Arc::clone(&budget.name),
                 percent,

@@ -1,6 +1,7 @@
 //! The control plane, from the outside.
 
 mod admin;
+mod alerts;
 mod apply;
 mod lab;
 mod lifecycle;

@@ -134,3 +134,27 @@ fn an_alert_goes_out_once_for_each_share_and_window() {
     spend(60, START_MS + 86_400_000);
     assert_eq!(*heard.lock().unwrap(), [(50, 50), (100, 119), (50, 60)]);
 }
+
+#[test]
+fn what_was_told_before_a_restart_is_not_told_again() {
+    let mut rig = Rig::new();
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let spend = |rig: &mut Rig, cost| {
+        let payer = rig.payer(&[wanted("key:k", Some(budget(100, "day", "soft", "UTC")))]);
+        let mut reservation = rig.ledger.reserve(&payer, need(cost), START_MS).unwrap();
+        let opening = rig.open(&payer, &mut reservation, Usd::ZERO);
+        reservation.settle(rig.closing(&opening, Usd::from_nano(cost)));
+    };
+    let listen = |rig: &Rig| {
+        let ears = Arc::clone(&heard);
+        rig.ledger.listen(Box::new(move |alert| ears.lock().unwrap().push((alert.percent, alert.spent.nano()))));
+    };
+    listen(&rig);
+    spend(&mut rig, 60);
+    rig.crash();
+    listen(&rig);
+    for cost in [10, 40] {
+        spend(&mut rig, cost);
+    }
+    assert_eq!(*heard.lock().unwrap(), [(50, 60), (100, 110)]);
+}
