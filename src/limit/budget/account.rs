@@ -18,8 +18,10 @@ pub struct Account {
 /// What is known of an account. Amounts by bucket of admission; windows are sums over buckets.
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// The latest bucket in which something was admitted: a clock that goes back does not reopen a window.
+    /// The latest bucket in which something was admitted: a clock that goes back a little does not reopen a window.
     latest: u64,
+    /// What is known to be spent in buckets behind that: by a clock that was ahead, or before one that was behind.
+    later: BTreeMap<u64, Usd>,
     /// What running requests hold.
     held: BTreeMap<u64, Usd>,
     views: Vec<View>,
@@ -43,6 +45,10 @@ struct View {
     users: Weak<Seat>,
 }
 
+/// How many buckets an account may be ahead of the clock, which is more than any two time zones are apart. Beyond that, the clock was wrong
+/// when it was there.
+pub(super) const AHEAD: u64 = 26 * 4;
+
 /// Percents by which a share must be left before it can be reached anew.
 const SLACK: u16 = 5;
 
@@ -65,9 +71,33 @@ impl State {
     pub(super) fn arrive(&mut self, bucket: u64) -> u64 {
         if bucket > self.latest {
             self.latest = bucket;
-            self.views.iter_mut().for_each(|view| view.arrive(bucket));
+            self.views.iter_mut().for_each(|view| view.arrive(bucket, &self.later));
+            if !self.later.is_empty() {
+                self.later = self.later.split_off(&bucket.saturating_add(1));
+            }
         }
         self.latest
+    }
+
+    /// Returns whether the clock, which is at a bucket, was far ahead and has come back.
+    pub(super) const fn is_astray(&self, bucket: u64) -> bool {
+        self.latest > bucket.saturating_add(AHEAD)
+    }
+
+    /// Moves back to a bucket. What the views hold there must be read next, see [`Self::reload`].
+    pub(super) fn come_back(&mut self, bucket: u64) {
+        self.latest = bucket;
+        self.views.iter_mut().for_each(|view| view.range = view.window.around(bucket));
+    }
+
+    /// Lists the windows that are looked at as they are around a bucket.
+    pub(super) fn ranges_at(&self, bucket: u64) -> Vec<Range<u64>> {
+        self.views.iter().map(|view| view.window.around(bucket)).collect()
+    }
+
+    /// Notes what is spent in buckets that lie ahead, of what the book holds from some bucket before on.
+    fn look_ahead(&mut self, spent: &[(u64, Usd)]) {
+        self.later = spent.iter().filter(|(bucket, _)| *bucket > self.latest).copied().collect();
     }
 
     /// Returns the view of a window that some budget looks at already.
@@ -79,6 +109,7 @@ impl State {
     pub(super) fn add_view(&mut self, window: Window, bucket: u64, spent: &[(u64, Usd)]) -> Arc<Seat> {
         self.views.retain(|view| view.users.strong_count() > 0);
         let bucket = self.arrive(bucket);
+        self.look_ahead(spent);
         let seat = Arc::new(Seat);
         let range = window.around(bucket);
         let mut view =
@@ -95,6 +126,9 @@ impl State {
 
     /// Replaces what the views know, in the order of [`Self::ranges`].
     pub(super) fn reload(&mut self, spent: &[Vec<(u64, Usd)>]) {
+        if let Some(any) = spent.first() {
+            self.look_ahead(any);
+        }
         for (view, spent) in self.views.iter_mut().zip(spent) {
             (view.alerted, view.is_read) = (0, true);
             view.load(spent);
@@ -127,6 +161,9 @@ impl State {
 
     /// Spends an amount for a request that was admitted in a bucket.
     pub(super) fn spend(&mut self, bucket: u64, cost: Usd) {
+        if bucket > self.latest && cost != Usd::ZERO {
+            *self.later.entry(bucket).or_default() += cost;
+        }
         for view in self.views.iter_mut().filter(|view| view.range.contains(&bucket)) {
             view.spent += cost;
             if view.window.is_rolling() {
@@ -175,16 +212,22 @@ impl View {
         self.spent = inside.map(|(_, amount)| *amount).sum();
     }
 
-    fn arrive(&mut self, bucket: u64) {
+    /// Moves to a bucket; `later` is what is spent behind the one before.
+    fn arrive(&mut self, bucket: u64, later: &BTreeMap<u64, Usd>) {
         if self.window.is_rolling() {
-            self.range = self.window.around(bucket);
+            let before = std::mem::replace(&mut self.range, self.window.around(bucket));
+            for (bucket, spent) in later.range(before.end..self.range.end.max(before.end)) {
+                self.spent += *spent;
+                *self.buckets.entry(*bucket).or_default() += *spent;
+            }
             while let Some(oldest) = self.buckets.first_entry().filter(|oldest| *oldest.key() < self.range.start) {
                 self.spent = self.spent.minus(oldest.remove());
             }
         } else if !self.range.contains(&bucket) {
-            // Nothing was ever admitted in what lies ahead.
             self.range = self.window.around(bucket);
-            (self.spent, self.alerted) = (Usd::ZERO, 0);
+            // But for clocks that went wrong, nothing was ever admitted in what lies ahead.
+            self.spent = later.range(self.range.clone()).map(|(_, spent)| *spent).sum();
+            (self.alerted, self.is_read) = (0, self.spent > Usd::ZERO);
         }
     }
 }

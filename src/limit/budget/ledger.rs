@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use super::account::{Account, Seat, State};
+use super::account::{AHEAD, Account, Seat, State};
 use super::reservation::{Need, Reservation};
 use super::window::Window;
 use crate::base::{Clock, Usd};
@@ -113,9 +113,6 @@ pub struct Standing {
     pub ends_ms: Option<u64>,
 }
 
-/// How far ahead of the clock the book is believed: beyond that, the clock was wrong when it was written.
-const AHEAD: u64 = 26 * 4;
-
 impl Ledger {
     /// Makes a ledger without a book: what is spent is forgotten with the process.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
@@ -210,7 +207,8 @@ impl Ledger {
         }
         let mut states: Vec<_> = payer.accounts.iter().map(|account| account.lock()).collect();
         let now = bucket_of(now_ms);
-        let bucket = states.iter_mut().map(|state| state.arrive(now)).max().unwrap_or(now);
+        let arrived = payer.accounts.iter().zip(&mut states).map(|(account, state)| self.arrive(&account.id, state, now));
+        let bucket = arrived.max().unwrap_or(now);
         states.iter_mut().for_each(|state| {
             state.arrive(bucket);
         });
@@ -231,6 +229,22 @@ impl Ledger {
         }
         drop(states);
         Ok(Reservation::new(Arc::clone(self), Arc::clone(payer), (bucket, amounts), need))
+    }
+
+    /// Moves an account to the bucket of a time, and returns where it is: never back, unless it is so far ahead that the clock was wrong when it
+    /// was there. Then the book says what is spent now; that is some milliseconds, once.
+    fn arrive(&self, account: &str, state: &mut State, bucket: u64) -> u64 {
+        if state.is_astray(bucket) {
+            let ranges = state.ranges_at(bucket);
+            let read: Result<Vec<_>, _> = ranges.iter().map(|range| self.read(account, range.start)).collect();
+            // Where the book cannot be read, what was known of that time still guards.
+            if let Ok(spent) = read {
+                state.come_back(bucket);
+                state.reload(&spent);
+                tracing::warn!(account, "the clock was far ahead and has come back; what was admitted meanwhile is booked at its time");
+            }
+        }
+        state.arrive(bucket)
     }
 
     /// Reserves more for a request that runs, where a budget goes step by step.

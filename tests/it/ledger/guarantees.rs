@@ -158,3 +158,43 @@ fn what_was_told_before_a_restart_is_not_told_again() {
     }
     assert_eq!(*heard.lock().unwrap(), [(50, 60), (100, 110)]);
 }
+
+/// Spends at a time, where that fits.
+fn spend_at(rig: &mut Rig, cost: i64, now_ms: u64) -> bool {
+    rig.clock.set(now_ms);
+    let payer = rig.payer(&[wanted("key:k", Some(budget(100, "day", "strict", "UTC")))]);
+    let Ok(mut reservation) = rig.ledger.reserve(&payer, need(cost), now_ms) else { return false };
+    let opening = rig.open(&payer, &mut reservation, Usd::ZERO);
+    reservation.settle(rig.closing(&opening, Usd::from_nano(cost)));
+    true
+}
+
+const DAY_MS: u64 = 86_400_000;
+
+#[test]
+fn a_clock_that_was_ahead_for_a_while_leaves_no_budget_there_and_none_reset() {
+    let mut rig = Rig::new();
+    assert!(spend_at(&mut rig, 60, START_MS));
+    // Years ahead, another window holds; the clock comes back, and so does the account.
+    assert!(spend_at(&mut rig, 70, START_MS + 400 * DAY_MS));
+    assert!(!spend_at(&mut rig, 41, START_MS + 60_000));
+    assert!(spend_at(&mut rig, 30, START_MS + 60_000));
+    // Some hours ahead, it waits there: a clock that is set to another time zone reopens nothing.
+    assert!(spend_at(&mut rig, 50, START_MS + 25 * 3_600_000));
+    assert!(!spend_at(&mut rig, 51, START_MS + 120_000));
+    // What was admitted ahead is there when the time comes.
+    assert!(!spend_at(&mut rig, 31, START_MS + 400 * DAY_MS));
+    assert!(spend_at(&mut rig, 30, START_MS + 400 * DAY_MS));
+    assert!(rig.book.report().unwrap().audit().unwrap().is_clean());
+}
+
+#[test]
+fn a_start_with_a_clock_that_is_behind_forgets_nothing_of_what_lies_ahead() {
+    let mut rig = Rig::new();
+    assert!(spend_at(&mut rig, 60, START_MS));
+    rig.clock.set(START_MS - 3_000 * DAY_MS);
+    rig.crash();
+    assert!(spend_at(&mut rig, 100, START_MS - 3_000 * DAY_MS));
+    assert!(!spend_at(&mut rig, 41, START_MS));
+    assert!(spend_at(&mut rig, 40, START_MS));
+}
