@@ -223,7 +223,8 @@ async fn answered(
     }
     if !is_judged(call.endpoint) {
         let headers = response_headers(upstream.status, &upstream.headers);
-        let body = AnswerBody::Passing(Box::new(Passing::new(upstream.body)));
+        let listener = (call.model.is_some() && is_kind(&upstream, "text/event-stream")).then(Box::<relayed::Listener>::default);
+        let body = AnswerBody::Passing(Box::new(Passing::new(upstream.body, listener)));
         return Ok(Answer { status: upstream.status, headers, body, losses: Vec::new(), tab: None });
     }
     if call.stream {
@@ -235,8 +236,12 @@ async fn answered(
 
 /// Returns whether an answer that is only relayed is one of a model's that says what it costs: JSON, and not piece by piece.
 fn tells_its_cost(upstream: &Upstream, call: &Call<'_>) -> bool {
-    let kind = upstream.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-    call.model.is_some() && kind.is_some_and(|kind| kind.starts_with("application/json"))
+    call.model.is_some() && is_kind(upstream, "application/json")
+}
+
+fn is_kind(upstream: &Upstream, kind: &str) -> bool {
+    let said = upstream.headers.get(http::header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    said.is_some_and(|said| said.starts_with(kind))
 }
 
 /// Signs a request and sends it; once more, where a token or temporary keys were refused and others can be had.

@@ -1,6 +1,6 @@
 //! An answer that is passed on piece by piece as it comes: audio, files, events of endpoints that the gateway does not read.
 //!
-//! Rule: nothing is held, so nothing can be tried again; an end that is no end cuts the connection, never looks clean.
+//! Events of a model's answer are listened to for what they say of its cost. Rule: nothing is held, so nothing can be tried again; an end that is no end cuts the connection, never looks clean.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,18 +12,21 @@ use super::exchange::Exchange;
 use super::stream::Lease;
 use crate::error::{GatewayError, Kind};
 use crate::provider::{IdleBody, UpstreamBody};
+use crate::wire::relayed::Listener;
 
 /// A body on its way.
 #[derive(Debug)]
 pub(super) struct Passing {
     upstream: Option<IdleBody<UpstreamBody>>,
+    /// Hears what events say of the cost, where they may say it.
+    listener: Option<Box<Listener>>,
     pub(super) lease: Option<Lease>,
     pub(super) exchange: Option<Exchange>,
 }
 
 impl Passing {
-    pub(super) const fn new(upstream: IdleBody<UpstreamBody>) -> Self {
-        Self { upstream: Some(upstream), lease: None, exchange: None }
+    pub(super) const fn new(upstream: IdleBody<UpstreamBody>, listener: Option<Box<Listener>>) -> Self {
+        Self { upstream: Some(upstream), listener, lease: None, exchange: None }
     }
 
     pub(super) fn size_hint(&self) -> SizeHint {
@@ -45,6 +48,12 @@ impl Passing {
                     if let Ok(data) = frame.into_data() {
                         if let Some(exchange) = &mut self.exchange {
                             exchange.sent(data.len());
+                            // Heard at once: the client may leave before the end.
+                            if let Some(listener) = &mut self.listener
+                                && listener.push(data.clone())
+                            {
+                                exchange.hear(listener.metered(), 0);
+                            }
                         }
                         return Poll::Ready(Some(Ok(data)));
                     }

@@ -8,6 +8,7 @@ use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 
 use super::harness::{KEY, Rig, Seen};
+use super::money::{Paid, budget};
 
 const AUTH: (&str, &str) = ("x-api-key", KEY);
 
@@ -133,4 +134,43 @@ async fn a_rule_can_refuse_what_names_no_model_but_not_move_it() {
     let seen = rig.call("POST", "/v1/batches", &[AUTH], r#"{"input_file_id":"file-a"}"#.into()).await;
     assert_eq!((seen.status, seen.json()["error"]["code"].as_str()), (StatusCode::FORBIDDEN, Some("denied_by_rule")));
     assert_eq!(rig.call("GET", "/v1/files", &[AUTH], Bytes::new()).await.headers["x-bifrost-target"], "two/*");
+}
+
+/// Events of an endpoint that is relayed, as the mock is told to send them.
+fn events(body: &str) -> Behaviour {
+    let mut events = Behaviour { body: Some(body.to_owned()), ..Behaviour::default() };
+    events.headers.insert("content-type".to_owned(), "text/event-stream; charset=utf-8".to_owned());
+    events
+}
+
+#[tokio::test]
+async fn the_last_event_of_a_relayed_stream_says_what_it_cost() {
+    let done = "data: {\"type\":\"image_generation.partial_image\",\"b64_json\":\"AA\"}\n\n\
+                data: {\"type\":\"image_generation.completed\",\"b64_json\":\"AA\",\"usage\":{\"input_tokens\":10,\"output_tokens\":4000}}\n\n";
+    let paid = Paid::start(json!([budget("$1", "soft")]), |_| {}).await;
+    paid.rig.mock.script(Script::always(events(done)));
+    let body = Bytes::from_static(br#"{"model":"fast","prompt":"a cat","stream":true}"#);
+    let seen = paid.rig.call("POST", "/v1/images/generations", &[AUTH], body).await;
+    assert_eq!((seen.status, seen.text()), (StatusCode::OK, done.to_owned()), "it passes byte for byte");
+    // $1 for a million tokens in, $10 out.
+    assert_eq!(paid.spent().await.nano(), 10 * 1_000 + 4_000 * 10_000);
+}
+
+#[tokio::test]
+async fn what_a_relayed_stream_said_counts_though_the_client_leaves_before_its_end() {
+    let done = "data: {\"type\":\"speech.audio.done\",\"usage\":{\"input_tokens\":10,\"output_tokens\":40}}\n\n";
+    let paid = Paid::start(json!([budget("$1", "soft")]), |_| {}).await;
+    let mut stalled = events(&format!("{done}data: more\n\n"));
+    stalled.stall_at = format!("{}", done.len()).parse().ok();
+    paid.rig.mock.script(Script::always(stalled));
+    let request = Request::post("/v1/audio/speech").header(AUTH.0, AUTH.1);
+    let body = Bytes::from_static(br#"{"model":"fast","input":"hello","voice":"alloy","stream_format":"sse"}"#);
+    let response = paid.rig.gateway.handle(request.body(RequestBody::from(body)).unwrap(), Peer::default()).await;
+    let mut body = response.into_body();
+    let mut came = 0;
+    while came < done.len() {
+        came += body.frame().await.unwrap().unwrap().into_data().unwrap().len();
+    }
+    drop(body);
+    assert_eq!(paid.spent().await.nano(), 10 * 1_000 + 40 * 10_000);
 }
