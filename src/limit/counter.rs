@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use super::cell::Cell as _;
 use super::meter::Meter;
 use crate::base::Digest;
+use crate::store::rates::SharedRates;
 
 /// What limits can be set on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,10 +74,20 @@ impl Drop for Permit {
 
 /// What every scope has used, for the life of the process.
 #[derive(Debug, Default)]
-pub struct Counters(
+pub struct Counters {
     /// Guards the maps alone; taken when a table is built, never for a request.
-    Mutex<Known>,
-);
+    known: Mutex<Known>,
+    sharing: Sharing,
+}
+
+/// With whom limits are shared.
+#[derive(Debug, Clone, Default)]
+pub struct Sharing {
+    /// How many gateways there are; 0 and 1 are this one alone.
+    pub gateways: u32,
+    /// Where they count together. Without it, each keeps to its part of every limit.
+    pub rates: Option<Arc<SharedRates>>,
+}
 
 #[derive(Debug, Default)]
 struct Known {
@@ -107,6 +118,16 @@ impl<'a> Identity<'a> {
 }
 
 impl Counters {
+    /// Makes counters that are shared with others.
+    pub fn shared(sharing: Sharing) -> Self {
+        Self { known: Mutex::default(), sharing }
+    }
+
+    /// Returns with whom they are shared.
+    pub const fn sharing(&self) -> &Sharing {
+        &self.sharing
+    }
+
     /// Returns what a scope has used. A name that is new goes on with what its old one has used; that of a virtual key, also with what
     /// another name of one of its digests has.
     pub fn of(&self, identity: Identity<'_>) -> Arc<Counter> {
@@ -144,6 +165,6 @@ impl Counters {
     }
 
     fn known(&self) -> MutexGuard<'_, Known> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

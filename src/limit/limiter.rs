@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use super::counter::{Counter, Counters, Identity, Permit, Scope};
+use super::counter::{Counter, Counters, Identity, Permit, Scope, Sharing};
 use super::meter::{Level, Rate, Taken};
+use super::shared;
 use crate::plan;
+use crate::store::rates::{SharedRates, Standing};
 
 /// How long a request waits for a permit before it makes sense to ask again: most run longer, but permits come free all the time.
 const PERMIT_WAIT_NS: u64 = 1_000_000_000;
@@ -40,9 +42,21 @@ pub struct Limiter {
     scope: Scope,
     name: String,
     spec: plan::RateLimits,
-    requests: Option<Rate>,
-    tokens: Option<Rate>,
-    counter: Arc<Counter>,
+    pub(super) requests: Option<Rate>,
+    pub(super) tokens: Option<Rate>,
+    pub(super) counter: Arc<Counter>,
+    /// Where the rates are counted together with other gateways.
+    pub(super) shared: Option<Shared>,
+    /// How many gateways divide what is not counted together.
+    gateways: u32,
+}
+
+/// Where the rates of a scope are counted together with other gateways, and under which names.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) rates: Arc<SharedRates>,
+    pub(super) requests: Arc<str>,
+    pub(super) tokens: Arc<str>,
 }
 
 impl Limiter {
@@ -51,13 +65,42 @@ impl Limiter {
         if *spec == plan::RateLimits::default() {
             return None;
         }
-        let Identity { scope, name, .. } = identity;
+        let Identity { scope, name, renamed_from, .. } = identity;
+        let Sharing { gateways, rates } = counters.sharing();
         let rate = |limit: &plan::RateLimit| {
             let period_ns = limit.rate.per.span().get().as_nanos();
             Rate::new(limit.rate.count, u64::try_from(period_ns).unwrap_or(u64::MAX), limit.at_once())
         };
         let (requests, tokens) = (spec.requests.as_ref().map(rate), spec.tokens.as_ref().map(rate));
-        Some(Self { scope, name: name.to_owned(), spec: spec.clone(), requests, tokens, counter: counters.of(identity) })
+        // By the name that all gateways read in the spec, whenever they started.
+        let id = |measure: Measure| format!("{}:{}:{}", scope.label(), renamed_from.unwrap_or(name), measure.label()).into();
+        let shared =
+            rates.as_ref().map(|rates| Shared { rates: Arc::clone(rates), requests: id(Measure::Requests), tokens: id(Measure::Tokens) });
+        let (name, spec, gateways, counter) = (name.to_owned(), spec.clone(), (*gateways).max(1), counters.of(identity));
+        let limiter = Self { scope, name, spec, requests, tokens, counter, shared, gateways };
+        Some(if limiter.shared.is_some() { limiter } else { limiter.divided() })
+    }
+
+    /// Returns it with this gateway's part of its rates alone.
+    fn divided(self) -> Self {
+        let part = |rate: Rate| rate.part(self.gateways);
+        Self { requests: self.requests.map(part), tokens: self.tokens.map(part), ..self }
+    }
+
+    /// Returns the rate of a measure: the whole, or this gateway's part of it.
+    fn rate(&self, measure: Measure, is_alone: bool) -> Option<Rate> {
+        let whole = match measure {
+            Measure::Requests => self.requests,
+            Measure::Tokens => self.tokens,
+            Measure::Concurrency => None,
+        };
+        // Where nothing is shared, it has been divided before.
+        whole.map(|rate| if is_alone && self.shared.is_some() { rate.part(self.gateways) } else { rate })
+    }
+
+    /// Returns how many requests may run in this gateway at once. Not counted together: who holds what would have to be renewed while it runs.
+    fn most_at_once(&self) -> Option<u64> {
+        self.spec.concurrency.map(|most| (u64::from(most) / u64::from(self.gateways)).max(1))
     }
 
     /// Returns what is limited.
@@ -104,29 +147,35 @@ impl Limiter {
         let counter = &self.counter;
         let requests = self.requests.as_ref().and_then(|rate| counter.requests.peek(rate, 1, now_ns).err());
         let tokens = self.tokens.as_ref().zip(tokens).and_then(|(rate, units)| counter.tokens.peek(rate, units, now_ns).err());
-        let is_busy = self.spec.concurrency.is_some_and(|most| counter.in_use() >= u64::from(most));
+        let is_busy = self.most_at_once().is_some_and(|most| counter.in_use() >= most);
         let waits = [(requests, Measure::Requests), (tokens, Measure::Tokens), (is_busy.then_some(PERMIT_WAIT_NS), Measure::Concurrency)];
         let longest = waits.into_iter().filter_map(|(wait_ns, measure)| Some((wait_ns?, measure))).max();
         longest.map_or(Ok(()), |(wait_ns, measure)| Err(self.refused(measure, wait_ns, now_ns)))
     }
 
-    fn take(self: &Arc<Self>, units: Option<u64>, now_ns: u64) -> Result<Share, Refused> {
-        let counter = &self.counter;
-        let mut share = Share { limiter: Arc::clone(self), requests: None, tokens: None, permit: None };
-        if let Some(most) = self.spec.concurrency {
-            share.permit = counter.permit(u64::from(most));
+    /// Takes a place among those that run, where that is limited.
+    pub(super) fn enter(self: &Arc<Self>, now_ns: u64) -> Result<Share, Refused> {
+        let mut share = Share { limiter: Arc::clone(self), requests: None, tokens: None, permit: None, is_alone: true, standing: None };
+        if let Some(most) = self.most_at_once() {
+            share.permit = self.counter.permit(most);
             if share.permit.is_none() {
                 return Err(self.refused(Measure::Concurrency, PERMIT_WAIT_NS, now_ns));
             }
         }
-        if let Some(rate) = &self.requests {
-            match counter.requests.take(rate, 1, now_ns) {
+        Ok(share)
+    }
+
+    fn take(self: &Arc<Self>, units: Option<u64>, now_ns: u64) -> Result<Share, Refused> {
+        let counter = &self.counter;
+        let mut share = self.enter(now_ns)?;
+        if let Some(rate) = self.rate(Measure::Requests, true) {
+            match counter.requests.take(&rate, 1, now_ns) {
                 Ok(taken) => share.requests = Some(taken),
                 Err(wait_ns) => return Err(self.refused(Measure::Requests, wait_ns, now_ns)),
             }
         }
-        if let Some((rate, units)) = self.tokens.as_ref().zip(units) {
-            match counter.tokens.take(rate, units, now_ns) {
+        if let Some((rate, units)) = self.rate(Measure::Tokens, true).zip(units) {
+            match counter.tokens.take(&rate, units, now_ns) {
                 Ok(taken) => share.tokens = Some((taken, units)),
                 Err(wait_ns) => {
                     share.undo();
@@ -137,12 +186,12 @@ impl Limiter {
         Ok(share)
     }
 
-    fn refused(&self, measure: Measure, wait_ns: u64, now_ns: u64) -> Refused {
+    pub(super) fn refused(&self, measure: Measure, wait_ns: u64, now_ns: u64) -> Refused {
         let told = |limit: Option<&plan::RateLimit>| limit.map_or_else(String::new, ToString::to_string);
         let limit = match measure {
             Measure::Requests => told(self.spec.requests.as_ref()),
             Measure::Tokens => told(self.spec.tokens.as_ref()),
-            Measure::Concurrency => format!("{} at once", self.spec.concurrency.unwrap_or_default()),
+            Measure::Concurrency => format!("{} at once", self.most_at_once().unwrap_or_default()),
         };
         let remaining = self.level(measure, now_ns).map_or(0, |room| room.remaining);
         Refused { scope: self.scope, name: self.name.clone(), measure, limit, remaining, wait_ns }
@@ -199,15 +248,19 @@ impl Refused {
 /// What a request holds of the limits that let it in. Dropping it gives back its permits, and leaves what else was taken as it is.
 #[derive(Debug, Default)]
 #[must_use]
-pub struct Grant(Vec<Share>);
+pub struct Grant(pub(super) Vec<Share>);
 
 /// What a request holds of one scope's limits.
 #[derive(Debug)]
-struct Share {
-    limiter: Arc<Limiter>,
+pub(super) struct Share {
+    pub(super) limiter: Arc<Limiter>,
     requests: Option<Taken>,
     tokens: Option<(Taken, u64)>,
     permit: Option<Permit>,
+    /// It was taken from this gateway's own count.
+    pub(super) is_alone: bool,
+    /// How the tokens stood when they were taken from a count that is shared, and how many they were.
+    pub(super) standing: Option<(Standing, u64)>,
 }
 
 /// Returns what refuses a request now; takes nothing.
@@ -250,13 +303,15 @@ impl Grant {
 
     /// Ends the request: the permits come free, and the tokens that it used take the place of those that were taken for it.
     pub fn settle(self, used_tokens: u64, now_ns: u64) {
-        for Share { limiter, tokens, .. } in &self.0 {
-            let Some(rate) = &limiter.tokens else { continue };
+        shared::settle(&self.0, used_tokens);
+        for share in self.0.iter().filter(|share| share.is_alone) {
+            let Share { limiter, tokens, .. } = share;
+            let Some(rate) = limiter.rate(Measure::Tokens, true) else { continue };
             let meter = &limiter.counter.tokens;
             let units = tokens.map_or(0, |(_, units)| units);
-            meter.charge(rate, used_tokens.saturating_sub(units), now_ns);
+            meter.charge(&rate, used_tokens.saturating_sub(units), now_ns);
             if let Some((taken, units)) = *tokens {
-                meter.give_back(rate, taken, units.saturating_sub(used_tokens), now_ns);
+                meter.give_back(&rate, taken, units.saturating_sub(used_tokens), now_ns);
             }
         }
     }

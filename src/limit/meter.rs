@@ -12,6 +12,9 @@ use std::sync::atomic::AtomicU64;
 
 use super::cell::Cell;
 
+/// The longest time that others are told of: 300 years still fit into what they count with.
+const MOST_US: u64 = 100_000_000_000_000;
+
 /// How fast, and how much at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rate {
@@ -38,6 +41,31 @@ impl Rate {
     /// Returns the most units at once.
     pub const fn burst(&self) -> u64 {
         self.burst
+    }
+
+    /// Returns what `units` cost, in microseconds of whoever counts in those: rounded up, and never more than some years.
+    pub(super) const fn cost_us(&self, units: u64) -> u64 {
+        let us = self.cost_ns(units).div_ceil(1_000);
+        if us < MOST_US { us } else { MOST_US }
+    }
+
+    /// Returns the burst in microseconds, rounded down.
+    pub(super) const fn tolerance_us(&self) -> u64 {
+        let us = self.tolerance_ns() / 1_000;
+        if us == 0 {
+            1
+        } else if us < MOST_US {
+            us
+        } else {
+            MOST_US
+        }
+    }
+
+    /// Returns one part of the rate of so many equal ones: as often is its every unit further from the next, and as many the fewer come at once.
+    pub(super) const fn part(&self, parts: u32) -> Self {
+        let parts = if parts == 0 { 1 } else { parts as u64 };
+        let burst = self.burst / parts;
+        Self { limit: self.limit, interval_ns: self.interval_ns.saturating_mul(parts), burst: if burst == 0 { 1 } else { burst } }
     }
 
     const fn cost_ns(&self, units: u64) -> u64 {
@@ -134,6 +162,11 @@ impl<C: Cell> Meter<C> {
     pub fn level(&self, rate: &Rate, now_ns: u64) -> Level {
         let full_in_ns = self.tat_ns.read().saturating_sub(now_ns);
         Level { remaining: rate.tolerance_ns().saturating_sub(full_in_ns) / rate.interval_ns, full_in_ns }
+    }
+
+    /// Hears from whoever counts for several gateways how far it is ahead.
+    pub(super) fn hear(&self, ahead_ns: u64, now_ns: u64) {
+        self.tat_ns.change(|_| Some(now_ns.saturating_add(ahead_ns)));
     }
 
     /// Returns whether nothing is used: forgetting such a meter changes nothing.

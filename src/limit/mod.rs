@@ -14,8 +14,10 @@ mod counter;
 mod interleavings;
 mod limiter;
 mod meter;
+mod shared;
 
 pub use cell::Cell;
-pub use counter::{Counter, Counters, Identity, Permit, Scope};
+pub use counter::{Counter, Counters, Identity, Permit, Scope, Sharing};
 pub use limiter::{Grant, Limiter, Measure, Refused, Room, admit, check, room};
 pub use meter::{Level, Meter, Rate, Taken};
+pub use shared::enter;

@@ -56,7 +56,7 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exc
         }
         let targets_left = place + 1 < decision.candidates.len();
         let asked = (call.endpoint, call.payload);
-        let linked = exchange.limits.link(candidate.via.as_ref(), asked, call.clock, &exchange.gateway_metrics);
+        let linked = exchange.limits.link(candidate.via.as_ref(), asked, call.clock, &exchange.gateway_metrics).await;
         let Ok(()) = linked.map_err(|refused| limited.extend(refused)) else { continue };
         // A half-open breaker lets one request through; whoever else comes goes on to the next target, if there is one.
         let mut probe = target.health.try_probe(call.clock.monotonic_ms());
@@ -69,7 +69,7 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exc
         let mut credentials = candidate.credentials.iter();
         while let Some(credential) = credentials.next() {
             for tries in 0.. {
-                let held = limits::attempt(target, asked, call.clock, &exchange.gateway_metrics);
+                let held = limits::attempt(target, asked, call.clock, &exchange.gateway_metrics).await;
                 let Ok(grant) = held.map_err(|refused| limited.push(refused)) else { continue 'chain };
                 exchange.attempts.push(Attempt::begin(target, credential, grant, call));
                 let result = attempt(target, credential, alias, (call, deadline), exchange).await;

@@ -134,7 +134,7 @@ impl Gateway {
             unix_ms: exchange.arrived_unix_ms,
         });
         let Chosen { decision, roll } = self.choose(table, &facts, wish, exchange)?;
-        exchange.limits.admit((route.endpoint, &payload), &*self.clock, &self.services.metrics)?;
+        exchange.limits.admit((route.endpoint, &payload), &*self.clock, &self.services.metrics).await?;
         let spender = self.spender(table, key.as_deref());
         let call = Call {
             clock: &*self.clock,
@@ -192,9 +192,10 @@ impl Gateway {
         };
         let Some(alias) = refusal.instead.as_ref().and_then(|name| table.aliases.get(name)) else { return Err(refusal) };
         let other = self.instead(table, alias, (demand, call.roll), exchange)?;
-        exchange.limits.move_to(alias.limiter.as_ref(), (call.endpoint, call.payload), call.clock, &self.services.metrics)?;
         // Boxed where it runs, which is rare: a call is large.
         let once_more = Box::pin(async {
+            let asked = (call.endpoint, call.payload);
+            exchange.limits.move_to(alias.limiter.as_ref(), asked, call.clock, &self.services.metrics).await?;
             let system = outbound::system_message(call.payload, call.endpoint, Some(alias), call.facts)?;
             let call = Call { alias: Some(alias), system, middle: Middle::new(), ..*call };
             chain::run(&other, &call, exchange).await

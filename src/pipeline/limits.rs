@@ -11,7 +11,7 @@ use super::payload::Payload;
 use super::refusal::{self, Refusal};
 use super::route::is_judged;
 use crate::base::Clock;
-use crate::limit::{Grant, Limiter, Measure, Refused, Room, admit, room};
+use crate::limit::{Grant, Limiter, Measure, Refused, Room, enter, room};
 use crate::table::{Target, estimated_tokens};
 use crate::telemetry::{Endpoint, Metrics};
 use crate::wire::Format;
@@ -43,16 +43,17 @@ impl Limits {
     }
 
     /// Lets the request in, or says which limit keeps it out. Costs nothing where none applies.
-    pub(super) fn admit(&mut self, asked: (Endpoint, &Payload<'_>), clock: &dyn Clock, metrics: &Metrics) -> Result<(), Refusal> {
+    pub(super) async fn admit(&mut self, asked: (Endpoint, &Payload<'_>), clock: &dyn Clock, metrics: &Metrics) -> Result<(), Refusal> {
         if self.limiters.is_empty() {
             return Ok(());
         }
-        self.grant = Some(take(&self.limiters, asked, clock, metrics).map_err(|refused| refusal::limited(&refused))?);
+        let grant = take(&self.limiters, asked, clock, metrics).await;
+        self.grant = Some(grant.map_err(|refused| refusal::limited(&refused))?);
         Ok(())
     }
 
     /// Lets a request in that was let in already, and is moved to another alias. A limit counts a request once.
-    pub(super) fn move_to(
+    pub(super) async fn move_to(
         &mut self,
         limiter: Option<&Arc<Limiter>>,
         asked: (Endpoint, &Payload<'_>),
@@ -60,7 +61,7 @@ impl Limits {
         metrics: &Metrics,
     ) -> Result<(), Refusal> {
         let Some(limiter) = limiter.filter(|limiter| !self.applies(limiter)) else { return Ok(()) };
-        let grant = take(std::slice::from_ref(limiter), asked, clock, metrics).map_err(|refused| refusal::limited(&refused))?;
+        let grant = take(std::slice::from_ref(limiter), asked, clock, metrics).await.map_err(|refused| refusal::limited(&refused))?;
         self.moved = Some(grant);
         self.limiters.push(Arc::clone(limiter));
         Ok(())
@@ -71,7 +72,7 @@ impl Limits {
     ///
     /// # Errors
     /// The limit that keeps it out; once, however many targets lie behind it.
-    pub(super) fn link(
+    pub(super) async fn link(
         &mut self,
         via: Option<&Arc<[Arc<Limiter>]>>,
         asked: (Endpoint, &Payload<'_>),
@@ -89,7 +90,7 @@ impl Limits {
         }
         let Some(via) = via else { return Ok(()) };
         let new: Vec<Arc<Limiter>> = via.iter().filter(|limiter| !self.applies(limiter)).map(Arc::clone).collect();
-        let grant = take(&new, asked, clock, metrics).map_err(|refused| {
+        let grant = take(&new, asked, clock, metrics).await.map_err(|refused| {
             self.full = Some(Arc::clone(via));
             Some(refused)
         })?;
@@ -138,18 +139,18 @@ impl Limits {
 ///
 /// # Errors
 /// The limit that keeps it out.
-pub(super) fn attempt(
+pub(super) async fn attempt(
     target: &Target,
     asked: (Endpoint, &Payload<'_>),
     clock: &dyn Clock,
     metrics: &Metrics,
 ) -> Result<Option<Grant>, Refused> {
     let Some(limiter) = &target.provider.limiter else { return Ok(None) };
-    take(std::slice::from_ref(limiter), asked, clock, metrics).map(Some)
+    take(std::slice::from_ref(limiter), asked, clock, metrics).await.map(Some)
 }
 
 /// Takes what a request needs of all limits, or nothing; counts a refusal.
-fn take(
+async fn take(
     limiters: &[Arc<Limiter>],
     (endpoint, payload): (Endpoint, &Payload<'_>),
     clock: &dyn Clock,
@@ -157,7 +158,7 @@ fn take(
 ) -> Result<Grant, Refused> {
     let counts_tokens = limiters.iter().any(|limiter| limiter.counts_tokens());
     let tokens = if counts_tokens { prompt_tokens(endpoint, payload) } else { None };
-    admit(limiters, tokens, now_ns(clock)).inspect_err(|refused| count(refused, metrics))
+    enter(limiters, tokens, now_ns(clock)).await.inspect_err(|refused| count(refused, metrics))
 }
 
 /// Counts a refusal.

@@ -8,6 +8,7 @@ pub mod book;
 mod error;
 mod file;
 mod lock;
+pub mod rates;
 mod revisions;
 
 pub use error::StoreError;

@@ -3,4 +3,6 @@
 mod admission;
 mod adversary;
 mod reload;
+#[cfg(feature = "redis")]
+mod shared;
 mod worked_off;
