@@ -171,7 +171,7 @@ pub(super) async fn once(
         None => outbound::prepare(call, alias, target)?,
     };
     let lane = prepared.lane;
-    let mut tab = call.spender.reserve(call, target, &prepared, number)?;
+    let mut tab = call.spender.reserve(call, target, &prepared, number).await?;
     let path = target
         .path(lane.spoken(), (&prepared.path, prepared.query.as_deref()), call.stream)
         .map_err(|error| GatewayError::new(Kind::Internal, "The provider's address cannot be built.").detail(error))?;

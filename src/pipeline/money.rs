@@ -81,7 +81,7 @@ impl Spender {
     ///
     /// # Errors
     /// [`Kind::BudgetExceeded`], [`Kind::Unpriced`], [`Kind::LedgerUnavailable`].
-    pub(super) fn reserve(
+    pub(super) async fn reserve(
         &self,
         call: &Call<'_>,
         target: &Target,
@@ -95,7 +95,7 @@ impl Spender {
         let card = target.price.as_deref().and_then(|price| price.at(now_ms));
         let asked = asked(call, prepared, self.payer.is_limited());
         let need = quote::need(&self.payer, (target, card), &asked, call.stream).map_err(|budget| unpriced(target, &budget.name))?;
-        let mut reservation = self.ledger.reserve(&self.payer, need, now_ms).map_err(|refused| refusal(&refused, target))?;
+        let mut reservation = self.ledger.admit(&self.payer, need, now_ms).await.map_err(|refused| refusal(&refused, target))?;
         let input_only = Usage { input: asked.tokens, ..Usage::default() };
         let id = AttemptId::new(call.request_id, u16::try_from(number).unwrap_or(u16::MAX));
         // One that nobody can tell from others would be charged once for all of them.
@@ -207,7 +207,7 @@ impl Tab {
         let usage = Usage { output: bill.usage.output.saturating_add(STEP), ..bill.usage };
         let card = self.price.as_deref().and_then(|price| price.at(self.opening.admitted_ms));
         let upto = card.map_or(cost, |card| card.cost(&usage, self.asked));
-        reservation.extend(upto).map_err(|refused| match refused {
+        reservation.extend(upto, cost).map_err(|refused| match refused {
             Refused::Short(short) => GatewayError::new(Kind::BudgetExceeded, format!("{} The stream ends here.", refusal::short(&short))),
             Refused::Store(why) => unavailable(&why),
         })

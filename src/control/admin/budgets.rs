@@ -49,6 +49,11 @@ pub(super) async fn status(shared: &Arc<Shared>, query: &str) -> Result<Answer, 
             _ => return Err(Reply::error(400, "bad_request", "the parameters here are `from` and `to`")),
         }
     }
+    let ledger = Arc::clone(&shared.ledger);
+    // What other gateways did is looked at first.
+    if tokio::task::spawn_blocking(move || ledger.look()).await.is_err() {
+        tracing::error!("looking at what other gateways spent ended unexpectedly");
+    }
     let accounts = with_report(shared, move |report| report.accounts(range)).await?;
     let now_ms = shared.clock.unix_ms();
     let budgets: Vec<Value> = budgets(&shared.live.load()).values().map(|budget| standing(budget, now_ms)).collect();
@@ -56,9 +61,9 @@ pub(super) async fn status(shared: &Arc<Shared>, query: &str) -> Result<Answer, 
 }
 
 fn standing(budget: &Budget, now_ms: u64) -> Value {
-    let Standing { spent, held, ends_ms } = budget.standing(now_ms);
+    let Standing { spent, held, others, ends_ms } = budget.standing(now_ms);
     let terms = &budget.terms;
-    let left = terms.limit.minus(spent).minus(held).max(Usd::ZERO);
+    let left = terms.limit.minus(spent).minus(held).minus(others).max(Usd::ZERO);
     let mode = match terms.mode {
         BudgetMode::Strict => "strict",
         BudgetMode::Progressive => "progressive",
@@ -67,7 +72,7 @@ fn standing(budget: &Budget, now_ms: u64) -> Value {
     let ends = ends_ms.and_then(|ms| Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()).map(|ends| ends.to_string());
     json!({
         "budget": budget.name, "account": budget.account.id, "mode": mode,
-        "limit": terms.limit, "spent": spent, "held": held, "left": left,
+        "limit": terms.limit, "spent": spent, "held": held, "others": others, "left": left,
         "period": terms.period.to_string(), "timezone": terms.timezone, "ends": ends,
     })
 }

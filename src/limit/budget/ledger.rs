@@ -1,42 +1,26 @@
 //! Reserve → settle: all budgets of a request in one critical section, and what came of it in the book.
 
-use std::collections::HashMap;
-use std::ops::Range;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError, mpsc};
 
-use super::account::{AHEAD, Account, Seat, State};
-use super::reservation::{Need, Reservation};
+use super::account::{AHEAD, Account, Alerted, State};
+use super::sharing::{Common, Message, News, Sharing};
+use super::terms::{Budget, Short};
 use super::window::Window;
 use crate::base::{Clock, Usd};
-use crate::plan::{self, BudgetMode, OnStoreError};
+use crate::plan::{self, OnStoreError};
 use crate::store::book::{Adjustment, Book, BookError, Change, Closing, Opening, Ticket, bucket_of};
 
 /// What accounts spent and hold. One for the process; tables come and go.
 pub struct Ledger {
     clock: Arc<dyn Clock>,
-    /// Who hears of alerts.
-    listener: OnceLock<Listener>,
+    common: Arc<Common>,
+    /// There where gateways share the book. Ends before the book does.
+    sharing: OnceLock<Sharing>,
     book: OnceLock<Book>,
-    accounts: Mutex<HashMap<Arc<str>, Arc<Account>>>,
 }
 
 /// Hears of alerts. Called where a request ends: it must not wait for anything.
 pub type Listener = Box<dyn Fn(&Alert) + Send + Sync>;
-
-/// A budget of the spec, on its account.
-#[derive(Debug)]
-pub struct Budget {
-    /// How people know it: `growth-monthly`, or the account with its period where it is its own.
-    pub name: Arc<str>,
-    /// What the spec says of it.
-    pub terms: plan::Budget,
-    /// Who pays.
-    pub account: Arc<Account>,
-    /// Shares of the limit that alert, in percent, ascending.
-    shares: Vec<u16>,
-    window: Window,
-    seat: Arc<Seat>,
-}
 
 /// What a key pays from: its accounts, and the budgets on them. Sorted by account, so that no two requests wait for each other in a circle.
 #[derive(Debug, Default)]
@@ -61,25 +45,6 @@ pub struct Wanted {
     pub budget: Option<(Arc<str>, plan::Budget)>,
 }
 
-/// Why a request does not fit.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Short {
-    /// The budget's name.
-    pub budget: Arc<str>,
-    /// Its limit.
-    pub limit: Usd,
-    /// What is spent in its window.
-    pub spent: Usd,
-    /// What running requests hold.
-    pub held: Usd,
-    /// What the request needs; none where it has no bound.
-    pub needed: Option<Usd>,
-    /// When the window ends, in Unix milliseconds, where it does.
-    pub ends_ms: Option<u64>,
-    /// What the spec says happens now.
-    pub when_exhausted: plan::WhenExhausted,
-}
-
 /// Why nothing was reserved.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refused {
@@ -102,26 +67,15 @@ pub struct Alert {
     pub limit: Usd,
 }
 
-/// Where a budget stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Standing {
-    /// What is spent in the window.
-    pub spent: Usd,
-    /// What running requests hold.
-    pub held: Usd,
-    /// When the window ends, in Unix milliseconds, where it does.
-    pub ends_ms: Option<u64>,
-}
-
 impl Ledger {
     /// Makes a ledger without a book: what is spent is forgotten with the process.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, listener: OnceLock::new(), book: OnceLock::new(), accounts: Mutex::default() }
+        Self { clock, common: Arc::default(), sharing: OnceLock::new(), book: OnceLock::new() }
     }
 
     /// Names who hears of alerts; the first one stays.
     pub fn listen(&self, listener: Listener) {
-        drop(self.listener.set(listener));
+        drop(self.common.listener.set(listener));
     }
 
     /// Gives it its book, once, before anything is reserved. Reads it for all windows that are looked at, which blocks.
@@ -129,11 +83,41 @@ impl Ledger {
     /// # Errors
     /// [`BookError`], where the book cannot be read.
     pub fn attach(&self, book: Book) -> Result<(), BookError> {
-        if self.book.set(book).is_err() {
+        let record = book.record();
+        if self.book.set(book.clone()).is_err() {
             return Ok(());
         }
-        let accounts: Vec<_> = self.accounts.lock().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
-        accounts.iter().try_for_each(|account| self.reload(&account.id, &mut account.lock()))
+        let is_shared = record.is_some();
+        if let Some(record) = record {
+            let sharing = Sharing::start(book, record, Arc::clone(&self.common), Arc::clone(&self.clock))?;
+            // The book was set once, and so is this.
+            drop(self.sharing.set(sharing));
+        }
+        let accounts: Vec<_> = self.common.accounts.lock().unwrap_or_else(PoisonError::into_inner).values().map(Arc::clone).collect();
+        accounts.iter().try_for_each(|account| {
+            let mut state = account.lock();
+            if is_shared {
+                state.begin_shares();
+            }
+            self.reload(&account.id, &mut state)
+        })
+    }
+
+    pub(super) fn sharing(&self) -> Option<&Sharing> {
+        self.sharing.get()
+    }
+
+    pub(super) fn monotonic_ms(&self) -> u64 {
+        self.clock.monotonic_ms()
+    }
+
+    /// Looks at what the other gateways did that share the book, where any do. Blocks.
+    pub fn look(&self) {
+        let Some(sharing) = self.sharing() else { return };
+        let (done, is_done) = mpsc::sync_channel(1);
+        sharing.tell(Message::Look(done));
+        // A thread that is gone looks at nothing: what is known stays.
+        let _ = is_done.recv();
     }
 
     /// Returns the book.
@@ -142,7 +126,7 @@ impl Ledger {
     }
 
     fn account(&self, id: &Arc<str>) -> Arc<Account> {
-        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accounts = self.common.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(accounts.entry(Arc::clone(id)).or_insert_with(|| Arc::new(Account::new(Arc::clone(id)))))
     }
 
@@ -163,6 +147,7 @@ impl Ledger {
                 budgets.push(Arc::new(self.budget(Arc::clone(name), terms, account, now_ms)?));
             }
         }
+        self.common.note(budgets.iter());
         accounts.sort_by(|a, b| a.id.cmp(&b.id));
         let place = |budget: &Arc<Budget>| accounts.iter().position(|account| account.id == budget.account.id).unwrap_or(0);
         let budgets = budgets.into_iter().map(|budget| (place(&budget), budget)).collect();
@@ -180,7 +165,7 @@ impl Ledger {
                 let bucket = bucket_of(now_ms);
                 let spent = self.read(&account.id, window.around(bucket).start)?;
                 let latest = spent.iter().map(|(bucket, _)| *bucket).filter(|latest| *latest <= bucket + AHEAD).max();
-                state.add_view(window.clone(), latest.unwrap_or(0).max(bucket), &spent)
+                state.add_view(window.clone(), latest.unwrap_or(0).max(bucket), (&spent, self.sharing().is_some()))
             }
         };
         drop(state);
@@ -195,45 +180,9 @@ impl Ledger {
         book.buckets(account, from..u64::MAX)
     }
 
-    /// Reserves what a request may cost, in all its budgets or in none.
-    ///
-    /// # Errors
-    /// [`Refused`], naming every budget that is in the way.
-    pub fn reserve(self: &Arc<Self>, payer: &Arc<Payer>, need: Need, now_ms: u64) -> Result<Reservation, Refused> {
-        if payer.must_be_written()
-            && let Some(failure) = self.book().and_then(Book::failure)
-        {
-            return Err(Refused::Store(failure.to_string()));
-        }
-        let mut states: Vec<_> = payer.accounts.iter().map(|account| account.lock()).collect();
-        let now = bucket_of(now_ms);
-        let arrived = payer.accounts.iter().zip(&mut states).map(|(account, state)| self.arrive(&account.id, state, now));
-        let bucket = arrived.max().unwrap_or(now);
-        states.iter_mut().for_each(|state| {
-            state.arrive(bucket);
-        });
-        let mut amounts = vec![Usd::ZERO; states.len()];
-        let mut short = Vec::new();
-        for (place, budget) in &payer.budgets {
-            let (Some(state), Some(amount)) = (states.get(*place), amounts.get_mut(*place)) else { continue };
-            match budget.fits(state, &need) {
-                Ok(needed) => *amount = (*amount).max(needed),
-                Err(why) => short.push(why),
-            }
-        }
-        if !short.is_empty() {
-            return Err(Refused::Short(short));
-        }
-        for (state, amount) in states.iter_mut().zip(&amounts) {
-            state.hold(bucket, *amount);
-        }
-        drop(states);
-        Ok(Reservation::new(Arc::clone(self), Arc::clone(payer), (bucket, amounts), need))
-    }
-
     /// Moves an account to the bucket of a time, and returns where it is: never back, unless it is so far ahead that the clock was wrong when it
     /// was there. Then the book says what is spent now; that is some milliseconds, once.
-    fn arrive(&self, account: &str, state: &mut State, bucket: u64) -> u64 {
+    pub(super) fn arrive(&self, account: &str, state: &mut State, bucket: u64) -> u64 {
         if state.is_astray(bucket) {
             let ranges = state.ranges_at(bucket);
             let read: Result<Vec<_>, _> = ranges.iter().map(|range| self.read(account, range.start)).collect();
@@ -245,30 +194,6 @@ impl Ledger {
             }
         }
         state.arrive(bucket)
-    }
-
-    /// Reserves more for a request that runs, where a budget goes step by step.
-    pub(super) fn extend(&self, payer: &Payer, bucket: u64, amounts: &mut [Usd], upto: Usd) -> Result<(), Refused> {
-        let mut states: Vec<_> = payer.accounts.iter().map(|account| account.lock()).collect();
-        let mut short = Vec::new();
-        let mut wanted = amounts.to_vec();
-        for (place, budget) in payer.budgets.iter().filter(|(_, budget)| budget.terms.mode == BudgetMode::Progressive) {
-            let (Some(state), Some(has), Some(wants)) = (states.get(*place), amounts.get(*place), wanted.get_mut(*place)) else {
-                continue;
-            };
-            match budget.has_room(state, upto.minus(*has)) {
-                Ok(()) => *wants = (*wants).max(upto),
-                Err(why) => short.push(why),
-            }
-        }
-        if !short.is_empty() {
-            return Err(Refused::Short(short));
-        }
-        for ((state, has), wants) in states.iter_mut().zip(amounts).zip(wanted) {
-            state.hold(bucket, wants.minus(*has));
-            *has = wants;
-        }
-        Ok(())
     }
 
     /// Gives back what is held and spends what it cost; the book takes it in the same moment.
@@ -284,18 +209,15 @@ impl Ledger {
         }
         let mut alerts = Vec::new();
         for (place, budget) in payer.budgets.iter().filter(|_| cost > Usd::ZERO) {
-            let reached =
-                states.get_mut(*place).and_then(|state| state.alert(&budget.seat, (budget.terms.limit, &budget.shares), (bucket, cost)));
-            alerts.extend(reached.map(|(percent, spent)| Alert {
-                budget: Arc::clone(&budget.name),
-                percent,
-                spent,
-                limit: budget.terms.limit,
-            }));
+            alerts.extend(states.get_mut(*place).and_then(|state| budget.news(state, (bucket, cost))));
         }
         drop(states);
-        if let Some(listener) = self.listener.get() {
-            alerts.iter().for_each(listener);
+        for news in alerts {
+            match (self.sharing(), news.alerted, self.common.listener.get()) {
+                (Some(sharing), _, _) => sharing.tell(Message::Alert(news)),
+                (None, Alerted::Reached(percent, spent), Some(listener)) => listener(&news.budget.alert(percent, spent)),
+                (None, Alerted::Reached(..), None) | (None, Alerted::Left(_), _) => {}
+            }
         }
     }
 
@@ -313,7 +235,14 @@ impl Ledger {
         let account = self.account(&adjustment.account);
         let mut state = account.lock();
         book.adjust(adjustment).wait()?;
-        self.reload(&account.id, &mut state)
+        self.reload(&account.id, &mut state)?;
+        let Some(sharing) = self.sharing() else { return Ok(()) };
+        // What was told of before may be reached again.
+        for budget in self.common.alive().into_iter().filter(|budget| Arc::ptr_eq(&budget.account, &account)) {
+            let window = state.shared(&account.id, &budget.seat).map(|shared| shared.of.window).unwrap_or_default();
+            sharing.tell(Message::Alert(News { budget, window, alerted: Alerted::Left(0) }));
+        }
+        Ok(())
     }
 
     /// Makes what one account spent another's, because its owner has a new name. What runs meanwhile is charged to the old one; calling this
@@ -351,70 +280,6 @@ impl Ledger {
 impl std::fmt::Debug for Ledger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Ledger").field("book", &self.book).finish_non_exhaustive()
-    }
-}
-
-impl Budget {
-    /// Returns where it stands at a time.
-    pub fn standing(&self, now_ms: u64) -> Standing {
-        let mut state = self.account.lock();
-        state.arrive(bucket_of(now_ms));
-        let (spent, held) = state.used(&self.seat);
-        Standing { spent, held, ends_ms: state.ends_ms(&self.seat) }
-    }
-
-    /// Returns why it has no room for a request at a time, and reserves nothing.
-    pub fn short_of(&self, need: &Need, now_ms: u64) -> Option<Short> {
-        let mut state = self.account.lock();
-        state.arrive(bucket_of(now_ms));
-        self.fits(&state, need).err()
-    }
-
-    /// Returns the buckets of its window at a time.
-    pub fn buckets(&self, now_ms: u64) -> Range<u64> {
-        let bucket = self.account.lock().arrive(bucket_of(now_ms));
-        self.window.around(bucket)
-    }
-
-    /// Returns what must be held for a request.
-    fn fits(&self, state: &State, need: &Need) -> Result<Usd, Short> {
-        let needed = match self.terms.mode {
-            BudgetMode::Strict => need.most,
-            BudgetMode::Progressive => Some(need.most.map_or(need.step, |most| most.min(need.step))),
-            BudgetMode::Soft => {
-                let (spent, held) = state.used(&self.seat);
-                return if spent < self.terms.limit || need.is_free() {
-                    Ok(Usd::ZERO)
-                } else {
-                    Err(self.short(state, (spent, held), need.most))
-                };
-            }
-        };
-        match needed {
-            Some(needed) => self.has_room(state, needed).map(|()| needed),
-            None => Err(self.short(state, state.used(&self.seat), None)),
-        }
-    }
-
-    fn has_room(&self, state: &State, needed: Usd) -> Result<(), Short> {
-        let (spent, held) = state.used(&self.seat);
-        // What costs nothing is served whatever is spent.
-        if needed <= Usd::ZERO || spent.plus(held).plus(needed) <= self.terms.limit {
-            return Ok(());
-        }
-        Err(self.short(state, (spent, held), Some(needed)))
-    }
-
-    fn short(&self, state: &State, (spent, held): (Usd, Usd), needed: Option<Usd>) -> Short {
-        Short {
-            budget: Arc::clone(&self.name),
-            limit: self.terms.limit,
-            spent,
-            held,
-            needed,
-            ends_ms: state.ends_ms(&self.seat),
-            when_exhausted: self.terms.when_exhausted.clone(),
-        }
     }
 }
 

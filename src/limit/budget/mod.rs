@@ -5,11 +5,16 @@
 //! their accounts; what is held is settled once or given back; what memory spends, the book takes in the same moment.
 
 mod account;
+mod admit;
 mod ledger;
 mod reservation;
+mod share;
+mod sharing;
+mod terms;
 mod window;
 
 pub use account::Account;
-pub use ledger::{Alert, Budget, Ledger, Listener, Payer, Refused, Short, Standing, Wanted};
+pub use ledger::{Alert, Ledger, Listener, Payer, Refused, Wanted};
 pub use reservation::{Need, Reservation};
+pub use terms::{Budget, Short, Standing};
 pub use window::Window;

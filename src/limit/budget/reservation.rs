@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::admit::Extended;
 use super::ledger::{Ledger, Payer, Refused};
 use crate::base::Usd;
 use crate::store::book::{Closing, Opening, Progress, Ticket};
@@ -65,15 +66,19 @@ impl Reservation {
         self.ledger.open(opening)
     }
 
-    /// Holds enough for a cost up to an amount, where a budget goes step by step.
+    /// Holds enough for a cost up to an amount, where a budget goes step by step. Where gateways share the book, it may have to be asked
+    /// first: then what is held must do, as long as the cost so far is within it.
     ///
     /// # Errors
     /// [`Refused`]; what was held before still is.
-    pub fn extend(&mut self, upto: Usd) -> Result<(), Refused> {
+    pub fn extend(&mut self, upto: Usd, so_far: Usd) -> Result<(), Refused> {
         if self.held() >= upto {
             return Ok(());
         }
-        self.ledger.extend(&self.payer, self.bucket, &mut self.amounts, upto)
+        match self.ledger.extend(&self.payer, self.bucket, &mut self.amounts, upto)? {
+            Extended::Asked(short) if so_far > self.held() => Err(Refused::Short(short)),
+            Extended::Yes | Extended::Asked(_) => Ok(()),
+        }
     }
 
     /// Notes in the book how far it has come, for whoever finds its line open after a crash.

@@ -1,6 +1,7 @@
 //! Which quarters of an hour belong to a budget's window.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use jiff::civil::{Date, Weekday};
 use jiff::tz::TimeZone;
@@ -29,6 +30,22 @@ impl Window {
     /// Returns whether it is the time just past, which moves with every bucket.
     pub(super) const fn is_rolling(&self) -> bool {
         matches!(self.period, Period::Rolling(_))
+    }
+
+    /// Returns the name of a window with these buckets: one that moves is always the same.
+    pub(super) fn name(&self, buckets: &Range<u64>) -> Arc<str> {
+        match self.period {
+            Period::Total | Period::Rolling(_) => Arc::from(self.period.to_string()),
+            Period::Hour | Period::Day | Period::Week | Period::Month | Period::Quarter | Period::Year => {
+                let zone = self.zone.iana_name().unwrap_or("UTC");
+                Arc::from(format!("{} {zone} {}", self.period, buckets.start))
+            }
+        }
+    }
+
+    /// Returns these buckets as the record is asked for them: those of a window that moves have no end.
+    pub(super) fn open_ended(&self, buckets: &Range<u64>) -> Range<u64> {
+        buckets.start..if self.is_rolling() { u64::MAX } else { buckets.end }
     }
 
     /// Returns the buckets of the window that a bucket lies in; of a rolling one, those that end with it.

@@ -18,6 +18,7 @@ mod queue;
 mod read;
 mod report;
 mod schema;
+mod share;
 #[cfg(test)]
 mod tests;
 mod ticket;
@@ -34,9 +35,10 @@ pub use committer::OnFatal;
 pub use error::{BookError, Failure, FailureKind};
 pub use line::{Adjustment, AttemptId, BUCKET_MS, Change, Closing, Opening, Progress, UsageSource, bucket_of};
 #[cfg(feature = "postgres")]
-pub use postgres::{Granted, Grants, Place, Wish};
+pub use postgres::Place;
 pub use queue::Counts;
 pub use report::{AccountTotals, Dimension, Group, Question, Report, Totals};
+pub use share::{AccountWindow, Granted, Record, Seen, Shortage, Wish};
 pub use ticket::Ticket;
 pub use write::Recovered;
 
@@ -194,11 +196,23 @@ impl Book {
     }
 
     /// Returns where a node asks for its share of budgets; none where the book is not shared, for then all is this gateway's.
-    #[cfg(feature = "postgres")]
-    pub fn grants(&self) -> Option<Grants> {
+    pub fn record(&self) -> Option<Arc<dyn Record>> {
         match &self.held.reading {
             Reading::File { .. } => None,
-            Reading::Server { keeper, .. } => Some(keeper.grants()),
+            #[cfg(feature = "postgres")]
+            Reading::Server { keeper, .. } => Some(Arc::new(keeper.grants())),
+        }
+    }
+
+    /// Renews this node's lease on a shared book without waiting for its time; where the others have taken over, begins a new one. Blocks.
+    ///
+    /// # Errors
+    /// [`BookError::Read`].
+    pub fn renew(&self) -> Result<(), BookError> {
+        match &self.held.reading {
+            Reading::File { .. } => Ok(()),
+            #[cfg(feature = "postgres")]
+            Reading::Server { keeper, .. } => keeper.renew(),
         }
     }
 

@@ -26,7 +26,7 @@ pub(super) fn budgets(table: &RoutingTable, payer: &Payer, unix_ms: u64) -> Vec<
 }
 
 fn told(budget: &Budget, is_live: bool, unix_ms: u64) -> BudgetTold {
-    let Standing { spent, held, ends_ms } = budget.standing(unix_ms);
+    let Standing { spent, held, others: _, ends_ms } = budget.standing(unix_ms);
     let terms = &budget.terms;
     let known = |amount: Usd| is_live.then_some(amount);
     let mode = match terms.mode {

@@ -2,4 +2,6 @@
 
 mod guarantees;
 mod model;
+#[cfg(feature = "postgres")]
+mod shared;
 mod support;

@@ -243,7 +243,7 @@ impl Both {
         };
         let expected = steps.iter().all(fits);
         let running = &mut self.reference.running[at];
-        let got = running.reservation.as_mut().unwrap().extend(Usd::from_nano(upto));
+        let got = running.reservation.as_mut().unwrap().extend(Usd::from_nano(upto), Usd::ZERO);
         assert_eq!(got.is_ok(), expected, "{got:?}");
         if expected {
             for wanted in steps {

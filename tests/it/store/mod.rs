@@ -1,6 +1,6 @@
 //! The revisions on a real disk: order, crashes, foreign files, permissions, and one gateway per directory.
 
-mod book;
+pub(crate) mod book;
 
 use std::collections::BTreeMap;
 use std::fs;

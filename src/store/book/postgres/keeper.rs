@@ -3,17 +3,18 @@
 //! It has a connection of its own, so that a long batch does not cost the lease.
 
 use std::ops::Range;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use postgres::Client;
-use tokio::sync::oneshot;
 
 use super::super::error::{BookError, Failure, FailureKind};
+use super::super::line::bucket_of;
+use super::super::share::{AccountWindow, Granted, Record, Seen, Shortage, Wish};
 use super::super::write::{Recovered, integer};
-use super::grant::{Granted, Wish, give_back, grant};
+use super::grant;
 use super::lease::{Lease, take_over};
 use super::rows::text;
 use super::schema::Place;
@@ -21,24 +22,12 @@ use crate::base::{Clock, Usd};
 
 type Buckets = Vec<(u64, Usd)>;
 
-/// What the thread is asked.
+/// Buckets in a day: no clock of a node is wrong by more.
+const A_DAY: u64 = 24 * 4;
+
+/// What the thread is asked: something to do on its connection, or to end.
 enum Asked {
-    Buckets {
-        account: String,
-        buckets: Range<u64>,
-        answer: SyncSender<Result<Buckets, Failure>>,
-    },
-    Grant {
-        wish: Wish,
-        answer: oneshot::Sender<Result<Granted, Failure>>,
-    },
-    GiveBack {
-        wish: Wish,
-        epoch: i64,
-        amount: Usd,
-    },
-    /// Look after the other nodes now.
-    TakeOver(SyncSender<Result<Recovered, Failure>>),
+    Do(Box<dyn FnOnce(&mut Kept) + Send>),
     /// End; with what the node left open taken over at once, or as a crash would.
     End {
         abandoned: bool,
@@ -65,8 +54,9 @@ impl Keeper {
         Ok(Self { asked, lease, thread: Mutex::new(Some(thread)) })
     }
 
+    /// Returns where the node asks for shares of budgets.
     pub(in super::super) fn grants(&self) -> Grants {
-        Grants { asked: self.asked.clone() }
+        Grants { asked: self.asked.clone(), lease: Arc::clone(&self.lease) }
     }
 
     /// Says that the lease ran out, where it did.
@@ -76,19 +66,20 @@ impl Keeper {
 
     pub(in super::super) fn buckets(&self, account: &str, buckets: Range<u64>) -> Result<Buckets, BookError> {
         let account = text(account);
-        self.ask(|answer| Asked::Buckets { account, buckets, answer })
+        ask(&self.asked, move |kept| kept.with(|client| read(client, &account, &buckets)))
+    }
+
+    /// Renews the lease, now, or begins a new one.
+    pub(in super::super) fn renew(&self) -> Result<(), BookError> {
+        ask(&self.asked, |kept| {
+            let (lease, name) = (Arc::clone(&kept.lease), kept.name.clone());
+            kept.with(|client| lease.renew(client, &name))
+        })
     }
 
     /// Takes over, now, what nodes left open whose lease ran out.
     pub(in super::super) fn take_over(&self) -> Result<Recovered, BookError> {
-        self.ask(Asked::TakeOver)
-    }
-
-    fn ask<T>(&self, ask: impl FnOnce(SyncSender<Result<T, Failure>>) -> Asked) -> Result<T, BookError> {
-        let (answer, answered) = mpsc::sync_channel(1);
-        self.asked.send(ask(answer)).map_err(|_| BookError::Closed)?;
-        let answered = answered.recv().map_err(|_| BookError::Closed)?;
-        answered.map_err(|failure| BookError::Read(failure.to_string()))
+        ask(&self.asked, |kept| kept.take_over(None))
     }
 
     /// Ends the thread, after the writer.
@@ -100,27 +91,71 @@ impl Keeper {
     }
 }
 
-/// Where a node asks for its share of budgets. Clones ask the same thread.
-#[derive(Debug, Clone)]
-pub struct Grants {
-    asked: Sender<Asked>,
+/// Asks the thread for something, and waits for it.
+fn ask<T: Send + 'static>(
+    asked: &Sender<Asked>,
+    work: impl FnOnce(&mut Kept) -> Result<T, Failure> + Send + 'static,
+) -> Result<T, BookError> {
+    let (answer, answered) = mpsc::sync_channel(1);
+    let work = move |kept: &mut Kept| {
+        // Whoever asked waits for it, but where the process ends.
+        let _ = answer.send(work(kept));
+    };
+    asked.send(Asked::Do(Box::new(work))).map_err(|_| BookError::Closed)?;
+    let answered = answered.recv().map_err(|_| BookError::Closed)?;
+    answered.map_err(|failure| BookError::Read(failure.to_string()))
 }
 
-impl Grants {
-    /// Asks for more of a budget. May be cancelled; what was granted then is held until the epoch ends.
-    ///
-    /// # Errors
-    /// [`BookError::Read`], where the shared store cannot be asked or the node's lease is over; [`BookError::Closed`].
-    pub async fn grant(&self, wish: Wish) -> Result<Granted, BookError> {
-        let (answer, answered) = oneshot::channel();
-        self.asked.send(Asked::Grant { wish, answer }).map_err(|_| BookError::Closed)?;
-        answered.await.map_err(|_| BookError::Closed)?.map_err(|failure| BookError::Read(failure.to_string()))
+/// Where a node asks for its share of budgets: the same thread, in the order in which it is asked.
+#[derive(Debug)]
+pub(in super::super) struct Grants {
+    asked: Sender<Asked>,
+    lease: Arc<Lease>,
+}
+
+impl Record for Grants {
+    fn epoch(&self) -> i64 {
+        self.lease.epoch()
     }
 
-    /// Gives back what the node will not spend; it must not count on that any more. Never waits.
-    pub fn give_back(&self, wish: Wish, epoch: i64, amount: Usd) {
+    fn grant(&self, wish: &Wish) -> Result<Granted, BookError> {
+        let wish = wish.clone();
+        ask(&self.asked, move |kept| {
+            kept.lease.will_be_granted();
+            let epoch = kept.lease.epoch();
+            kept.with(|client| grant::grant(client, epoch, &wish))
+        })
+    }
+
+    fn look(&self, windows: &[AccountWindow]) -> Result<Vec<Seen>, BookError> {
+        let windows = windows.to_vec();
+        ask(&self.asked, move |kept| {
+            let epoch = kept.lease.epoch();
+            kept.with(|client| grant::look(client, epoch, &windows))
+        })
+    }
+
+    fn give_back(&self, of: &AccountWindow, epoch: i64, amount: Usd) {
+        let of = of.clone();
         // A node that has ended holds nothing.
-        let _ = self.asked.send(Asked::GiveBack { wish, epoch, amount });
+        let _ = self.asked.send(Asked::Do(Box::new(move |kept| kept.take_back(&of, epoch, amount))));
+    }
+
+    fn short(&self) -> Result<Vec<Shortage>, BookError> {
+        ask(&self.asked, |kept| {
+            let epoch = kept.lease.epoch();
+            kept.with(|client| grant::short(client, epoch))
+        })
+    }
+
+    fn claim(&self, account: &str, window: &str, percent: u16) -> Result<bool, BookError> {
+        let (account, window) = (account.to_owned(), window.to_owned());
+        ask(&self.asked, move |kept| kept.with(|client| grant::claim(client, &account, &window, percent.into())))
+    }
+
+    fn unclaim(&self, account: &str, window: &str, above: u16) -> Result<(), BookError> {
+        let (account, window) = (account.to_owned(), window.to_owned());
+        ask(&self.asked, move |kept| kept.with(|client| grant::unclaim(client, &account, &window, above.into())))
     }
 }
 
@@ -132,6 +167,8 @@ pub(in super::super) struct Kept {
     pub(super) name: String,
     /// None after an error, until it is needed again.
     pub(super) client: Option<Client>,
+    /// Until when the others are given time to speak again.
+    pub(super) lenient_until: Option<Instant>,
 }
 
 impl Kept {
@@ -139,19 +176,7 @@ impl Kept {
         let mut next = Instant::now() + self.lease.beat();
         loop {
             match asks.recv_timeout(next.saturating_duration_since(Instant::now())) {
-                Ok(Asked::Buckets { account, buckets, answer }) => {
-                    // Nobody has to wait for it.
-                    let _ = answer.send(self.with(|client| read(client, &account, &buckets)));
-                }
-                Ok(Asked::Grant { wish, answer }) => {
-                    self.lease.will_be_granted();
-                    let epoch = self.lease.epoch();
-                    let _ = answer.send(self.with(|client| grant(client, epoch, &wish)));
-                }
-                Ok(Asked::GiveBack { wish, epoch, amount }) => self.take_back(&wish, epoch, amount),
-                Ok(Asked::TakeOver(answer)) => {
-                    let _ = answer.send(self.take_over(None));
-                }
+                Ok(Asked::Do(work)) => work(&mut self),
                 Ok(Asked::End { abandoned }) => {
                     if !abandoned {
                         self.leave();
@@ -172,6 +197,7 @@ impl Kept {
     fn beat(&mut self) {
         let (lease, name) = (Arc::clone(&self.lease), self.name.clone());
         let epoch = lease.epoch();
+        let was_cut_off = lease.failure().is_some();
         match self.with(|client| lease.renew(client, &name)) {
             Ok(()) if lease.epoch() != epoch => tracing::warn!("this node's lease had run out, and the others took over; it begins anew"),
             Ok(()) => {}
@@ -180,6 +206,15 @@ impl Kept {
                 return;
             }
         }
+        // The store that this node could not reach was perhaps away for all: they need not be dead.
+        let now = Instant::now();
+        if was_cut_off {
+            self.lenient_until = Some(now + lease.span());
+        }
+        if self.lenient_until.is_some_and(|until| now < until) {
+            return;
+        }
+        self.tidy();
         match self.take_over(None) {
             Ok(Recovered { expired: 0, .. }) => {}
             Ok(Recovered { expired, charged }) => {
@@ -194,11 +229,18 @@ impl Kept {
         self.with(|client| take_over(client, own, now_ms))
     }
 
+    fn tidy(&mut self) {
+        let before = bucket_of(self.clock.unix_ms()).saturating_sub(A_DAY);
+        if let Err(failure) = self.with(|client| grant::tidy(client, before)) {
+            tracing::warn!(error = %failure, "shares of windows that are over could not be forgotten");
+        }
+    }
+
     /// What could not be taken back is stranded until the epoch ends; it is never spent twice.
-    fn take_back(&mut self, wish: &Wish, epoch: i64, amount: Usd) {
+    fn take_back(&mut self, of: &AccountWindow, epoch: i64, amount: Usd) {
         let client = self.client.take().map_or_else(|| self.place.connect(), Ok);
         // Not tried again on another connection: it may have been done.
-        let taken = client.and_then(|mut client| give_back(&mut client, epoch, wish, amount).map(|()| self.client = Some(client)));
+        let taken = client.and_then(|mut client| grant::give_back(&mut client, epoch, of, amount).map(|()| self.client = Some(client)));
         if let Err(failure) = taken {
             tracing::warn!(error = %failure, "what this node holds of a budget could not be given back");
         }

@@ -33,6 +33,11 @@ impl Lease {
         Self { clock, span, epoch: AtomicI64::new(0), has_grants: AtomicBool::new(false), until_ms: AtomicU64::new(0) }
     }
 
+    /// Returns how long the others believe in it.
+    pub(super) const fn span(&self) -> Duration {
+        self.span
+    }
+
     /// Returns how long the node may wait before it must speak again.
     pub(super) fn beat(&self) -> Duration {
         self.span / 3

@@ -10,12 +10,11 @@ mod lease;
 mod report;
 mod rows;
 mod schema;
+mod tls;
 mod write;
 
 use std::sync::Arc;
 
-pub use grant::{Granted, Wish};
-pub use keeper::Grants;
 pub(super) use keeper::{Keeper, Kept};
 pub(super) use report::Asker;
 pub use schema::Place;
@@ -37,6 +36,13 @@ pub(super) fn open(place: &Arc<Place>, name: &str, clock: &Arc<dyn Clock>) -> Re
     lease.renew(&mut client, name)?;
     let recovered = take_over(&mut client, None, clock.unix_ms())?;
     let writer = Writer::new(Arc::clone(place), Arc::clone(&lease), place.connect()?);
-    let kept = Kept { place: Arc::clone(place), lease, clock: Arc::clone(clock), name: name.to_owned(), client: Some(client) };
+    let kept = Kept {
+        place: Arc::clone(place),
+        lease,
+        clock: Arc::clone(clock),
+        name: name.to_owned(),
+        client: Some(client),
+        lenient_until: None,
+    };
     Ok((writer, kept, recovered))
 }

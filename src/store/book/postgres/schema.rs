@@ -6,16 +6,18 @@
 //! | `open` | attempts that run, with the epoch of the node that runs them |
 //! | `lines` | attempts that ended |
 //! | `adjustments` | corrections by people |
-//! | `grants` | what each node may yet spend of a budget without asking |
+//! | `grants` | what each node may yet spend of a budget without asking, and whether it waits for more |
+//! | `alerts` | shares of limits that were reached: whoever writes one first tells of it |
 //! | `balances` | what each account spent in each bucket: the sum of its lines and adjustments |
 //!
 //! Rule: a migration that has shipped is never changed; a change of the tables is one more at the end of the list.
 
 use std::time::Duration;
 
-use postgres::{Client, Config, NoTls};
+use postgres::{Client, Config};
 
 use super::super::error::{Failure, FailureKind};
+use super::tls::Wishes;
 use crate::base::Secret;
 
 /// How long a connection may take.
@@ -67,6 +69,15 @@ CREATE TABLE grants (
 );
 CREATE INDEX grants_by_epoch ON grants (epoch);
 ",
+    // Who waits for what others hold; and who has told of an alert.
+    "
+ALTER TABLE grants ADD COLUMN short bigint NOT NULL DEFAULT 0, ADD COLUMN asked timestamptz NOT NULL DEFAULT clock_timestamp();
+CREATE INDEX grants_short ON grants (asked) WHERE short > 0;
+CREATE TABLE alerts (
+  account text NOT NULL, span text NOT NULL, percent integer NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp(),
+  PRIMARY KEY (account, span, percent)
+);
+",
 ];
 
 /// Where a shared book is.
@@ -96,15 +107,17 @@ impl Place {
         if self.schema.is_empty() || !self.schema.chars().all(name) {
             return Err(unreachable("the schema's name is none".to_owned()));
         }
+        let (url, wishes) = Wishes::read(self.url.expose()).map_err(unreachable)?;
         // What the parser says may quote the URL, and with it the password.
-        let config = self.url.expose().parse::<Config>();
+        let config = url.parse::<Config>();
         let mut config = config.map_err(|_| unreachable("the URL is not one of PostgreSQL".to_owned()))?;
         let schema = &self.schema;
         config.connect_timeout(CONNECT).tcp_user_timeout(SILENCE).application_name(&format!("bifrostctl {schema}")).options(&format!(
             "-c search_path={schema} -c statement_timeout={PATIENCE_MS} -c lock_timeout={PATIENCE_MS} \
              -c idle_in_transaction_session_timeout={PATIENCE_MS} -c synchronous_commit=on"
         ));
-        config.connect(NoTls).map_err(|error| Failure::from(&error))
+        config.ssl_mode(wishes.mode());
+        config.connect(wishes.connector().map_err(unreachable)?).map_err(|error| Failure::from(&error))
     }
 
     /// Makes the tables, or brings them to this version. Nodes that start at once wait for each other.

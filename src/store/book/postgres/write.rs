@@ -3,7 +3,7 @@
 //! Rules: as those of the embedded book; and lines are opened only in the epoch that the node held when it was last refused, so that
 //! nothing is sent on the strength of a lease that is over.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -32,6 +32,8 @@ pub(in super::super) struct Writer {
     client: Option<Client>,
     /// The epoch in which lines are opened.
     epoch: i64,
+    /// Whether the others took over what this node ran, which it may yet end.
+    was_taken_over: bool,
     /// Openings whose batch failed. They were refused, and must not stand if the commit came through after all.
     doubtful: Vec<AttemptId>,
 }
@@ -60,7 +62,7 @@ impl From<Failure> for Stopped {
 impl Writer {
     pub(super) fn new(place: Arc<Place>, lease: Arc<Lease>, client: Client) -> Self {
         let epoch = lease.epoch();
-        Self { place, lease, client: Some(client), epoch, doubtful: Vec::new() }
+        Self { place, lease, client: Some(client), epoch, was_taken_over: false, doubtful: Vec::new() }
     }
 
     /// Writes all of them, or none. A probe writes something even where there is nothing to write.
@@ -74,6 +76,7 @@ impl Writer {
     ) -> Result<Tally, Failure> {
         let epoch = self.lease.epoch();
         let changed = std::mem::replace(&mut self.epoch, epoch) != epoch;
+        self.was_taken_over |= changed;
         let mut written = Err(Stopped::Failed(lost("the other nodes have taken over; a new one has begun")));
         if !changed {
             for _ in 0..COLLISIONS {
@@ -111,6 +114,7 @@ impl Writer {
             changes: Changes::new(),
             epoch: self.epoch,
             has_grants: self.lease.has_grants(),
+            was_taken_over: self.was_taken_over,
             closings: Vec::new(),
         };
         if is_probe {
@@ -157,6 +161,7 @@ struct Page<'t, 'q> {
     /// The epoch of this node, whose grants pay.
     epoch: i64,
     has_grants: bool,
+    was_taken_over: bool,
     /// What is to be closed next.
     closings: Vec<&'q Closing>,
 }
@@ -209,30 +214,44 @@ impl Page<'_, '_> {
         )?;
         let written: HashSet<&[u8]> = written.iter().map(|row| row.get(0)).collect();
         let (new, old): (Vec<_>, Vec<_>) = closings.into_iter().partition(|closing| written.contains(closing.opening.id.as_bytes()));
-        self.count_late(old.into_iter().chain(again).collect())?;
         let ids: Vec<&[u8]> = new.iter().map(|closing| closing.opening.id.as_bytes()).collect();
         self.on.execute("DELETE FROM open WHERE id = ANY($1)", &[&ids])?;
+        let mut paid = Changes::new();
         for closing in new {
             self.tally.lines += 1;
-            let bucket = integer(bucket_of(closing.opening.admitted_ms));
-            for account in distinct(&closing.opening.accounts) {
-                self.changes.add(text(account), bucket, closing.cost.nano().max(0));
-            }
+            charge(&mut self.changes, closing, closing.cost.nano().max(0));
+            charge(&mut paid, closing, closing.cost.nano().max(0));
         }
+        self.end_late(&old, &again, &mut paid)?;
         if self.has_grants {
-            grant::spend(&mut self.on, self.epoch, &self.changes)?;
+            grant::spend(&mut self.on, self.epoch, &paid)?;
         }
         Ok(settle(&mut self.on, &std::mem::take(&mut self.changes))?)
     }
 
-    /// Counts the closings whose lines had expired.
-    fn count_late(&mut self, closings: Vec<&Closing>) -> Result<(), Stopped> {
-        if !closings.is_empty() {
-            let ids: Vec<&[u8]> = closings.iter().map(|closing| closing.opening.id.as_bytes()).collect();
-            // As often as they are closed, not once a line.
-            let text = "SELECT count(*) FROM unnest($1::bytea[]) AS closed (id) JOIN lines USING (id) WHERE expired";
-            let late: i64 = self.on.query_one(text, &[&ids])?.try_get(0)?;
-            self.tally.late += late.unsigned_abs();
+    /// Counts the closings whose lines had expired. Where this very node ran them, it knows better than those who took them over: what it
+    /// says replaces what they charged.
+    fn end_late(&mut self, old: &[&Closing], again: &[&Closing], paid: &mut Changes) -> Result<(), Stopped> {
+        if old.is_empty() && again.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<&[u8]> = old.iter().chain(again).map(|closing| closing.opening.id.as_bytes()).collect();
+        let found = self.on.query("SELECT id, cost FROM lines WHERE id = ANY($1) AND expired ORDER BY id FOR UPDATE", &[&ids])?;
+        let charged: HashMap<&[u8], i64> = found.iter().map(|row| (row.get(0), row.get(1))).collect();
+        // As often as they are closed, not once a line.
+        self.tally.late += u64::try_from(ids.iter().filter(|id| charged.contains_key(*id)).count()).unwrap_or(0);
+        if !self.was_taken_over || charged.is_empty() {
+            return Ok(());
+        }
+        let late: Vec<&&Closing> = old.iter().filter(|closing| charged.contains_key(closing.opening.id.as_bytes())).collect();
+        let lines = Value::Array(late.iter().map(|closing| rows::closing(closing)).collect()).to_string();
+        self.on.execute("DELETE FROM lines WHERE id = ANY($1) AND expired", &[&ids])?;
+        self.on.execute("INSERT INTO lines SELECT * FROM jsonb_populate_recordset(NULL::lines, $1::text::jsonb) ORDER BY id", &[&lines])?;
+        for closing in late {
+            let before = charged.get(closing.opening.id.as_bytes()).copied().unwrap_or(0);
+            let cost = closing.cost.nano().max(0);
+            charge(&mut self.changes, closing, cost.saturating_sub(before));
+            charge(paid, closing, cost);
         }
         Ok(())
     }
@@ -280,5 +299,13 @@ impl Page<'_, '_> {
             parts.push((integer(buckets.end.saturating_sub(1)), 0));
         }
         Ok(parts)
+    }
+}
+
+/// Adds an amount to each account that pays for an attempt.
+fn charge(changes: &mut Changes, closing: &Closing, amount: i64) {
+    let bucket = integer(bucket_of(closing.opening.admitted_ms));
+    for account in distinct(&closing.opening.accounts) {
+        changes.add(text(account), bucket, amount);
     }
 }

@@ -1,17 +1,20 @@
 //! Shares of a budget between nodes: never more than the limit, all of it usable, and none lost with a node.
 
-use bifrostctl::store::book::{Granted, Grants, Wish};
+use bifrostctl::store::book::{AccountWindow, Granted, Wish};
 
 use super::shared::{Server, server};
 use super::*;
 
+fn window(name: &str, buckets: std::ops::Range<u64>) -> AccountWindow {
+    AccountWindow { account: "key:web".into(), window: name.into(), buckets }
+}
+
 fn wish(limit: i64, needed: i64) -> Wish {
-    Wish { account: "key:web".into(), window: "month".into(), buckets: 0..bucket_of(NOW) + 100, limit: usd(limit), needed: usd(needed) }
+    Wish { of: window("month", 0..bucket_of(NOW) + 100), limit: usd(limit), needed: usd(needed), wanted: usd(needed), waits: true }
 }
 
 fn ask(node: &Book, wish: Wish) -> Result<Granted, BookError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    runtime.block_on(node.grants().unwrap().grant(wish))
+    node.record().unwrap().grant(&wish)
 }
 
 fn more(node: &Book, limit: i64, needed: i64) -> i64 {
@@ -30,7 +33,7 @@ fn a_node_gets_what_it_needs_or_nothing_and_more_only_where_much_is_left() {
     assert_eq!(more(&a, 1_000, 10), 62);
     assert_eq!(more(&b, 1_000, 900), 900);
     let granted = ask(&a, wish(1_000, 39)).unwrap();
-    assert_eq!((granted.more, granted.spent, granted.others), (Usd::ZERO, Usd::ZERO, usd(900)));
+    assert_eq!((granted.more, granted.seen.spent, granted.seen.own, granted.seen.others), (Usd::ZERO, Usd::ZERO, Some(usd(62)), usd(900)));
     assert_eq!(more(&a, 1_000, 38), 38);
     assert_eq!((more(&a, 1_000, 1), held(&server)), (0, 1_000));
     // What is spent moves from the grant; nothing becomes free by that.
@@ -46,9 +49,9 @@ fn what_a_node_gives_back_the_others_may_spend() {
     let (a, b) = (server.join("a").0, server.join("b").0);
     let granted = ask(&a, wish(100, 100)).unwrap();
     assert_eq!(more(&b, 100, 1), 0);
-    let grants: Grants = a.grants().unwrap();
-    grants.give_back(wish(100, 0), granted.epoch, usd(30));
-    grants.give_back(wish(100, 0), granted.epoch + 1, usd(30));
+    let record = a.record().unwrap();
+    record.give_back(&wish(100, 0).of, granted.seen.epoch, usd(30));
+    record.give_back(&wish(100, 0).of, granted.seen.epoch + 1, usd(30));
     // In the order in which the node asked.
     assert_eq!(more(&a, 70, 1), 0);
     assert_eq!((more(&b, 100, 31), more(&b, 100, 30)), (0, 30));
@@ -59,8 +62,8 @@ fn windows_have_grants_of_their_own_and_only_what_counts_in_them_is_taken_off() 
     let Some(server) = server() else { return };
     let (a, b) = (server.join("a").0, server.join("b").0);
     let now = bucket_of(NOW);
-    let rolling = |limit| Wish { window: "rolling 1h".into(), buckets: now - 3..u64::MAX, ..wish(limit, limit) };
-    let past = |limit| Wish { window: "before".into(), buckets: 0..now, ..wish(limit, limit) };
+    let rolling = |limit| Wish { of: window("rolling 1h", now - 3..u64::MAX), ..wish(limit, limit) };
+    let past = |limit| Wish { of: window("before", 0..now), ..wish(limit, limit) };
     assert_eq!((ask(&a, rolling(50)).unwrap().more, ask(&a, past(60)).unwrap().more, more(&a, 100, 100)), (usd(50), usd(60), 100));
     a.close(closing(&opening(1, &["key:web", "key:web", "team:t"]), 20)).wait().unwrap();
     let left: Vec<(String, i64)> = server

@@ -7,7 +7,7 @@ mod million;
 mod model;
 mod report;
 #[cfg(feature = "postgres")]
-mod shared;
+pub(crate) mod shared;
 
 use std::collections::BTreeMap;
 use std::fs;

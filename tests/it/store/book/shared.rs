@@ -18,13 +18,13 @@ use super::*;
 const LEASE: Duration = Duration::from_secs(600);
 
 /// A schema of its own, which goes with it.
-pub(super) struct Server {
-    place: Shared,
+pub(crate) struct Server {
+    pub(crate) place: Shared,
     clock: Arc<ManualClock>,
 }
 
 /// None, and a word about it, where there is no server to be had.
-pub(super) fn server() -> Option<Server> {
+pub(crate) fn server() -> Option<Server> {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let url = std::env::var("DATABASE_URL").unwrap_or_default();
     // Whatever a shell happens to name is not ours to write to.
@@ -45,7 +45,7 @@ impl Server {
         Book::join(self.place.clone(), name, &clock, no_fatal()).unwrap()
     }
 
-    pub(super) fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         let mut client = Client::connect(self.place.url.expose(), NoTls).unwrap();
         client.batch_execute(&format!("SET search_path = {}", self.place.schema)).unwrap();
         client
@@ -56,7 +56,7 @@ impl Server {
     }
 
     /// Makes the lease of one node look as if it had been silent for too long.
-    pub(super) fn silence_only(&self, name: &str) {
+    pub(crate) fn silence_only(&self, name: &str) {
         let text = "UPDATE nodes SET expires = clock_timestamp() - interval '1 second' WHERE name = $1";
         self.client().execute(text, &[&name]).unwrap();
     }
@@ -143,6 +143,28 @@ fn a_node_that_was_taken_over_opens_nothing_until_it_begins_anew_and_loses_no_cl
     // It ran, and has cost what it has cost.
     slow.close(closing(&line(3), 40)).wait().unwrap();
     assert_eq!(spent(&other, "key:web"), 47);
+}
+
+#[test]
+fn a_node_that_was_taken_over_says_what_its_attempts_came_to_and_is_believed_once() {
+    let Some(server) = server() else { return };
+    let (slow, other) = (server.join("slow").0, server.join("other").0);
+    for number in 1..=2 {
+        slow.open_line(line(number)).wait().unwrap();
+    }
+    server.silence_only("slow");
+    assert_eq!(other.take_over().unwrap(), Recovered { expired: 2, charged: usd(14) });
+    slow.renew().unwrap();
+    // Nothing is opened on the strength of the old lease.
+    assert!(slow.open_line(line(3)).wait().is_err());
+    slow.flush().wait().unwrap();
+    slow.open_line(line(4)).wait().unwrap();
+    for cost in [40, 900] {
+        slow.close(closing(&line(1), cost)).wait().unwrap();
+    }
+    assert_eq!((spent(&other, "key:web"), spent(&other, "budget:growth"), slow.counts().late), (47, 47, 1));
+    assert_eq!((server.count("open"), server.count("lines"), server.count("lines WHERE expired")), (1, 2, 1));
+    assert!(other.report().unwrap().audit().unwrap().is_clean());
 }
 
 #[test]
