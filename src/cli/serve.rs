@@ -15,6 +15,7 @@ use crate::control::watch::{self, Mode};
 use crate::control::{Ended, OnInvalid, Options, Running, StartError, start};
 use crate::plan::Auth;
 use crate::spec::{ProcessEnvironment, Rejected};
+use crate::store::StoreError;
 use crate::table::Key;
 use crate::table::explain::{Outcome as Fate, Question};
 use crate::telemetry::log;
@@ -133,6 +134,8 @@ fn explain(error: &StartError, context: &Context<'_>) -> CommandError {
         StartError::Invalid(rejected) => refused(rejected, "", context)
             .hint("with --on-invalid-start last-good, the newest accepted revision that can run serves instead"),
         StartError::NoLastGood { rejected, why } => refused(rejected, &format!("; there is no earlier revision to serve: {why}"), context),
+        StartError::Store(StoreError::Shared(_)) => CommandError::failure(format!("the gateway did not start: {error}"))
+            .hint("`gateway.state.postgres` refers to the server's URL: check that the server runs there and lets this user in"),
         StartError::Store(_) | StartError::Listen(_) | StartError::System(_) => {
             CommandError::failure(format!("the gateway did not start: {error}"))
         }

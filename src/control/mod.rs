@@ -18,6 +18,7 @@
 mod admin;
 mod alerts;
 mod apply;
+mod books;
 mod candidate;
 mod census;
 pub mod codes;

@@ -10,14 +10,14 @@ use super::renames;
 use super::running::{Assembled, Running};
 use super::watched::Mentions;
 use super::writer::{Provenance, blocking, new_revision};
-use super::{codes, watch};
+use super::{books, codes, watch};
 use crate::base::Clock;
 use crate::limit::budget::Ledger;
 use crate::plan::{self, Plan};
 use crate::provider::{Clients, Health, Proxies, Signers, SystemLookup};
 use crate::server::{Acceptor, BindError, Listener};
 use crate::spec::{Diagnostic, Environment, Rejected, Severity, Sources};
-use crate::store::book::{self, Book, Failure, Recovered};
+use crate::store::book::Book;
 use crate::store::{Options as StoreOptions, Revisions, StoreError};
 use crate::table::Services;
 use crate::telemetry::{AccessLog, Metrics};
@@ -123,9 +123,9 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         log.map_err(|error| cannot_run(&ready.candidate, "/telemetry/access_log", &format!("the access log cannot be opened: {error}")))?;
     let store = match store {
         Some(store) => store,
-        None => open_store(PathBuf::from(&plan.gateway.state), Arc::clone(&options.clock)).await?,
+        None => open_store(PathBuf::from(plan.gateway.state.directory()), Arc::clone(&options.clock)).await?,
     };
-    let book = open_book(&store, options.clock.unix_ms()).await?;
+    let book = books::open(&store, &ready, &begin.services, &options.clock).await?;
     open_ledger(&begin.services.ledger, &book, &plan, options.clock.unix_ms()).await?;
     let client = Listener::tcp(&plan.gateway.listen).await?;
     let admin = admin_listener(&plan.gateway.admin).await?;
@@ -242,7 +242,7 @@ impl Begin {
     }
 }
 
-fn cannot_run(candidate: &Candidate, place: &str, message: &str) -> StartError {
+pub(super) fn cannot_run(candidate: &Candidate, place: &str, message: &str) -> StartError {
     let loaded = &candidate.loaded;
     let diagnostic = Diagnostic::error(codes::CANNOT_RUN, message).at(loaded.spans.value(place)).pointer(place);
     StartError::Invalid(Box::new(Rejected { sources: loaded.sources.clone(), diagnostics: vec![diagnostic] }))
@@ -278,17 +278,6 @@ async fn open_store(state: PathBuf, clock: Arc<dyn Clock>) -> Result<Arc<Revisio
     Ok(Arc::new(store))
 }
 
-/// Opens the book in the state directory that this process holds, and tells what a crash had left open.
-async fn open_book(store: &Revisions, now_ms: u64) -> Result<Book, StartError> {
-    let path = store.state().join(book::FILE);
-    let opened = tokio::task::spawn_blocking(move || Book::open(&path, now_ms, Arc::new(end_at_once))).await;
-    let (book, Recovered { expired, charged }) = opened.map_err(|error| StartError::System(error.to_string()))??;
-    if expired > 0 {
-        tracing::warn!(expired, %charged, "attempts that ran when the gateway ended last are charged what is known of them");
-    }
-    Ok(book)
-}
-
 /// Tells the ledger what the book knows, under the names of this plan.
 async fn open_ledger(ledger: &Arc<Ledger>, book: &Book, plan: &Arc<Plan>, now_ms: u64) -> Result<(), StartError> {
     let (ledger, book, plan) = (Arc::clone(ledger), book.clone(), Arc::clone(plan));
@@ -300,17 +289,13 @@ async fn open_ledger(ledger: &Arc<Ledger>, book: &Book, plan: &Arc<Plan>, now_ms
     opened.map_err(|error| StartError::System(format!("what was spent cannot be read: {error}")))
 }
 
-/// Ends the process: what the disk lost cannot be told from what it kept, but by a process that reads it anew.
-fn end_at_once(failure: &Failure) {
-    tracing::error!(error = %failure, "the gateway ends, so that its next start finds what is really on the disk");
-    std::process::abort();
-}
-
 /// Glances at a refused spec for its state directory: the last file that names one, as it is written there.
 fn state_of(sources: &Sources) -> PathBuf {
     let named = sources.0.iter().rev().find_map(|source| {
         let value: serde_json::Value = serde_yaml::from_str(&source.text).ok()?;
-        value.pointer("/gateway/state")?.as_str().filter(|state| !state.contains("${")).map(PathBuf::from)
+        let state = value.pointer("/gateway/state")?;
+        let directory = state.as_str().or_else(|| state.get("directory")?.as_str());
+        directory.filter(|state| !state.contains("${")).map(PathBuf::from)
     });
     named.unwrap_or_else(|| PathBuf::from(".bifrost"))
 }

@@ -68,8 +68,11 @@ pub struct Gateway {
     pub listen: String,
     /// Admin listener. Needs a restart.
     pub admin: Admin,
-    /// State directory, relative to the working directory. Needs a restart.
-    pub state: String,
+    /// What must survive a restart. Needs a restart.
+    pub state: State,
+    /// How many gateways serve it together.
+    #[serde(default = "alone")]
+    pub replicas: u32,
     /// Whether keys are needed.
     pub auth: Auth,
     /// TLS of the client listener. Needs a restart.
@@ -78,6 +81,44 @@ pub struct Gateway {
     pub limits: Limits,
     /// Grace after SIGTERM.
     pub drain: Span,
+}
+
+/// A gateway of which nothing else is said.
+const fn alone() -> u32 {
+    1
+}
+
+/// Where what must survive a restart is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum State {
+    /// All of it in a directory, relative to the working directory.
+    Directory(String),
+    /// The book on a PostgreSQL that gateways share.
+    Shared(SharedState),
+}
+
+/// A book that gateways share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedState {
+    /// Directory of this gateway alone.
+    pub directory: String,
+    /// The server's URL.
+    pub postgres: SecretRef,
+    /// The schema of the tables.
+    pub schema: String,
+    /// How long a gateway that falls silent keeps what it holds.
+    pub lease: Span,
+}
+
+impl State {
+    /// Returns the directory of this gateway alone.
+    pub fn directory(&self) -> &str {
+        match self {
+            Self::Directory(directory) => directory,
+            Self::Shared(shared) => &shared.directory,
+        }
+    }
 }
 
 /// Admin listener.

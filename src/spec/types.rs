@@ -66,9 +66,13 @@ pub struct Gateway {
     /// Where the admin API listens. Default: unix:.bifrost/admin.sock.
     #[schemars(extend("x-hot" = false))]
     pub admin: Option<Admin>,
-    /// Directory for state that must survive a restart (revisions). Default: .bifrost.
+    /// What must survive a restart: a directory for revisions and what is spent, or a directory and a PostgreSQL that gateways share.
+    /// Default: .bifrost.
     #[schemars(extend("x-hot" = false))]
-    pub state: Option<String>,
+    pub state: Option<State>,
+    /// How many gateways serve this spec together. More than one need a PostgreSQL in `state`. Default: 1.
+    #[schemars(range(min = 1, max = 1_000))]
+    pub replicas: Option<u32>,
     /// Whether a virtual key is needed. `off` is refused on a listener that is not loopback. Default: required.
     pub auth: Option<Auth>,
     /// Serves TLS on the client listener.
@@ -79,6 +83,31 @@ pub struct Gateway {
     pub limits: Limits,
     /// How long running requests may go on after SIGTERM. Default: 120s.
     pub drain: Option<Span>,
+}
+
+/// Where what must survive a restart is kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum State {
+    /// A directory that no other gateway uses: revisions, and the book of what is spent.
+    Directory(#[schemars(extend("examples" = [".bifrost"]))] String),
+    /// The book on a PostgreSQL that gateways share; revisions in a directory of each.
+    Shared(SharedState),
+}
+
+/// A book that gateways share.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SharedState {
+    /// Directory of this gateway alone, for revisions. Default: .bifrost.
+    pub directory: Option<String>,
+    /// The server's URL, a secret: `postgres://user:password@host:5432/database?sslmode=verify-full`.
+    pub postgres: SecretRef,
+    /// The schema of the tables, made where it is missing: small letters, digits and underscores. Default: bifrost.
+    #[schemars(regex(pattern = "^[a-z_][a-z0-9_]{0,62}$"))]
+    pub schema: Option<String>,
+    /// How long a gateway that falls silent keeps what it holds of budgets; then the others charge what it ran. Default: 10s.
+    pub lease: Option<Span>,
 }
 
 /// Whether a virtual key is needed.

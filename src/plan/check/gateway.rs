@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::plan::codes;
 use crate::plan::finding::{Findings, On, pointer};
-use crate::plan::types::{Admin, AdminToken, Auth, Plan};
+use crate::plan::types::{Admin, AdminToken, Auth, Plan, RateLimits, SecretRef, State};
 use crate::spec::{Diagnostic, Scope};
 
 /// Longest path of a Unix socket. Linux takes 107 bytes, macOS 103; the gateway binds beside the path first and needs a few.
@@ -16,6 +16,7 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
     if let Some(clients) = clients {
         reach(found, plan.gateway.auth, clients);
     }
+    replicas(found, plan);
     match &plan.gateway.admin {
         Admin::Unix(path) => socket(found, path),
         Admin::Tcp { listen, tokens, allow_plain_http } => {
@@ -36,6 +37,47 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
             }
         }
     }
+}
+
+/// What a lease may be, in seconds.
+const LEASE_S: std::ops::RangeInclusive<u64> = 2..=600;
+
+/// Whether several gateways that serve one spec keep one book.
+fn replicas(found: &mut Findings<'_>, plan: &Plan) {
+    let gateway = &plan.gateway;
+    match &gateway.state {
+        State::Directory(_) if gateway.replicas > 1 => {
+            let problem = format!("{} gateways, each with a book of its own, would let every budget be spent {0} times", gateway.replicas);
+            let help = "write `state: {postgres: {env: DATABASE_URL}}`, a PostgreSQL that they share, or `replicas: 1`";
+            let problem = Diagnostic::error(codes::REPLICAS_APART, problem).help(help);
+            found.add(On::Value, pointer(&["gateway", "replicas"]), problem);
+        }
+        State::Directory(_) => {}
+        State::Shared(shared) => {
+            if shared.postgres == SecretRef::None {
+                let problem = Diagnostic::error(codes::STATE_SHARED, "`postgres: none` names no server")
+                    .help("refer to its URL, such as `{env: DATABASE_URL}`; without a shared book, write `state: DIRECTORY`");
+                found.add(On::Value, pointer(&["gateway", "state", "postgres"]), problem);
+            }
+            if !LEASE_S.contains(&shared.lease.get().as_secs()) {
+                let problem = Diagnostic::error(codes::STATE_SHARED, format!("a lease of {} does not work", shared.lease))
+                    .help("write one from 2s to 10m; 10s is usual");
+                found.add(On::Value, pointer(&["gateway", "state", "lease"]), problem);
+            }
+        }
+    }
+    if gateway.replicas > 1 && has_limits(plan) {
+        let problem = format!("{} gateways keep the limits of requests, tokens and concurrency each for itself", gateway.replicas);
+        let help = format!("together they let through up to {} times as much; divide the limits where that matters", gateway.replicas);
+        found.add(On::Value, pointer(&["gateway", "replicas"]), Diagnostic::warning(codes::LIMITS_APART, problem).help(help));
+    }
+}
+
+fn has_limits(plan: &Plan) -> bool {
+    let limits = plan.virtual_keys.values().map(|key| &key.limits);
+    let limits = limits.chain(plan.teams.values().map(|team| &team.limits)).chain(plan.models.values().map(|model| &model.limits));
+    let limits = limits.chain(plan.providers.values().map(|provider| &provider.limits));
+    limits.into_iter().any(|limits| *limits != RateLimits::default())
 }
 
 /// Whoever reads a token that may apply can send every provider's key to a place of their own; what else is read is the spec.

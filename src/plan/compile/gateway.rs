@@ -8,7 +8,8 @@ pub(super) fn gateway(spec: &spec::Gateway) -> plan::Gateway {
     plan::Gateway {
         listen: spec.listen.clone().unwrap_or_else(|| "127.0.0.1:8080".to_owned()),
         admin: admin(spec.admin.as_ref()),
-        state: spec.state.clone().unwrap_or_else(|| ".bifrost".to_owned()),
+        state: state(spec.state.as_ref()),
+        replicas: spec.replicas.unwrap_or(1),
         auth: spec.auth.unwrap_or(spec::Auth::Required),
         tls: spec.tls.as_ref().map(|tls| plan::Tls { cert: tls.cert.file.clone(), key: tls.key.file.clone() }),
         limits: plan::Limits {
@@ -17,6 +18,22 @@ pub(super) fn gateway(spec: &spec::Gateway) -> plan::Gateway {
             connections: spec.limits.connections.unwrap_or(10_000),
         },
         drain: spec.drain.unwrap_or(Span::from_secs(120)),
+    }
+}
+
+/// The state directory where the spec names none.
+const STATE: &str = ".bifrost";
+
+fn state(spec: Option<&spec::State>) -> plan::State {
+    match spec {
+        None => plan::State::Directory(STATE.to_owned()),
+        Some(spec::State::Directory(directory)) => plan::State::Directory(directory.clone()),
+        Some(spec::State::Shared(shared)) => plan::State::Shared(plan::SharedState {
+            directory: shared.directory.clone().unwrap_or_else(|| STATE.to_owned()),
+            postgres: shared.postgres.clone(),
+            schema: shared.schema.clone().unwrap_or_else(|| "bifrost".to_owned()),
+            lease: shared.lease.unwrap_or(Span::from_secs(10)),
+        }),
     }
 }
 

@@ -8,16 +8,15 @@ use super::changes::{Changes, Entry, Meaning, Pair, Sides, json_of};
 use super::pattern::edits;
 use super::place::Place;
 use super::{Risk, shown};
-use crate::plan::types::{AccessLog, Admin, AdminToken, Auth, Gateway, Limits, MetricsOn, Scope, Telemetry, Tls};
+use crate::plan::types::{AccessLog, Admin, AdminToken, Auth, Gateway, Limits, MetricsOn, Scope, State, Telemetry, Tls};
 
 pub(super) fn gateway(out: &mut Changes<'_>, base: &Gateway, new: &Gateway) {
     let place = Place::section("gateway");
-    let Gateway { listen, admin, state, auth, tls, limits, drain } = base;
+    let Gateway { listen, admin, state, replicas, auth, tls, limits, drain } = base;
     out.field(place.member("listen"), listen, &new.listen, || listener(listen, &new.listen));
     self::admin(out, &place.member("admin"), admin, &new.admin);
-    out.field(place.member("state"), state, &new.state, || {
-        Meaning::medium("the history of revisions stays in the old directory; the gateway starts without one")
-    });
+    out.field(place.member("state"), state, &new.state, || moved(state, &new.state));
+    out.field(place.member("replicas"), replicas, &new.replicas, || Meaning::plain(Risk::Low));
     out.field(place.member("auth"), auth, &new.auth, || authentication(*auth, new.auth));
     self::tls(out, &place.member("tls"), tls.as_ref(), new.tls.as_ref());
     self::limits(out, &place.member("limits"), limits, &new.limits);
@@ -25,6 +24,21 @@ pub(super) fn gateway(out: &mut Changes<'_>, base: &Gateway, new: &Gateway) {
         let when = if new.drain < *drain { "earlier" } else { "later" };
         Meaning::low(format!("requests that still run at shutdown are cut {when}"))
     });
+}
+
+/// Says what stays behind where the state moves.
+fn moved(base: &State, new: &State) -> Meaning {
+    match (base, new) {
+        (State::Directory(_), State::Directory(_)) => {
+            Meaning::medium("the history of revisions stays in the old directory; the gateway starts without one")
+        }
+        (State::Shared(base), State::Shared(new)) if (&base.postgres, &base.schema) == (&new.postgres, &new.schema) => {
+            Meaning::medium("how the gateway keeps its part of the shared book changes; what is spent stays")
+        }
+        (State::Directory(_) | State::Shared(_), State::Directory(_) | State::Shared(_)) => {
+            Meaning::high("what was spent so far stays in the old book: every budget begins anew")
+        }
+    }
 }
 
 fn listener(base: &str, new: &str) -> Meaning {

@@ -14,6 +14,8 @@ mod key;
 mod killed;
 mod mock;
 mod render;
+#[cfg(feature = "postgres")]
+mod replicas;
 mod repository;
 mod serve;
 mod spend;

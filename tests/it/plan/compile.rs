@@ -15,7 +15,7 @@ fn an_almost_empty_spec_gets_every_default() {
     let plan = plan("version: 1\nproviders: {mock: {}}\n");
     assert_eq!(plan.gateway.listen, "127.0.0.1:8080");
     assert_eq!(plan.gateway.admin, Admin::Unix(".bifrost/admin.sock".into()));
-    assert_eq!(plan.gateway.state, ".bifrost");
+    assert_eq!(plan.gateway.state.directory(), ".bifrost");
     assert_eq!(plan.gateway.auth, Auth::Required);
     assert_eq!(plan.gateway.tls, None);
     assert_eq!(plan.gateway.limits.body, ByteSize::new(33_554_432));

@@ -219,6 +219,7 @@ fn only_a_change_of_a_restart_only_field_needs_a_restart() {
         ("listen: \"127.0.0.1:9000\"".to_owned(), true),
         (format!("admin: {tcp}"), true),
         ("state: elsewhere".to_owned(), true),
+        ("state: {postgres: {env: DATABASE_URL}}".to_owned(), true),
         ("tls: {cert: {file: c}, key: {file: k}}".to_owned(), true),
         ("limits: {connections: 5}".to_owned(), true),
         ("limits: {body: 1MiB}".to_owned(), false),

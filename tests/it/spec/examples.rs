@@ -22,6 +22,7 @@ const SPECS: &[&[&str]] = &[
     &["examples/vllm.yaml"],
     &["examples/budgets.yaml"],
     &["examples/teams.yaml"],
+    &["examples/replicas.yaml"],
     &["examples/kubernetes/gateway.yaml"],
     &["examples/kubernetes/gateway.yaml", "examples/kubernetes/env/prod.yaml"],
 ];

@@ -49,6 +49,25 @@ fn the_admin_listener_is_private_and_has_a_port_of_its_own() {
 }
 
 #[test]
+fn several_gateways_need_a_book_that_they_share() {
+    let shared = "state: {postgres: {env: DATABASE_URL}}";
+    let limited = "teams: {t: {limits: {requests: 5/min}}}";
+    expect(&[
+        ("gateway: {replicas: 1}", &[]),
+        ("gateway: {replicas: 2}", &["BF0428 /gateway/replicas"]),
+        (&format!("gateway: {{replicas: 2, {shared}}}"), &[]),
+        (&format!("gateway: {{{shared}}}"), &[]),
+        ("gateway: {state: {postgres: none}}", &["BF0430 /gateway/state/postgres"]),
+        ("gateway: {state: {postgres: {env: DATABASE_URL}, lease: 1s}}", &["BF0430 /gateway/state/lease"]),
+        ("gateway: {state: {postgres: {env: DATABASE_URL}, lease: 11m}}", &["BF0430 /gateway/state/lease"]),
+        (&format!("gateway: {{replicas: 2, {shared}}}\n{limited}"), &["BF0408 /teams/t", "BF0429 /gateway/replicas"]),
+        (&format!("gateway: {{{shared}}}\n{limited}"), &["BF0408 /teams/t"]),
+    ]);
+    let problem = findings(&spec("gateway: {replicas: 3}")).remove(0);
+    assert_eq!(problem.message, "3 gateways, each with a book of its own, would let every budget be spent 3 times");
+}
+
+#[test]
 fn a_token_that_replaces_the_spec_does_not_cross_the_network_readable() {
     let admin = |listen: &str, scopes: &str, more: &str| {
         let token = TOKEN.replace("[read]", scopes);

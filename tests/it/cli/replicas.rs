@@ -1,0 +1,327 @@
+//! Three gateways as processes, on one PostgreSQL that is stopped in the middle, and one of them killed: a budget is one budget.
+//!
+//! `REPLICA_CLIENTS=256 REPLICA_REQUESTS=100000 ci/servers cargo test --release --test it replicas -- --ignored --nocapture` runs the long
+//! form.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpStream;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use bifrostctl::base::Digest;
+use bifrostctl::mock::{Config, Mock, Script};
+use postgres::NoTls;
+use rustix::process::{Pid, Signal, kill_process};
+use serde_json::Value;
+
+use super::Place;
+use super::serve::Serving;
+
+const KEY: &str = "sk-bf-a-key-for-one-test";
+
+/// A PostgreSQL of this test's own, for it is stopped.
+struct Database {
+    servers: Child,
+    url: String,
+    again: Option<Child>,
+    directory: String,
+    program: Vec<String>,
+    user: (u32, u32),
+}
+
+impl Database {
+    fn start() -> Option<Self> {
+        // Whoever runs the tests without servers wants none to be installed.
+        std::env::var_os("DATABASE_URL")?;
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/ci/servers");
+        let mut servers = Command::new(script).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(servers.stdout.take().unwrap()).lines().map(Result::unwrap);
+        let url = lines.find_map(|line| line.strip_prefix("DATABASE_URL=").map(str::to_owned)).unwrap();
+        let mut database = Self { servers, url, again: None, directory: String::new(), program: Vec::new(), user: (0, 0) };
+        database.directory = database.ask("SHOW data_directory");
+        let pid = database.process();
+        let words = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+        database.program = words.split(|byte| *byte == 0).map(|word| String::from_utf8(word.to_vec()).unwrap()).collect();
+        database.program.retain(|word| !word.is_empty());
+        // What names its sockets is empty, and is to stay.
+        let at = database.program.iter().position(|word| word.starts_with("unix_socket_directories")).unwrap();
+        assert_eq!(database.program[at], "unix_socket_directories=");
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+        let id = |name: &str| {
+            status.lines().find_map(|line| line.strip_prefix(name)).unwrap().split_whitespace().next().unwrap().parse().unwrap()
+        };
+        database.user = (id("Uid:"), id("Gid:"));
+        Some(database)
+    }
+
+    /// Asks for one text. On a thread of its own: this client brings its own runtime.
+    fn ask(&self, text: &str) -> String {
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| {
+                let mut client = postgres::Client::connect(&self.url, NoTls).unwrap();
+                client.simple_query(text).unwrap().iter().find_map(|message| match message {
+                    postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+                    _ => None,
+                })
+            });
+            asked.join().unwrap().unwrap_or_default()
+        })
+    }
+
+    fn process(&self) -> i32 {
+        let text = std::fs::read_to_string(format!("{}/postmaster.pid", self.directory)).unwrap();
+        text.lines().next().unwrap().trim().parse().unwrap()
+    }
+
+    fn is_up(&self) -> bool {
+        let host = self.url.split_once('@').unwrap().1.split_once('/').unwrap().0;
+        TcpStream::connect(host).is_ok()
+    }
+
+    async fn until_up(&self, up: bool) {
+        let began = Instant::now();
+        while self.is_up() != up {
+            assert!(began.elapsed() < Duration::from_secs(20), "the server is still {}", if up { "down" } else { "up" });
+            tokio::task::yield_now().await;
+        }
+    }
+
+    async fn stop(&mut self) {
+        kill_process(Pid::from_raw(self.process()).unwrap(), Signal::INT).unwrap();
+        self.until_up(false).await;
+    }
+
+    async fn start_again(&mut self) {
+        // The old one may still be on its way out, and then this one ends at once.
+        let began = Instant::now();
+        while std::path::Path::new(&format!("{}/postmaster.pid", self.directory)).exists() {
+            assert!(began.elapsed() < Duration::from_secs(20), "the server does not end");
+            tokio::task::yield_now().await;
+        }
+        let mut command = Command::new(&self.program[0]);
+        command.args(&self.program[1..]).current_dir(&self.directory).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        if rustix::process::geteuid().is_root() {
+            command.gid(self.user.1).uid(self.user.0);
+        }
+        self.again = Some(command.spawn().unwrap());
+        self.until_up(true).await;
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        if let Some(again) = &mut self.again {
+            let _ = kill_process(Pid::from_child(again), Signal::INT);
+            let _ = again.wait();
+        }
+        let _ = kill_process(Pid::from_child(&self.servers), Signal::TERM);
+        let _ = self.servers.wait();
+    }
+}
+
+fn spec(upstream: &str, limit: &str) -> String {
+    let digest = Digest::of(KEY.as_bytes());
+    format!(
+        "version: 1\ngateway:\n  listen: 127.0.0.1:0\n  replicas: 3\n  state: {{postgres: {{env: DATABASE_URL}}, lease: 3s}}\n\
+         providers: {{up: {{api: openai-chat, base_url: \"{upstream}\", credentials: {{d: {{secret: none}}}}}}}}\n\
+         models: {{fast: {{targets: [up/m]}}}}\nprices: {{up/m: {{input: $1/Mtok, output: $10/Mtok}}}}\ntelemetry: {{access_log: off}}\n\
+         virtual_keys: {{web: {{hashes: [{{sha256: {digest}}}], models: [fast], budgets: [shared]}}}}\n\
+         budgets: {{shared: {{limit: {limit}, period: total}}}}\n"
+    )
+}
+
+/// What the clients saw.
+#[derive(Default)]
+struct Seen {
+    served: AtomicU64,
+    refused: AtomicU64,
+    /// While the book could not be written.
+    unavailable: AtomicU64,
+    /// What an answer costs, in nano-USD; all are alike.
+    cost: AtomicU64,
+}
+
+enum Asked {
+    Served,
+    Refused,
+    Unavailable,
+    Gone,
+}
+
+struct Client {
+    http: reqwest::Client,
+    seen: Arc<Seen>,
+}
+
+impl Client {
+    fn new(seen: &Arc<Seen>) -> Self {
+        Self { http: reqwest::Client::builder().no_proxy().build().unwrap(), seen: Arc::clone(seen) }
+    }
+
+    async fn ask(&self, url: &str) -> Asked {
+        let body = r#"{"model":"fast","max_tokens":40,"messages":[{"role":"user","content":"Hi"}]}"#;
+        let sent = self.http.post(format!("{url}/chat/completions")).header("authorization", format!("Bearer {KEY}")).body(body).send();
+        let Ok(answer) = sent.await else { return Asked::Gone };
+        let status = answer.status().as_u16();
+        let Ok(text) = answer.text().await else { return Asked::Gone };
+        let answer: Value = serde_json::from_str(&text).unwrap();
+        match status {
+            200 => {
+                let count = |name: &str| answer["usage"][name].as_u64().unwrap();
+                self.seen.cost.store(count("prompt_tokens") * 1_000 + count("completion_tokens") * 10_000, Ordering::Relaxed);
+                self.seen.served.fetch_add(1, Ordering::Relaxed);
+                Asked::Served
+            }
+            402 => {
+                self.seen.refused.fetch_add(1, Ordering::Relaxed);
+                Asked::Refused
+            }
+            503 => {
+                assert_eq!(answer["error"]["code"], "ledger_unavailable", "{text}");
+                self.seen.unavailable.fetch_add(1, Ordering::Relaxed);
+                Asked::Unavailable
+            }
+            other => panic!("{other}: {text}"),
+        }
+    }
+
+    /// Asks until so many answers were served to all, or the budget is used up, or the gateway is gone.
+    async fn work(&self, url: &str, served: u64) {
+        while self.seen.served.load(Ordering::Relaxed) < served {
+            match self.ask(url).await {
+                Asked::Served | Asked::Unavailable => {}
+                Asked::Refused | Asked::Gone => return,
+            }
+        }
+    }
+}
+
+fn work(serving: &[Serving], clients: usize, seen: &Arc<Seen>, served: u64) -> Vec<tokio::task::JoinHandle<()>> {
+    let urls = serving.iter().map(Serving::url).cycle().take(clients);
+    let start = |url: String| {
+        let client = Client::new(seen);
+        tokio::spawn(async move { client.work(&url, served).await })
+    };
+    urls.map(start).collect()
+}
+
+async fn all(tasks: Vec<tokio::task::JoinHandle<()>>) {
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
+
+/// What a budget of so many requests comes to: served by three gateways to its end, through an outage and a kill.
+#[expect(clippy::print_stdout, reason = "the long form is run for its figures")]
+async fn spend_to_the_end(clients: usize, requests: u64) {
+    let Some(mut database) = Database::start() else { return };
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let mock = Mock::start(Config::long_running()).await.unwrap();
+    mock.script(Script::always("chunks=20".parse().unwrap()));
+    // About as much as so many answers cost.
+    let limit = requests * 210_000;
+    let spec = spec(&mock.base_url(), &format!("${}.{:09}", limit / 1_000_000_000, limit % 1_000_000_000));
+    let places: Vec<Place> = (0..3).map(|_| Place::new().file("gateway.yaml", &spec).env("DATABASE_URL", &database.url)).collect();
+    let mut serving: Vec<Serving> = places.iter().map(|place| Serving::start(place, &["--watch", "off"])).collect();
+    let seen = Arc::new(Seen::default());
+    let began = Instant::now();
+
+    // The server goes away under load, and comes back. Who asks meanwhile is told so.
+    let load = work(&serving, clients, &seen, requests / 2);
+    until(&seen, |seen| seen.served.load(Ordering::Relaxed) >= requests / 8).await;
+    database.stop().await;
+    until(&seen, |seen| seen.unavailable.load(Ordering::Relaxed) > 0).await;
+    database.start_again().await;
+    all(load).await;
+    let booked = booked(&database, &places[0]);
+    let (cost, served) = (seen.cost.load(Ordering::Relaxed), seen.served.load(Ordering::Relaxed));
+    // Whatever the upstream answered is booked, also what came while nothing could be written.
+    assert_eq!(booked, mock.arrived() * cost, "{served} served");
+    let half = began.elapsed();
+
+    // One is killed. Its part comes back with its lease, and what it ran is charged.
+    let load = work(&serving, clients, &seen, u64::MAX);
+    until(&seen, |seen| seen.served.load(Ordering::Relaxed) >= served + requests / 8).await;
+    serving.remove(2).signal(Signal::KILL);
+    all(load).await;
+    // Until the dead one's lease is over, what it held is not to be had.
+    let last = Client::new(&seen);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let bound = 40 * 10_000 + 200 * 1_000;
+    while limit - self::booked(&database, &places[0]) >= bound {
+        assert!(Instant::now() < deadline, "{} of {limit} are left", limit - self::booked(&database, &places[0]));
+        for gateway in &serving {
+            last.ask(&gateway.url()).await;
+        }
+    }
+    let booked = self::booked(&database, &places[0]);
+    let arrived = mock.arrived();
+    let expired: u64 = database.ask("SELECT count(*) FROM bifrost.lines WHERE expired").parse().unwrap();
+    println!(
+        "{clients} clients, {} served in {:?} ({half:?} to the middle), {} refused, {} unavailable; {booked} of {limit} nano-USD booked, \
+         {arrived} billed at {cost}, {expired} expired",
+        seen.served.load(Ordering::Relaxed),
+        began.elapsed(),
+        seen.refused.load(Ordering::Relaxed),
+        seen.unavailable.load(Ordering::Relaxed),
+    );
+    assert!(booked <= limit, "{booked} of {limit}");
+    // Of what ran where it was killed, the input at least is charged.
+    let lost = arrived * cost - booked;
+    assert!(lost <= clients as u64 * cost && expired <= clients as u64, "{lost} nano-USD of {cost} each are not booked");
+    let audit = places[0].run(&["budget", "audit"]);
+    assert_eq!(audit.code, 0, "{audit:?}");
+    for gateway in serving {
+        gateway.signal(Signal::TERM);
+        assert_eq!(gateway.end().0, 0);
+    }
+    let open = database.ask("SELECT (SELECT count(*) FROM bifrost.open) + (SELECT count(*) FROM bifrost.grants)");
+    assert_eq!(open, "0", "an orderly end leaves nothing");
+}
+
+async fn until(seen: &Seen, is_met: impl Fn(&Seen) -> bool) {
+    let began = Instant::now();
+    while !is_met(seen) {
+        assert!(began.elapsed() < Duration::from_secs(600), "it does not come to that");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// What the budget's status says is spent, which is what the lines come to.
+fn booked(database: &Database, place: &Place) -> u64 {
+    let status = place.run(&["budget", "status", "-o", "json"]).json();
+    let budget = status["result"]["budgets"].as_array().unwrap().iter().find(|budget| budget["budget"] == "shared").unwrap().clone();
+    let spent: bifrostctl::base::Usd = serde_json::from_value(budget["spent"].clone()).unwrap();
+    let sum = database.ask("SELECT coalesce(sum(cost), 0)::text FROM bifrost.lines");
+    assert_eq!(spent.nano().to_string(), sum);
+    sum.parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn three_gateways_spend_one_budget_to_its_end_through_an_outage_and_a_kill() {
+    spend_to_the_end(12, 800).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "minutes"]
+async fn three_gateways_spend_one_budget_to_its_end_under_long_load() {
+    let number = |name: &str, usual: u64| std::env::var(name).map_or(usual, |value| value.parse().unwrap());
+    spend_to_the_end(number("REPLICA_CLIENTS", 256) as usize, number("REPLICA_REQUESTS", 100_000)).await;
+}
+
+#[test]
+fn a_gateway_whose_shared_book_cannot_be_had_says_what_to_do() {
+    let spec = spec("http://127.0.0.1:1", "$1");
+    let place = Place::new().file("gateway.yaml", &spec);
+    let done = place.run(&["serve"]);
+    assert_eq!(done.code, 3, "{done:?}");
+    assert!(done.stderr.contains("gateway.yaml:5:") && done.stderr.contains("DATABASE_URL"), "{}", done.stderr);
+    let place = place.env("DATABASE_URL", "postgres://me:canary@127.0.0.1:1/canary");
+    let done = place.run(&["serve"]);
+    assert_eq!(done.code, 1, "{done:?}");
+    assert!(done.stderr.contains("the shared book cannot be reached") && done.stderr.contains("gateway.state.postgres"), "{}", done.stderr);
+    assert!(!format!("{done:?}").contains("canary"), "{done:?}");
+}
