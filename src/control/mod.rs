@@ -25,6 +25,7 @@ pub mod codes;
 mod files;
 mod front;
 mod life;
+mod limits;
 mod materials;
 mod origin;
 mod probe;

@@ -10,7 +10,7 @@ use super::renames;
 use super::running::{Assembled, Running};
 use super::watched::Mentions;
 use super::writer::{Provenance, blocking, new_revision};
-use super::{books, codes, watch};
+use super::{books, codes, limits, watch};
 use crate::base::Clock;
 use crate::limit::budget::Ledger;
 use crate::plan::{self, Plan};
@@ -125,6 +125,7 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
         Some(store) => store,
         None => open_store(PathBuf::from(plan.gateway.state.directory()), Arc::clone(&options.clock)).await?,
     };
+    limits::share(&ready, &begin.services, &options.clock)?;
     let book = books::open(&store, &ready, &begin.services, &options.clock).await?;
     open_ledger(&begin.services.ledger, &book, &plan, options.clock.unix_ms()).await?;
     let client = Listener::tcp(&plan.gateway.listen).await?;

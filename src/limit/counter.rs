@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::cell::Cell as _;
 use super::meter::Meter;
@@ -77,7 +77,7 @@ impl Drop for Permit {
 pub struct Counters {
     /// Guards the maps alone; taken when a table is built, never for a request.
     known: Mutex<Known>,
-    sharing: Sharing,
+    sharing: Arc<OnceLock<Sharing>>,
 }
 
 /// With whom limits are shared.
@@ -118,14 +118,14 @@ impl<'a> Identity<'a> {
 }
 
 impl Counters {
-    /// Makes counters that are shared with others.
-    pub fn shared(sharing: Sharing) -> Self {
-        Self { known: Mutex::default(), sharing }
+    /// Says with whom they are shared; the first one stays. Before that, they are this gateway's alone.
+    pub fn share(&self, sharing: Sharing) {
+        drop(self.sharing.set(sharing));
     }
 
-    /// Returns with whom they are shared.
-    pub const fn sharing(&self) -> &Sharing {
-        &self.sharing
+    /// Returns where it is known with whom they are shared.
+    pub(super) fn sharing(&self) -> Arc<OnceLock<Sharing>> {
+        Arc::clone(&self.sharing)
     }
 
     /// Returns what a scope has used. A name that is new goes on with what its old one has used; that of a virtual key, also with what

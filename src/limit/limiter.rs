@@ -1,6 +1,6 @@
 //! The limits of one scope with its counter, and letting a request in by all that apply.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::counter::{Counter, Counters, Identity, Permit, Scope, Sharing};
 use super::meter::{Level, Rate, Taken};
@@ -42,21 +42,13 @@ pub struct Limiter {
     scope: Scope,
     name: String,
     spec: plan::RateLimits,
-    pub(super) requests: Option<Rate>,
-    pub(super) tokens: Option<Rate>,
+    requests: Option<Rate>,
+    tokens: Option<Rate>,
     pub(super) counter: Arc<Counter>,
-    /// Where the rates are counted together with other gateways.
-    pub(super) shared: Option<Shared>,
-    /// How many gateways divide what is not counted together.
-    gateways: u32,
-}
-
-/// Where the rates of a scope are counted together with other gateways, and under which names.
-#[derive(Debug)]
-pub(super) struct Shared {
-    pub(super) rates: Arc<SharedRates>,
-    pub(super) requests: Arc<str>,
-    pub(super) tokens: Arc<str>,
+    sharing: Arc<OnceLock<Sharing>>,
+    /// What its rates of requests and tokens are called where gateways count together.
+    requests_name: Arc<str>,
+    tokens_name: Arc<str>,
 }
 
 impl Limiter {
@@ -66,7 +58,6 @@ impl Limiter {
             return None;
         }
         let Identity { scope, name, renamed_from, .. } = identity;
-        let Sharing { gateways, rates } = counters.sharing();
         let rate = |limit: &plan::RateLimit| {
             let period_ns = limit.rate.per.span().get().as_nanos();
             Rate::new(limit.rate.count, u64::try_from(period_ns).unwrap_or(u64::MAX), limit.at_once())
@@ -74,33 +65,49 @@ impl Limiter {
         let (requests, tokens) = (spec.requests.as_ref().map(rate), spec.tokens.as_ref().map(rate));
         // By the name that all gateways read in the spec, whenever they started.
         let id = |measure: Measure| format!("{}:{}:{}", scope.label(), renamed_from.unwrap_or(name), measure.label()).into();
-        let shared =
-            rates.as_ref().map(|rates| Shared { rates: Arc::clone(rates), requests: id(Measure::Requests), tokens: id(Measure::Tokens) });
-        let (name, spec, gateways, counter) = (name.to_owned(), spec.clone(), (*gateways).max(1), counters.of(identity));
-        let limiter = Self { scope, name, spec, requests, tokens, counter, shared, gateways };
-        Some(if limiter.shared.is_some() { limiter } else { limiter.divided() })
+        Some(Self {
+            scope,
+            name: name.to_owned(),
+            spec: spec.clone(),
+            requests,
+            tokens,
+            counter: counters.of(identity),
+            sharing: counters.sharing(),
+            requests_name: id(Measure::Requests),
+            tokens_name: id(Measure::Tokens),
+        })
     }
 
-    /// Returns it with this gateway's part of its rates alone.
-    fn divided(self) -> Self {
-        let part = |rate: Rate| rate.part(self.gateways);
-        Self { requests: self.requests.map(part), tokens: self.tokens.map(part), ..self }
+    /// Returns where gateways count together, where they do.
+    pub(super) fn shared(&self) -> Option<&Arc<SharedRates>> {
+        self.sharing.get()?.rates.as_ref()
     }
 
-    /// Returns the rate of a measure: the whole, or this gateway's part of it.
-    fn rate(&self, measure: Measure, is_alone: bool) -> Option<Rate> {
+    /// Returns what a rate is called where gateways count together.
+    pub(super) const fn shared_name(&self, measure: Measure) -> &Arc<str> {
+        match measure {
+            Measure::Requests | Measure::Concurrency => &self.requests_name,
+            Measure::Tokens => &self.tokens_name,
+        }
+    }
+
+    fn gateways(&self) -> u32 {
+        self.sharing.get().map_or(1, |sharing| sharing.gateways.max(1))
+    }
+
+    /// Returns the rate of a measure, where it is limited: the whole, where gateways count together, else this one's part of it.
+    pub(super) fn rate(&self, measure: Measure, is_alone: bool) -> Option<Rate> {
         let whole = match measure {
             Measure::Requests => self.requests,
             Measure::Tokens => self.tokens,
             Measure::Concurrency => None,
         };
-        // Where nothing is shared, it has been divided before.
-        whole.map(|rate| if is_alone && self.shared.is_some() { rate.part(self.gateways) } else { rate })
+        whole.map(|rate| if is_alone || self.shared().is_none() { rate.part(self.gateways()) } else { rate })
     }
 
     /// Returns how many requests may run in this gateway at once. Not counted together: who holds what would have to be renewed while it runs.
     fn most_at_once(&self) -> Option<u64> {
-        self.spec.concurrency.map(|most| (u64::from(most) / u64::from(self.gateways)).max(1))
+        self.spec.concurrency.map(|most| (u64::from(most) / u64::from(self.gateways())).max(1))
     }
 
     /// Returns what is limited.
@@ -130,12 +137,12 @@ impl Limiter {
 
     /// Returns how much of a measure is left, and of how much in a period; nothing where it is not limited, or not in a time.
     pub fn level(&self, measure: Measure, now_ns: u64) -> Option<Room> {
-        let (meter, rate) = match measure {
-            Measure::Requests => (&self.counter.requests, self.requests.as_ref()?),
-            Measure::Tokens => (&self.counter.tokens, self.tokens.as_ref()?),
-            Measure::Concurrency => return None,
+        let rate = self.rate(measure, false)?;
+        let meter = match measure {
+            Measure::Requests | Measure::Concurrency => &self.counter.requests,
+            Measure::Tokens => &self.counter.tokens,
         };
-        let Level { remaining, full_in_ns } = meter.level(rate, now_ns);
+        let Level { remaining, full_in_ns } = meter.level(&rate, now_ns);
         Some(Room { limit: rate.limit(), remaining, full_in_ns })
     }
 
@@ -145,8 +152,9 @@ impl Limiter {
     /// [`Refused`].
     pub fn check(&self, tokens: Option<u64>, now_ns: u64) -> Result<(), Refused> {
         let counter = &self.counter;
-        let requests = self.requests.as_ref().and_then(|rate| counter.requests.peek(rate, 1, now_ns).err());
-        let tokens = self.tokens.as_ref().zip(tokens).and_then(|(rate, units)| counter.tokens.peek(rate, units, now_ns).err());
+        let requests = self.rate(Measure::Requests, false).and_then(|rate| counter.requests.peek(&rate, 1, now_ns).err());
+        let tokens = self.rate(Measure::Tokens, false).zip(tokens);
+        let tokens = tokens.and_then(|(rate, units)| counter.tokens.peek(&rate, units, now_ns).err());
         let is_busy = self.most_at_once().is_some_and(|most| counter.in_use() >= most);
         let waits = [(requests, Measure::Requests), (tokens, Measure::Tokens), (is_busy.then_some(PERMIT_WAIT_NS), Measure::Concurrency)];
         let longest = waits.into_iter().filter_map(|(wait_ns, measure)| Some((wait_ns?, measure))).max();

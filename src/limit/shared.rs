@@ -7,7 +7,6 @@
 use std::sync::Arc;
 
 use super::limiter::{Grant, Limiter, Measure, Refused, Share, admit};
-use super::meter::Rate;
 use crate::store::rates::{Correction, SharedRates, Wish};
 
 /// Lets a request in by every limit that applies, or touches none of them, as [`admit`] does; asks other gateways' count, where there is one.
@@ -15,9 +14,9 @@ use crate::store::rates::{Correction, SharedRates, Wish};
 /// # Errors
 /// A limit that keeps it out: of those that are counted together, the one that does so for the longest.
 pub async fn enter(limiters: &[Arc<Limiter>], tokens: Option<u64>, now_ns: u64) -> Result<Grant, Refused> {
-    match limiters.iter().find_map(|limiter| limiter.shared.as_ref()) {
+    match limiters.iter().find_map(|limiter| limiter.shared()) {
         None => admit(limiters, tokens, now_ns),
-        Some(shared) => together(&shared.rates, limiters, tokens, now_ns).await,
+        Some(rates) => together(rates, limiters, tokens, now_ns).await,
     }
 }
 
@@ -62,28 +61,27 @@ async fn together(rates: &SharedRates, limiters: &[Arc<Limiter>], tokens: Option
 
 /// Returns what the limits of one scope ask of the shared count.
 fn asked(place: usize, limiter: &Limiter, tokens: Option<u64>) -> impl Iterator<Item = Asked<'_>> {
-    let one = move |measure, rate: Option<&Rate>, units: Option<u64>| {
-        let (rate, units, shared) = (rate?, units?, limiter.shared.as_ref()?);
-        let name = if measure == Measure::Requests { &shared.requests } else { &shared.tokens };
-        Some(Asked { place, measure, wish: Wish { rate: name, cost_us: rate.cost_us(units), tolerance_us: rate.tolerance_us() } })
+    let one = move |measure, units: Option<u64>| {
+        let (rate, units) = (limiter.rate(measure, false)?, units?);
+        let wish = Wish { rate: limiter.shared_name(measure), cost_us: rate.cost_us(units), tolerance_us: rate.tolerance_us() };
+        Some(Asked { place, measure, wish })
     };
-    let requests = one(Measure::Requests, limiter.requests.as_ref(), Some(1));
-    requests.into_iter().chain(one(Measure::Tokens, limiter.tokens.as_ref(), tokens))
+    one(Measure::Requests, Some(1)).into_iter().chain(one(Measure::Tokens, tokens))
 }
 
 /// Corrects what requests took of shared rates of tokens; does not wait for that.
 pub(super) fn settle(shares: &[Share], used_tokens: u64) {
     let of = |share: &Share| {
-        let (shared, rate) = (share.limiter.shared.as_ref()?, share.limiter.tokens.as_ref()?);
+        let (shared, rate) = (share.limiter.shared()?, share.limiter.rate(Measure::Tokens, false)?);
         let taken = share.standing.map_or(0, |(_, taken)| taken);
         let (more, less) = (used_tokens.saturating_sub(taken), taken.saturating_sub(used_tokens));
         let correction = Correction {
-            rate: Arc::clone(&shared.tokens),
+            rate: Arc::clone(share.limiter.shared_name(Measure::Tokens)),
             more_us: if more == 0 { 0 } else { rate.cost_us(more) },
             less_us: rate.cost_us(taken).saturating_sub(rate.cost_us(used_tokens)),
             standing: share.standing.map(|(standing, _)| standing),
         };
-        (more > 0 || less > 0).then(|| (Arc::clone(&shared.rates), correction))
+        (more > 0 || less > 0).then(|| (Arc::clone(shared), correction))
     };
     let corrections = shares.iter().filter(|share| !share.is_alone).filter_map(of);
     let (rates, corrections): (Vec<_>, Vec<_>) = corrections.unzip();

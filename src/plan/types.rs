@@ -105,6 +105,8 @@ pub struct SharedState {
     pub directory: String,
     /// The server's URL.
     pub postgres: SecretRef,
+    /// The URL of the server on which gateways count rates together.
+    pub redis: Option<SecretRef>,
     /// The schema of the tables.
     pub schema: String,
     /// How long a gateway that falls silent keeps what it holds.

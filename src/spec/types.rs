@@ -103,6 +103,9 @@ pub struct SharedState {
     pub directory: Option<String>,
     /// The server's URL, a secret: `postgres://user:password@host:5432/database?sslmode=verify-full`.
     pub postgres: SecretRef,
+    /// The URL of a Redis on which gateways count rates of limits together, a secret: `redis://user:password@host:6379/0`. Without one, each
+    /// gateway keeps to its part of every limit.
+    pub redis: Option<SecretRef>,
     /// The schema of the tables, made where it is missing: small letters, digits and underscores. Default: bifrost.
     #[schemars(regex(pattern = "^[a-z_][a-z0-9_]{0,62}$"))]
     pub schema: Option<String>,

@@ -59,6 +59,12 @@ fn replicas(found: &mut Findings<'_>, plan: &Plan) {
                     .help("refer to its URL, such as `{env: DATABASE_URL}`; without a shared book, write `state: DIRECTORY`");
                 found.add(On::Value, pointer(&["gateway", "state", "postgres"]), problem);
             }
+            if shared.redis == Some(SecretRef::None) {
+                let problem = Diagnostic::error(codes::STATE_SHARED, "`redis: none` names no server").help(
+                    "refer to its URL, such as `{env: REDIS_URL}`, or leave it out: then each gateway keeps to its part of every limit",
+                );
+                found.add(On::Value, pointer(&["gateway", "state", "redis"]), problem);
+            }
             if !LEASE_S.contains(&shared.lease.get().as_secs()) {
                 let problem = Diagnostic::error(codes::STATE_SHARED, format!("a lease of {} does not work", shared.lease))
                     .help("write one from 2s to 10m; 10s is usual");
@@ -66,10 +72,12 @@ fn replicas(found: &mut Findings<'_>, plan: &Plan) {
             }
         }
     }
-    if gateway.replicas > 1 && has_limits(plan) {
-        let problem = format!("{} gateways keep the limits of requests, tokens and concurrency each for itself", gateway.replicas);
-        let help = format!("together they let through up to {} times as much; divide the limits where that matters", gateway.replicas);
-        found.add(On::Value, pointer(&["gateway", "replicas"]), Diagnostic::warning(codes::LIMITS_APART, problem).help(help));
+    let counts_together = matches!(&gateway.state, State::Shared(shared) if shared.redis.is_some());
+    if gateway.replicas > 1 && has_limits(plan) && !counts_together {
+        let problem =
+            format!("each of {} gateways keeps to its part of every limit, however requests are spread over them", gateway.replicas);
+        let help = "name a Redis on which they count together, `state: {postgres: …, redis: {env: REDIS_URL}}`, or spread requests evenly";
+        found.add(On::Value, pointer(&["gateway", "replicas"]), Diagnostic::info(codes::LIMITS_APART, problem).help(help));
     }
 }
 

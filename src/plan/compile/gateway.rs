@@ -31,6 +31,7 @@ fn state(spec: Option<&spec::State>) -> plan::State {
         Some(spec::State::Shared(shared)) => plan::State::Shared(plan::SharedState {
             directory: shared.directory.clone().unwrap_or_else(|| STATE.to_owned()),
             postgres: shared.postgres.clone(),
+            redis: shared.redis.clone(),
             schema: shared.schema.clone().unwrap_or_else(|| "bifrost".to_owned()),
             lease: shared.lease.unwrap_or(Span::from_secs(10)),
         }),

@@ -33,7 +33,7 @@ fn moved(base: &State, new: &State) -> Meaning {
             Meaning::medium("the history of revisions stays in the old directory; the gateway starts without one")
         }
         (State::Shared(base), State::Shared(new)) if (&base.postgres, &base.schema) == (&new.postgres, &new.schema) => {
-            Meaning::medium("how the gateway keeps its part of the shared book changes; what is spent stays")
+            Meaning::medium("how gateways share their book and their limits changes; what is spent stays")
         }
         (State::Directory(_) | State::Shared(_), State::Directory(_) | State::Shared(_)) => {
             Meaning::high("what was spent so far stays in the old book: every budget begins anew")

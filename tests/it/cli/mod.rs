@@ -21,6 +21,8 @@ mod serve;
 mod spend;
 mod status;
 mod streams;
+#[cfg(all(feature = "postgres", feature = "redis"))]
+mod together;
 mod validate;
 mod whole_loop;
 

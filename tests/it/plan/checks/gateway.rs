@@ -60,7 +60,12 @@ fn several_gateways_need_a_book_that_they_share() {
         ("gateway: {state: {postgres: none}}", &["BF0430 /gateway/state/postgres"]),
         ("gateway: {state: {postgres: {env: DATABASE_URL}, lease: 1s}}", &["BF0430 /gateway/state/lease"]),
         ("gateway: {state: {postgres: {env: DATABASE_URL}, lease: 11m}}", &["BF0430 /gateway/state/lease"]),
+        ("gateway: {state: {postgres: {env: DATABASE_URL}, redis: none}}", &["BF0430 /gateway/state/redis"]),
         (&format!("gateway: {{replicas: 2, {shared}}}\n{limited}"), &["BF0408 /teams/t", "BF0429 /gateway/replicas"]),
+        (
+            &format!("gateway: {{replicas: 2, state: {{postgres: {{env: DATABASE_URL}}, redis: {{env: REDIS_URL}}}}}}\n{limited}"),
+            &["BF0408 /teams/t"],
+        ),
         (&format!("gateway: {{{shared}}}\n{limited}"), &["BF0408 /teams/t"]),
     ]);
     let problem = findings(&spec("gateway: {replicas: 3}")).remove(0);
