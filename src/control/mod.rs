@@ -31,6 +31,7 @@ mod origin;
 mod probe;
 mod ready;
 mod renames;
+mod retention;
 mod running;
 mod shared;
 mod signals;

@@ -10,7 +10,6 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc, watch as signal};
 
 use super::admin::Admin;
-use super::alerts;
 use super::census::Census;
 use super::front::Front;
 use super::life::{Ended, LAST_WORDS, Life};
@@ -23,6 +22,7 @@ use super::start::{OnDisk, Options, StartError, admin_address};
 use super::watch;
 use super::watched::watch_set;
 use super::writer::{Outcome, Refusal, Triggers, Writer};
+use super::{alerts, retention};
 use crate::pipeline::{Affinity, Gateway};
 use crate::server::{Acceptor, Config, Drained, Listener, Server, Stop, Workers};
 use crate::spec::Rejected;
@@ -157,6 +157,7 @@ pub(super) fn run(assembled: Assembled, options: Options) -> Result<Running, Sta
     let counters = Arc::clone(&services.counters);
     let (heard, alerts) = alerts::listen(&services.ledger);
     tokio::spawn(alerts::deliver(alerts, Arc::downgrade(&shared), services.clone()));
+    tokio::spawn(retention::run(Arc::downgrade(&shared)));
     let writer = Writer {
         shared: Arc::clone(&shared),
         services,

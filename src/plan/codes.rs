@@ -147,6 +147,8 @@ codes! {
         "`limits` is there and holds none of `requests`, `tokens` and `concurrency`, so it does nothing."
     LIMIT_ABOVE_TEAM "BF0433" "limit is above the team's"
         "The limits of a key and of its team both apply, so a key never gets more than its team. This is a note, not a fault: the team's limit may be meant to grow."
+    RETENTION_SHORT "BF0434" "book forgets too soon"
+        "`gateway.retention` says how long lines of the book are kept, of which each says who asked for what and what it cost. An attempt that runs must not be forgotten before it has ended, so it is a day at least."
 
     UNKNOWN_BUDGET "BF0441" "unknown budget"
         "A key or a team draws on a budget that `budgets` does not hold."

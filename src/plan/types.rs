@@ -81,6 +81,14 @@ pub struct Gateway {
     pub limits: Limits,
     /// Grace after SIGTERM.
     pub drain: Span,
+    /// How long lines of the book are kept.
+    #[serde(default = "retention")]
+    pub retention: Span,
+}
+
+/// How long lines are kept where the spec does not say it: a year, and some weeks in which it is settled.
+pub const fn retention() -> Span {
+    Span::from_secs(400 * 86_400)
 }
 
 /// A gateway of which nothing else is said.

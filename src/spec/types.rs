@@ -83,6 +83,8 @@ pub struct Gateway {
     pub limits: Limits,
     /// How long running requests may go on after SIGTERM. Default: 120s.
     pub drain: Option<Span>,
+    /// How long lines of the book are kept, which say who asked for what: at least 1d. What each account spent is kept for ever. Default: 400d.
+    pub retention: Option<Span>,
 }
 
 /// Where what must survive a restart is kept.

@@ -41,8 +41,12 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
     };
     let number = |member: &str| audit.get(member).and_then(Value::as_u64).unwrap_or_default();
     let damage: Vec<&str> = audit.get("damage").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
+    let folded = match number("folded") {
+        0 => String::new(),
+        sums => format!("{sums} sums of older ones, "),
+    };
     let what = format!(
-        "{} lines, {} adjustments, {} balances, {} open",
+        "{} lines, {folded}{} adjustments, {} balances, {} open",
         number("lines"),
         number("adjustments"),
         number("balances"),

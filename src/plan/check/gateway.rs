@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use crate::base::Span;
 use crate::plan::codes;
 use crate::plan::finding::{Findings, On, pointer};
 use crate::plan::types::{Admin, AdminToken, Auth, Plan, RateLimits, SecretRef, State};
@@ -11,7 +12,16 @@ use crate::spec::{Diagnostic, Scope};
 /// Longest path of a Unix socket. Linux takes 107 bytes, macOS 103; the gateway binds beside the path first and needs a few.
 const SOCKET_PATH_BYTES: usize = 100;
 
+/// Requests run for hours, and an attempt must not be forgotten before all know how it ended.
+const SHORTEST_RETENTION: Span = Span::from_secs(86_400);
+
 pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
+    if plan.gateway.retention < SHORTEST_RETENTION {
+        let problem =
+            Diagnostic::error(codes::RETENTION_SHORT, format!("lines of the book would be kept for only {}", plan.gateway.retention))
+                .help("keep them for a day at least: `retention: 1d`");
+        found.add(On::Value, pointer(&["gateway", "retention"]), problem);
+    }
     let clients = address(found, &["gateway", "listen"], &plan.gateway.listen);
     if let Some(clients) = clients {
         reach(found, plan.gateway.auth, clients);

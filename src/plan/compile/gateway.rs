@@ -18,6 +18,7 @@ pub(super) fn gateway(spec: &spec::Gateway) -> plan::Gateway {
             connections: spec.limits.connections.unwrap_or(10_000),
         },
         drain: spec.drain.unwrap_or(Span::from_secs(120)),
+        retention: spec.retention.unwrap_or(plan::retention()),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::plan::types::{AccessLog, Admin, AdminToken, Auth, Gateway, Limits, Me
 
 pub(super) fn gateway(out: &mut Changes<'_>, base: &Gateway, new: &Gateway) {
     let place = Place::section("gateway");
-    let Gateway { listen, admin, state, replicas, auth, tls, limits, drain } = base;
+    let Gateway { listen, admin, state, replicas, auth, tls, limits, drain, retention } = base;
     out.field(place.member("listen"), listen, &new.listen, || listener(listen, &new.listen));
     self::admin(out, &place.member("admin"), admin, &new.admin);
     out.field(place.member("state"), state, &new.state, || moved(state, &new.state));
@@ -23,6 +23,10 @@ pub(super) fn gateway(out: &mut Changes<'_>, base: &Gateway, new: &Gateway) {
     out.field(place.member("drain"), drain, &new.drain, || {
         let when = if new.drain < *drain { "earlier" } else { "later" };
         Meaning::low(format!("requests that still run at shutdown are cut {when}"))
+    });
+    out.field(place.member("retention"), retention, &new.retention, || match new.retention < *retention {
+        true => Meaning::high("older lines of the book are gone for good; what each account spent is not"),
+        false => Meaning::low("lines of the book are kept for longer"),
     });
 }
 

@@ -21,6 +21,8 @@ pub(super) const MOST_TOLD: usize = 1_000;
 pub struct Audit {
     /// Lines that were added up.
     pub lines: u64,
+    /// Sums of older lines that were added up in their stead, by account and bucket.
+    pub folded: u64,
     /// Attempts that run; they are in no balance.
     pub open: u64,
     /// Adjustments, one for each bucket that they touch.
@@ -64,6 +66,7 @@ pub(super) fn audit(connection: &mut Connection) -> Result<Audit, BookError> {
     let transaction = connection.transaction()?;
     let mut sums = Sums::new();
     add_lines(&transaction, &mut sums, &mut audit)?;
+    add_folded(&transaction, &mut sums, &mut audit)?;
     let mut read = transaction.prepare("SELECT account, bucket, amount FROM adjustments")?;
     let mut rows = read.query([])?;
     while let Some(row) = rows.next()? {
@@ -92,6 +95,16 @@ fn add_lines(transaction: &Transaction<'_>, sums: &mut Sums, audit: &mut Audit) 
         for account in accounts.iter() {
             *sums.entry((*account, admitted / integer(BUCKET_MS))).or_default() += i128::from(cost);
         }
+    }
+    Ok(())
+}
+
+fn add_folded(transaction: &Transaction<'_>, sums: &mut Sums, audit: &mut Audit) -> Result<(), BookError> {
+    let mut read = transaction.prepare("SELECT account, bucket, nano FROM folded")?;
+    let mut rows = read.query([])?;
+    while let Some(row) = rows.next()? {
+        audit.folded += 1;
+        *sums.entry((row.get(0)?, row.get(1)?)).or_default() += i128::from(row.get::<_, i64>(2)?);
     }
     Ok(())
 }

@@ -3,13 +3,14 @@
 //! An embedded SQLite file, or a schema of a PostgreSQL server that several gateways share; one thread that writes, one connection that
 //! reads. It adds up what it is told and decides nothing: who may spend is the business of budgets, what something costs that of prices.
 //!
-//! Rule: one line per attempt, written once; the balance of an account and bucket is the sum of its lines and adjustments, always; what a
-//! ticket reported durable survives a crash.
+//! Rule: one line per attempt, written once; the balance of an account and bucket is the sum of its lines, those that are no longer kept
+//! included, and adjustments, always; what a ticket reported durable survives a crash.
 
 mod audit;
 mod committer;
 mod error;
 mod file;
+mod forget;
 mod line;
 mod names;
 #[cfg(feature = "postgres")]
@@ -43,6 +44,7 @@ pub use ticket::Ticket;
 pub use write::Recovered;
 
 use self::committer::{Committer, Writing};
+use self::forget::Forgetting;
 use self::queue::{Operation, Queue, Queued};
 use self::read::Reader;
 use self::write::Writer;
@@ -156,6 +158,17 @@ impl Book {
     /// Corrects what an account spent. Booked once per id; where the ticket says anything but success it is not booked.
     pub fn adjust(&self, adjustment: Adjustment) -> Ticket {
         self.push(Operation::Adjust(Box::new(adjustment)))
+    }
+
+    /// Folds some of the lines that were admitted before a time into sums by account and bucket, oldest first, and says whether there may be
+    /// more. What each account spent stays, and an audit knows it; who asked for what is gone.
+    ///
+    /// # Errors
+    /// [`BookError`]; then nothing was folded.
+    pub async fn forget(&self, before_ms: u64) -> Result<bool, BookError> {
+        let forgetting = Arc::new(Forgetting::before(before_ms));
+        self.push(Operation::Forget(Arc::clone(&forgetting))).durable().await?;
+        Ok(forgetting.folded() == forget::AT_ONCE)
     }
 
     /// Tells when all that was booked before is on the disk; a book that failed tries again at once.

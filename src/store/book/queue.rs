@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::error::{BookError, Failure};
+use super::forget::Forgetting;
 use super::line::{Adjustment, AttemptId, Closing, Opening, Progress};
 
 /// Operations that may wait before openings are refused.
@@ -36,6 +37,8 @@ pub(super) enum Operation {
     Close(Box<Closing>),
     /// A correction.
     Adjust(Box<Adjustment>),
+    /// Old lines are folded, some of them.
+    Forget(Arc<Forgetting>),
     /// Nothing: tells when all before it is written.
     Flush,
 }
@@ -316,8 +319,10 @@ impl Waiting {
             return Some(self.failure.clone().map_or(BookError::Closed, BookError::Failed));
         }
         match (operation, &self.failure) {
-            (Operation::Open(_) | Operation::Progress(..) | Operation::Adjust(_), Some(failure)) => Some(failure.clone().into()),
-            (Operation::Open(_) | Operation::Progress(..) | Operation::Adjust(_), None) => {
+            (Operation::Open(_) | Operation::Progress(..) | Operation::Adjust(_) | Operation::Forget(_), Some(failure)) => {
+                Some(failure.clone().into())
+            }
+            (Operation::Open(_) | Operation::Progress(..) | Operation::Adjust(_) | Operation::Forget(_), None) => {
                 (self.operations.len() >= MOST_WAITING).then_some(BookError::Overloaded)
             }
             (Operation::Close(_), _) => (self.operations.len() >= MOST_CLOSINGS).then_some(BookError::Overloaded),

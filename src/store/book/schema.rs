@@ -5,8 +5,9 @@
 //! | `names` | each text once; other tables hold its number |
 //! | `open` | attempts that run, with their last progress |
 //! | `lines` | attempts that ended: written once, never changed |
+//! | `folded` | what older lines came to, by account and bucket, in their stead |
 //! | `adjustments` | corrections by people |
-//! | `balances` | what each account spent in each bucket: the sum of its lines and adjustments |
+//! | `balances` | what each account spent in each bucket: the sum of its lines, of what was folded, and of adjustments |
 //!
 //! Rule: a migration that has shipped is never changed; a change of the tables is one more at the end of the list.
 
@@ -61,6 +62,13 @@ CREATE TABLE balances (
 ",
     // Counts that few answers have, as JSON by name.
     "ALTER TABLE open ADD COLUMN other TEXT; ALTER TABLE lines ADD COLUMN other TEXT;",
+    // What lines came to that are no longer kept.
+    "
+CREATE TABLE folded (
+  account INTEGER NOT NULL, bucket INTEGER NOT NULL, nano INTEGER NOT NULL,
+  PRIMARY KEY (account, bucket)
+) STRICT, WITHOUT ROWID;
+",
 ];
 
 /// Opens the file to write, creates it (0600) where it is missing, and brings it to this version.

@@ -82,13 +82,13 @@ pub fn accounts(accounts: &[AccountTotals]) -> Value {
 
 /// Tells what an audit found.
 pub fn audit(audit: &Audit) -> Value {
-    let Audit { lines, open, adjustments, balances, differences, different, damage } = audit;
+    let Audit { lines, folded, open, adjustments, balances, differences, different, damage } = audit;
     let differences = differences.iter().map(|Difference { account, bucket, lines, balance }| {
         let from = i64::try_from(bucket.saturating_mul(BUCKET_MS)).ok().and_then(|ms| Timestamp::from_millisecond(ms).ok());
         let from = from.unwrap_or_default().to_string();
         json!({"account": account, "from": from, "lines": lines, "balance": balance, "difference": balance.minus(*lines)})
     });
     let differences: Vec<Value> = differences.collect();
-    json!({"lines": lines, "open": open, "adjustments": adjustments, "balances": balances, "different": different,
+    json!({"lines": lines, "folded": folded, "open": open, "adjustments": adjustments, "balances": balances, "different": different,
         "differences": differences, "damage": damage})
 }

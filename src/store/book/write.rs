@@ -91,6 +91,7 @@ impl Writer {
                 Operation::Progress(id, progress) => page.progress(id, progress)?,
                 Operation::Close(closing) => page.close(closing)?,
                 Operation::Adjust(adjustment) => page.adjust(adjustment)?,
+                Operation::Forget(forgetting) => forgetting.run(page.on, page.names)?,
                 Operation::Flush => {}
             }
         }
@@ -155,7 +156,7 @@ impl Ahead {
                 Operation::Progress(id, _) => {
                     ahead.last_progress.insert(*id, place);
                 }
-                Operation::Open(_) | Operation::Adjust(_) | Operation::Flush => {}
+                Operation::Open(_) | Operation::Adjust(_) | Operation::Forget(_) | Operation::Flush => {}
             }
         }
         ahead

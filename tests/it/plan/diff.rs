@@ -224,6 +224,7 @@ fn only_a_change_of_a_restart_only_field_needs_a_restart() {
         ("limits: {connections: 5}".to_owned(), true),
         ("limits: {body: 1MiB}".to_owned(), false),
         ("drain: 5s".to_owned(), false),
+        ("retention: 30d".to_owned(), false),
         ("auth: optional".to_owned(), false),
     ] {
         let yaml = |extra: &str| plan(&format!("version: 1\nproviders: {{mock: {{}}}}\ngateway: {{{extra}}}\n"));

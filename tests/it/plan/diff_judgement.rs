@@ -31,6 +31,8 @@ fn the_gateway_is_judged_by_the_consequences() {
         ("\"127.0.0.1:8080\"", "\"0.0.0.0:8080\""),
         ("\"127.0.0.1:8080\"", "\"127.0.0.1:9000\""),
         ("drain: 120s", "drain: 60s"),
+        ("drain: 120s", "retention: 30d"),
+        ("drain: 120s", "retention: 800d"),
         ("drain: 120s", "limits: {body: 1MiB}"),
         ("drain: 120s", "limits: {in_flight: 9000}"),
         ("drain: 120s", "limits: {connections: 10}"),

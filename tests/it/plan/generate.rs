@@ -136,12 +136,18 @@ fn gateway() -> impl Strategy<Value = GatewaySketch> {
     (
         select(vec!["127.0.0.1:8080", "127.0.0.1:9000", "0.0.0.0:8080"]),
         select(vec!["required", "optional", "off"]),
-        (admin, tls, limits, select(vec![".bifrost", "state"]), select(vec!["30s", "2m"])),
+        (
+            admin,
+            tls,
+            limits,
+            (select(vec![".bifrost", "state"]), option::of(select(vec!["400d", "30d", "720h"]))),
+            select(vec!["30s", "2m"]),
+        ),
     )
-        .prop_map(|(listen, auth, (admin, tls, (body, in_flight, connections), state, drain))| GatewaySketch {
+        .prop_map(|(listen, auth, (admin, tls, (body, in_flight, connections), (state, retention), drain))| GatewaySketch {
             listen,
             auth,
-            rest: json!({"admin": admin, "tls": tls, "state": state, "drain": drain,
+            rest: json!({"admin": admin, "tls": tls, "state": state, "drain": drain, "retention": retention,
                 "limits": {"body": body, "in_flight": in_flight, "connections": connections}}),
         })
 }
@@ -202,9 +208,7 @@ fn server() -> impl Strategy<Value = Value> {
     let quirks = (option::of(select(vec!["max_tokens", "max_completion_tokens"])), option::of(any::<bool>()), option::of(any::<bool>()));
     let timeouts = (option::of(select(vec!["1s", "60s", "1m"])), option::of(select(vec!["61s", "100s"])), option::of(select(vec!["20m"])));
     let auth = select(vec![json!("bearer"), json!({"header": "x-key"})]);
-    let capacity =
-        btree_map(select(vec!["m*", "qwen3"]), select(vec![json!({"max_output_tokens": 8192}), json!({"max_input_tokens": 9})]), 0..3);
-    let auth = (option::of(auth), (limits(), capacity));
+    let auth = (option::of(auth), (limits(), super::priced::capacity()));
     let urls = select(vec!["https://llm.example/v1", "https://eu.example/v1", "http://127.0.0.1:8000/v1", "https://llm.example/v2"]);
     (credentials, headers, quirks, timeouts, option::of(0..3_u32), auth, (urls, any::<bool>())).prop_map(
         |(credentials, headers, (field, usage, done), (connect, idle, total), max, (auth, (limits, capacity)), (url, allowed))| {

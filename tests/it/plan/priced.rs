@@ -1,5 +1,7 @@
 //! Prices of generated specs.
 
+use std::collections::BTreeMap;
+
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
@@ -16,4 +18,10 @@ pub(super) fn price() -> impl Strategy<Value = Value> {
         json!({"free": true}),
         json!({"as": "openai/gpt-4o"}),
     ])
+}
+
+/// How much fits into models, by patterns of their names.
+pub(super) fn capacity() -> impl Strategy<Value = BTreeMap<&'static str, Value>> {
+    let most = select(vec![json!({"max_output_tokens": 8192}), json!({"max_input_tokens": 9})]);
+    prop::collection::btree_map(select(vec!["m*", "qwen3"]), most, 0..3)
 }

@@ -95,7 +95,7 @@ impl Writer {
                 self.client = None;
                 self.doubtful.extend(batch.filter_map(|operation| match operation {
                     Operation::Open(opening) => Some(opening.id),
-                    Operation::Progress(..) | Operation::Close(_) | Operation::Adjust(_) | Operation::Flush => None,
+                    Operation::Progress(..) | Operation::Close(_) | Operation::Adjust(_) | Operation::Forget(_) | Operation::Flush => None,
                 }));
                 Err(failure)
             }
@@ -137,7 +137,8 @@ impl Writer {
                     page.close()?;
                     page.adjust(adjustment)?;
                 }
-                Operation::Flush => {}
+                // A shared book keeps every line: its owner has the means to part and to keep them.
+                Operation::Forget(_) | Operation::Flush => {}
             }
         }
         page.progress(before)?;

@@ -6,6 +6,7 @@ mod killed;
 mod million;
 mod model;
 mod report;
+mod retention;
 #[cfg(feature = "postgres")]
 pub(crate) mod shared;
 
@@ -99,6 +100,7 @@ fn sums(path: &Path) -> (Sums, Sums) {
             *sums.entry((row.get(0).unwrap(), row.get::<_, i64>(1).unwrap() as u64)).or_default() += row.get::<_, i64>(2).unwrap();
         }
     };
+    add("SELECT names.text, bucket, nano FROM folded JOIN names ON names.id = account", &mut lines);
     add("SELECT names.text, bucket, amount FROM adjustments JOIN names ON names.id = account", &mut lines);
     let mut balances = BTreeMap::new();
     add("SELECT names.text, bucket, nano FROM balances JOIN names ON names.id = account", &mut balances);
