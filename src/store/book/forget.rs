@@ -33,7 +33,18 @@ impl Forgetting {
         self.folded.load(Ordering::Relaxed)
     }
 
-    /// Folds some of the oldest lines.
+    /// Returns the time before which lines are forgotten, in Unix milliseconds.
+    #[cfg(feature = "postgres")]
+    pub(super) const fn before_ms(&self) -> u64 {
+        self.before_ms
+    }
+
+    /// Notes how many lines were folded.
+    pub(super) fn note(&self, lines: u64) {
+        self.folded.store(lines, Ordering::Relaxed);
+    }
+
+    /// Folds some of the oldest lines of the embedded book.
     pub(super) fn run(&self, on: &Transaction<'_>, names: &mut Names) -> rusqlite::Result<()> {
         let lines = oldest(on, self.before_ms)?;
         let mut sets: HashMap<i64, Vec<i64>> = HashMap::new();
@@ -56,7 +67,7 @@ impl Forgetting {
             let mut put = on.prepare_cached("INSERT OR REPLACE INTO folded (account, bucket, nano) VALUES (?1, ?2, ?3)")?;
             put.execute([account, bucket, before.saturating_add(sum)])?;
         }
-        self.folded.store(lines.len() as u64, Ordering::Relaxed);
+        self.note(lines.len() as u64);
         Ok(())
     }
 }

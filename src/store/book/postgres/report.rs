@@ -87,16 +87,18 @@ impl Asker {
         transaction.batch_execute("SET LOCAL statement_timeout = 0")?;
         let counts = transaction.query_one(
             "SELECT (SELECT count(*) FROM lines), (SELECT count(*) FROM open), (SELECT count(*) FROM adjustments),
-             (SELECT count(*) FROM balances)",
+             (SELECT count(*) FROM balances), (SELECT count(*) FROM folded)",
             &[],
         )?;
         let count = |place: usize| counts.try_get::<_, i64>(place).map(i64::unsigned_abs);
-        let mut audit = Audit { lines: count(0)?, open: count(1)?, adjustments: count(2)?, balances: count(3)?, ..Audit::default() };
+        let mut audit =
+            Audit { lines: count(0)?, folded: count(4)?, open: count(1)?, adjustments: count(2)?, balances: count(3)?, ..Audit::default() };
         let found = transaction.query(
             "SELECT account, bucket, greatest(least(coalesce(sum, 0), 9223372036854775807), -9223372036854775807)::bigint,
              coalesce(nano, 0) FROM (
                SELECT account, bucket, sum(cost) FROM (
                  SELECT unnest(accounts) AS account, admitted / $1 AS bucket, cost FROM lines
+                 UNION ALL SELECT account, bucket, nano FROM folded
                  UNION ALL SELECT account, bucket, amount FROM adjustments
                ) AS parts GROUP BY account, bucket
              ) AS sums FULL JOIN balances USING (account, bucket)

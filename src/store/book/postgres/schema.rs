@@ -5,10 +5,11 @@
 //! | `nodes` | every gateway that ever wrote, by its epoch; `gone` once the others took over what it left |
 //! | `open` | attempts that run, with the epoch of the node that runs them |
 //! | `lines` | attempts that ended |
+//! | `folded` | what older lines came to, by account and bucket, in their stead |
 //! | `adjustments` | corrections by people |
 //! | `grants` | what each node may yet spend of a budget without asking, and whether it waits for more |
 //! | `alerts` | shares of limits that were reached: whoever writes one first tells of it |
-//! | `balances` | what each account spent in each bucket: the sum of its lines and adjustments |
+//! | `balances` | what each account spent in each bucket: the sum of its lines, of what was folded, and of adjustments |
 //!
 //! Rule: a migration that has shipped is never changed; a change of the tables is one more at the end of the list.
 
@@ -76,6 +77,12 @@ CREATE INDEX grants_short ON grants (asked) WHERE short > 0;
 CREATE TABLE alerts (
   account text NOT NULL, span text NOT NULL, percent integer NOT NULL, at timestamptz NOT NULL DEFAULT clock_timestamp(),
   PRIMARY KEY (account, span, percent)
+);
+",
+    "
+CREATE TABLE folded (
+  account text NOT NULL, bucket bigint NOT NULL, nano bigint NOT NULL,
+  PRIMARY KEY (account, bucket)
 );
 ",
 ];

@@ -12,7 +12,8 @@ use postgres::{Client, Transaction};
 use serde_json::Value;
 
 use super::super::error::Failure;
-use super::super::line::{Adjustment, AttemptId, Change, Closing, bucket_of};
+use super::super::forget::AT_ONCE;
+use super::super::line::{Adjustment, AttemptId, BUCKET_MS, Change, Closing, bucket_of};
 use super::super::names::distinct;
 use super::super::queue::Operation;
 use super::super::write::{Ahead, Tally, integer};
@@ -120,7 +121,7 @@ impl Writer {
         if is_probe {
             page.on.execute("UPDATE nodes SET name = name WHERE epoch = $1", &[&self.epoch])?;
         }
-        page.forget(&self.doubtful)?;
+        page.disown(&self.doubtful)?;
         // What is said of a line before it is opened is nothing new to one that is open already, and nothing at all to others.
         let (mut before, mut openings, mut after) = (Vec::new(), BTreeMap::new(), Vec::new());
         for (place, operation) in batch.enumerate() {
@@ -137,8 +138,8 @@ impl Writer {
                     page.close()?;
                     page.adjust(adjustment)?;
                 }
-                // A shared book keeps every line: its owner has the means to part and to keep them.
-                Operation::Forget(_) | Operation::Flush => {}
+                Operation::Forget(forgetting) => forgetting.note(page.fold(forgetting.before_ms())?),
+                Operation::Flush => {}
             }
         }
         page.progress(before)?;
@@ -168,12 +169,31 @@ struct Page<'t, 'q> {
 }
 
 impl Page<'_, '_> {
-    fn forget(&mut self, doubtful: &[AttemptId]) -> Result<(), Stopped> {
+    fn disown(&mut self, doubtful: &[AttemptId]) -> Result<(), Stopped> {
         if !doubtful.is_empty() {
             let ids: Vec<&[u8]> = doubtful.iter().map(AttemptId::as_bytes).collect();
             self.on.execute("DELETE FROM open WHERE id = ANY($1)", &[&ids])?;
         }
         Ok(())
+    }
+
+    /// Folds some of the oldest lines, those that no other node is folding, and returns how many.
+    fn fold(&mut self, before_ms: u64) -> Result<u64, Stopped> {
+        let folded = self.on.query_one(
+            "WITH old AS (SELECT id FROM lines WHERE admitted < $1 ORDER BY admitted LIMIT $2 FOR UPDATE SKIP LOCKED),
+             gone AS (DELETE FROM lines USING old WHERE lines.id = old.id RETURNING accounts, admitted, cost),
+             sums AS (
+               SELECT account, admitted / $3 AS bucket, sum(cost) AS nano FROM gone, unnest(accounts) AS account GROUP BY account, bucket
+             ),
+             kept AS (
+               INSERT INTO folded SELECT account, bucket, least(nano, 9223372036854775807)::bigint FROM sums ORDER BY account, bucket
+               ON CONFLICT (account, bucket) DO UPDATE
+               SET nano = least(folded.nano::numeric + excluded.nano, 9223372036854775807)::bigint
+             )
+             SELECT count(*) FROM gone",
+            &[&integer(before_ms), &integer(AT_ONCE), &integer(BUCKET_MS)],
+        )?;
+        Ok(folded.get::<_, i64>(0).unsigned_abs())
     }
 
     fn open(&mut self, openings: Vec<Value>) -> Result<(), Stopped> {

@@ -285,6 +285,38 @@ fn an_audit_finds_a_balance_that_is_not_the_sum_of_its_lines() {
     );
 }
 
+/// Folds old lines until there are none, away from any runtime.
+fn forget_all(book: &Book, before_ms: u64) {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    while runtime.block_on(book.forget(before_ms)).unwrap() {}
+}
+
+#[test]
+fn old_lines_are_folded_by_several_nodes_at_once_and_the_balances_stay() {
+    let Some(server) = server() else { return };
+    let (one, _) = server.join("one");
+    let (two, _) = server.join("two");
+    for number in 0..500_u16 {
+        let mut line = Opening::clone(&line(number));
+        line.admitted_ms = NOW + u64::from(number % 50) * BUCKET_MS;
+        drop(one.close(closing(&Arc::new(line), i64::from(number) + 1)));
+    }
+    one.flush().wait().unwrap();
+    let before = one.buckets("key:web", 0..u64::MAX).unwrap();
+    std::thread::scope(|scope| {
+        for book in [&one, &two] {
+            scope.spawn(move || forget_all(book, NOW + 40 * BUCKET_MS));
+        }
+    });
+    forget_all(&two, NOW + 40 * BUCKET_MS);
+    assert_eq!(server.count("lines"), 100);
+    assert_eq!(two.buckets("key:web", 0..u64::MAX).unwrap(), before);
+    let audit = two.report().unwrap().audit().unwrap();
+    assert!(audit.is_clean() && audit.folded == 80, "{audit:?}");
+    server.client().execute("UPDATE folded SET nano = nano + 1 WHERE account = 'key:web' AND bucket % 2 = 0", &[]).unwrap();
+    assert_eq!(two.report().unwrap().audit().unwrap().different, 20);
+}
+
 #[test]
 fn no_error_of_a_shared_book_shows_its_url() {
     let clock = Arc::new(ManualClock::at(NOW)) as Arc<dyn Clock>;
