@@ -55,14 +55,15 @@ pub fn human(told: &Explanation) -> String {
 
 fn budgets(page: &mut Page, told: &Explanation) {
     for (place, budget) in told.budgets.iter().enumerate() {
-        let BudgetTold { budget: name, mode, limit, period, timezone, ends, spent, held, left, .. } = budget;
+        let BudgetTold { budget: name, mode, limit, period, timezone, ends, spent, held, others, left, .. } = budget;
         let window = match ends {
             Some(ends) => format!("{limit} per {period} ({timezone}, until {ends})"),
             None => format!("{limit}, {period}"),
         };
         let mut text = format!("{name}: {mode}, {window}");
         if let (Some(spent), Some(held), Some(left)) = (spent, held, left) {
-            let _ = write!(text, "; {spent} spent, {held} held, {left} left");
+            let others = others.map(|others| format!("{others} held by other gateways, ")).unwrap_or_default();
+            let _ = write!(text, "; {spent} spent, {held} held, {others}{left} left");
         }
         if let Some(alias) = &budget.when_exhausted {
             let _ = write!(text, "; what does not fit is served as {alias}");

@@ -26,7 +26,7 @@ pub(super) fn budgets(table: &RoutingTable, payer: &Payer, unix_ms: u64) -> Vec<
 }
 
 fn told(budget: &Budget, is_live: bool, unix_ms: u64) -> BudgetTold {
-    let Standing { spent, held, others: _, ends_ms } = budget.standing(unix_ms);
+    let Standing { spent, held, others, ends_ms } = budget.standing(unix_ms);
     let terms = &budget.terms;
     let known = |amount: Usd| is_live.then_some(amount);
     let mode = match terms.mode {
@@ -44,7 +44,8 @@ fn told(budget: &Budget, is_live: bool, unix_ms: u64) -> BudgetTold {
         ends: ends_ms.and_then(|ms| Timestamp::from_millisecond(i64::try_from(ms).ok()?).ok()).map(|ends| ends.to_string()),
         spent: known(spent),
         held: known(held),
-        left: known(terms.limit.minus(spent).minus(held).max(Usd::ZERO)),
+        others: known(others).filter(|others| *others > Usd::ZERO),
+        left: known(terms.limit.minus(spent).minus(held).minus(others).max(Usd::ZERO)),
         when_exhausted: match &terms.when_exhausted {
             WhenExhausted::Deny => None,
             WhenExhausted::Use(alias) => Some(alias.clone()),

@@ -85,6 +85,9 @@ pub struct BudgetTold {
     /// What running requests hold.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub held: Option<Usd>,
+    /// What other gateways hold that share the book, where they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others: Option<Usd>,
     /// What is left.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left: Option<Usd>,
