@@ -21,7 +21,7 @@ pub(super) fn register(shared: &Arc<Shared>, client: Arc<Stats>, admin: Arc<Stat
             samples.add(&names::LIMIT_PERMITS, &[scope.label()], counters.in_use(scope));
         }
     });
-    let book = shared.book.clone();
+    let (book, ledger) = (shared.book.clone(), Arc::clone(&shared.ledger));
     shared.metrics.add_source(move |samples| {
         let counts = book.counts();
         samples.add(&names::BOOK_LINES, &[], counts.lines);
@@ -29,6 +29,7 @@ pub(super) fn register(shared: &Arc<Shared>, client: Arc<Stats>, admin: Arc<Stat
         samples.add(&names::BOOK_FAILED, &[], u64::from(book.failure().is_some()));
         samples.add(&names::BOOK_LATE, &[], counts.late);
         samples.add(&names::BOOK_LOST, &[], counts.lost);
+        samples.add(&names::BOOK_ASKS, &[], ledger.asks());
     });
     // Metrics belong to what they show: only a weak reference keeps the two from keeping each other.
     let weak = Arc::downgrade(shared);

@@ -79,6 +79,7 @@ names! {
     BOOK_WAITING Gauge "book_waiting" [] "Entries that wait to be written to the book";
     BOOK_FAILED Gauge "book_failed" [] "1 while the book cannot be written";
     BOOK_LATE Counter "book_late" [] "Attempts that ended after a crash had charged them; that charge stays";
+    BOOK_ASKS Counter "book_asks" [] "Times that this gateway asked the book that it shares for more of a budget; 0 where it shares none";
     BOOK_LOST Counter "book_lost" [] "Ends of attempts that could not be kept until the book could be written";
     BUILD_INFO Gauge "build_info" ["version"] "1 for the version that runs";
 }

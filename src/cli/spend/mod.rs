@@ -100,7 +100,8 @@ pub(super) fn open(state: &std::path::Path) -> Result<Report, CommandError> {
     let path = state.join(book::FILE);
     if !path.exists() {
         let message = format!("there is no book in {}: {} is not there", state.display(), path.display());
-        return Err(CommandError::failure(message).hint("name the directory that `gateway.state` names in the spec"));
+        let hint = "name the directory that `gateway.state` names in the spec; a book on PostgreSQL is asked through a running gateway, without --state";
+        return Err(CommandError::failure(message).hint(hint));
     }
     Report::open(&path).map_err(|error| CommandError::failure(error.to_string()))
 }

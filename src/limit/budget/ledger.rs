@@ -1,5 +1,6 @@
 //! Reserve → settle: all budgets of a request in one critical section, and what came of it in the book.
 
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, OnceLock, PoisonError, mpsc};
 
 use super::account::{AHEAD, Account, Alerted, State};
@@ -109,6 +110,11 @@ impl Ledger {
 
     pub(super) fn monotonic_ms(&self) -> u64 {
         self.clock.monotonic_ms()
+    }
+
+    /// Returns how often the book that gateways share was asked for more of a budget.
+    pub fn asks(&self) -> u64 {
+        self.sharing().map_or(0, |sharing| sharing.asks.load(Ordering::Relaxed))
     }
 
     /// Looks at what the other gateways did that share the book, where any do. Blocks.

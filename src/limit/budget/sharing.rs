@@ -5,6 +5,7 @@
 //! counts and what the record says can be held against each other.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, SyncSender};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
@@ -77,6 +78,8 @@ impl Common {
 /// A handle of the thread, which ends with it.
 pub(super) struct Sharing {
     pub(super) record: Arc<dyn Record>,
+    /// How often it was asked for more.
+    pub(super) asks: Arc<AtomicU64>,
     told: Option<Sender<Message>>,
     thread: Option<JoinHandle<()>>,
 }
@@ -88,10 +91,12 @@ impl Sharing {
     /// [`BookError::Read`], where the system gives none.
     pub(super) fn start(book: Book, record: Arc<dyn Record>, common: Arc<Common>, clock: Arc<dyn Clock>) -> Result<Self, BookError> {
         let (told, messages) = mpsc::channel();
-        let worker = Worker { book, record: Arc::clone(&record), common, clock, alerts: Vec::new(), has_shares: false };
+        let asks = Arc::<AtomicU64>::default();
+        let (asked, alerts) = (Arc::clone(&asks), Vec::new());
+        let worker = Worker { book, record: Arc::clone(&record), asks: asked, common, clock, alerts, has_shares: false };
         let thread = thread::Builder::new().name("book shares".to_owned()).spawn(move || worker.run(&messages));
         let thread = thread.map_err(|error| BookError::Read(error.to_string()))?;
-        Ok(Self { record, told: Some(told), thread: Some(thread) })
+        Ok(Self { record, asks, told: Some(told), thread: Some(thread) })
     }
 
     /// Tells the thread something. Never waits.
@@ -113,6 +118,7 @@ impl Drop for Sharing {
 struct Worker {
     book: Book,
     record: Arc<dyn Record>,
+    asks: Arc<AtomicU64>,
     common: Arc<Common>,
     clock: Arc<dyn Clock>,
     /// Alerts that the record has not judged yet.
@@ -164,6 +170,7 @@ impl Worker {
             (of, asking)
         });
         let Some((of, asking)) = begun else { return };
+        self.asks.fetch_add(1, Ordering::Relaxed);
         let answer = match budget.terms.mode {
             BudgetMode::Soft => self.seen(&of).map(Answer::Seen),
             BudgetMode::Strict | BudgetMode::Progressive => self.granted(&of, budget, asking).map(Answer::Granted),

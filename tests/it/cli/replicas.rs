@@ -21,6 +21,8 @@ use super::Place;
 use super::serve::Serving;
 
 const KEY: &str = "sk-bf-a-key-for-one-test";
+/// Of somebody whose budget is served on what is known while the book cannot be asked.
+const LENIENT: &str = "sk-bf-another-key-for-one-test";
 
 /// A PostgreSQL of this test's own, for it is stopped.
 struct Database {
@@ -123,12 +125,13 @@ impl Drop for Database {
 }
 
 fn spec(upstream: &str, limit: &str) -> String {
-    let digest = Digest::of(KEY.as_bytes());
+    let [digest, lenient] = [KEY, LENIENT].map(|key| Digest::of(key.as_bytes()));
     format!(
         "version: 1\ngateway:\n  listen: 127.0.0.1:0\n  replicas: 3\n  state: {{postgres: {{env: DATABASE_URL}}, lease: 3s}}\n\
          providers: {{up: {{api: openai-chat, base_url: \"{upstream}\", credentials: {{d: {{secret: none}}}}}}}}\n\
-         models: {{fast: {{targets: [up/m]}}}}\nprices: {{up/m: {{input: $1/Mtok, output: $10/Mtok}}}}\ntelemetry: {{access_log: off}}\n\
-         virtual_keys: {{web: {{hashes: [{{sha256: {digest}}}], models: [fast], budgets: [shared]}}}}\n\
+         models: {{fast: {{targets: [up/m]}}}}\nprices: {{up/m: {{input: $1/Mtok, output: $10/Mtok}}}}\ntelemetry: {{access_log: off, metrics: gateway}}\n\
+         virtual_keys:\n  web: {{hashes: [{{sha256: {digest}}}], models: [fast], budgets: [shared]}}\n  \
+         lenient: {{hashes: [{{sha256: {lenient}}}], models: [fast], budgets: [{{limit: $1, period: day, on_store_error: allow}}]}}\n\
          budgets: {{shared: {{limit: {limit}, period: total}}}}\n"
     )
 }
@@ -162,8 +165,12 @@ impl Client {
     }
 
     async fn ask(&self, url: &str) -> Asked {
+        self.ask_as(url, KEY).await
+    }
+
+    async fn ask_as(&self, url: &str, key: &str) -> Asked {
         let body = r#"{"model":"fast","max_tokens":40,"messages":[{"role":"user","content":"Hi"}]}"#;
-        let sent = self.http.post(format!("{url}/chat/completions")).header("authorization", format!("Bearer {KEY}")).body(body).send();
+        let sent = self.http.post(format!("{url}/chat/completions")).header("authorization", format!("Bearer {key}")).body(body).send();
         let Ok(answer) = sent.await else { return Asked::Gone };
         let status = answer.status().as_u16();
         let Ok(text) = answer.text().await else { return Asked::Gone };
@@ -232,15 +239,17 @@ async fn spend_to_the_end(clients: usize, requests: u64) {
     // The server goes away under load, and comes back. Who asks meanwhile is told so.
     let load = work(&serving, clients, &seen, requests / 2);
     until(&seen, |seen| seen.served.load(Ordering::Relaxed) >= requests / 8).await;
-    database.stop().await;
-    until(&seen, |seen| seen.unavailable.load(Ordering::Relaxed) > 0).await;
-    database.start_again().await;
+    go_away(&mut database, &serving[0], &seen).await;
     all(load).await;
     let booked = booked(&database, &places[0]);
     let (cost, served) = (seen.cost.load(Ordering::Relaxed), seen.served.load(Ordering::Relaxed));
     // Whatever the upstream answered is booked, also what came while nothing could be written.
-    assert_eq!(booked, mock.arrived() * cost, "{served} served");
+    let others = database.ask("SELECT count(*) FROM bifrost.lines WHERE NOT 'budget:shared' = ANY(accounts)");
+    assert_eq!((booked, others.as_str()), ((mock.arrived() - 1) * cost, "1"), "{served} served");
     let half = began.elapsed();
+    let asks = asks(&serving).await;
+    // While much is left, few requests have to ask.
+    assert!(asks < served / 2, "{asks} asks for {served}");
 
     // One is killed. Its part comes back with its lease, and what it ran is charged.
     let load = work(&serving, clients, &seen, u64::MAX);
@@ -258,15 +267,16 @@ async fn spend_to_the_end(clients: usize, requests: u64) {
         }
     }
     let booked = self::booked(&database, &places[0]);
-    let arrived = mock.arrived();
+    let arrived = mock.arrived() - 1;
     let expired: u64 = database.ask("SELECT count(*) FROM bifrost.lines WHERE expired").parse().unwrap();
     println!(
         "{clients} clients, {} served in {:?} ({half:?} to the middle), {} refused, {} unavailable; {booked} of {limit} nano-USD booked, \
-         {arrived} billed at {cost}, {expired} expired",
+         {arrived} billed at {cost}, {expired} expired; asked {asks} times for the first {served}, {} times in all by those that live",
         seen.served.load(Ordering::Relaxed),
         began.elapsed(),
         seen.refused.load(Ordering::Relaxed),
         seen.unavailable.load(Ordering::Relaxed),
+        self::asks(&serving).await,
     );
     assert!(booked <= limit, "{booked} of {limit}");
     // Of what ran where it was killed, the input at least is charged.
@@ -282,6 +292,28 @@ async fn spend_to_the_end(clients: usize, requests: u64) {
     assert_eq!(open, "0", "an orderly end leaves nothing");
 }
 
+/// Stops the server until somebody has been told so, and one has been served nevertheless.
+async fn go_away(database: &mut Database, gateway: &Serving, seen: &Seen) {
+    database.stop().await;
+    until(seen, |seen| seen.unavailable.load(Ordering::Relaxed) > 0).await;
+    let lenient = Client::new(&Arc::default()).ask_as(&gateway.url(), LENIENT).await;
+    assert!(matches!(lenient, Asked::Served), "`on_store_error: allow` serves while nothing can be asked");
+    database.start_again().await;
+}
+
+/// How often gateways asked the book for more.
+async fn asks(serving: &[Serving]) -> u64 {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let mut sum = 0;
+    for gateway in serving {
+        let url = gateway.url().replace("/v1", "/metrics");
+        let text = http.get(url).send().await.unwrap().text().await.unwrap();
+        let line = text.lines().find_map(|line| line.strip_prefix("bifrost_book_asks_total ")).unwrap();
+        sum += line.parse::<u64>().unwrap();
+    }
+    sum
+}
+
 async fn until(seen: &Seen, is_met: impl Fn(&Seen) -> bool) {
     let began = Instant::now();
     while !is_met(seen) {
@@ -295,7 +327,7 @@ fn booked(database: &Database, place: &Place) -> u64 {
     let status = place.run(&["budget", "status", "-o", "json"]).json();
     let budget = status["result"]["budgets"].as_array().unwrap().iter().find(|budget| budget["budget"] == "shared").unwrap().clone();
     let spent: bifrostctl::base::Usd = serde_json::from_value(budget["spent"].clone()).unwrap();
-    let sum = database.ask("SELECT coalesce(sum(cost), 0)::text FROM bifrost.lines");
+    let sum = database.ask("SELECT coalesce(sum(cost), 0)::text FROM bifrost.lines WHERE 'budget:shared' = ANY(accounts)");
     assert_eq!(spent.nano().to_string(), sum);
     sum.parse().unwrap()
 }

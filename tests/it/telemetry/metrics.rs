@@ -67,7 +67,8 @@ fn every_name_of_the_list_is_shown_once_it_has_a_value() {
         samples.connections("clients", 0, 0);
         samples.connections_refused("clients", "cap", 0);
         samples.add(&names::CONFIG_TABLES_ALIVE, &[], 1);
-        for name in [&names::BOOK_LINES, &names::BOOK_WAITING, &names::BOOK_FAILED, &names::BOOK_LATE, &names::BOOK_LOST] {
+        for name in [&names::BOOK_LINES, &names::BOOK_WAITING, &names::BOOK_FAILED, &names::BOOK_LATE, &names::BOOK_LOST, &names::BOOK_ASKS]
+        {
             samples.add(name, &[], 0);
         }
         samples.add(&names::LIMIT_PERMITS, &["key"], 1);
