@@ -137,9 +137,11 @@ fn spec(upstream: &str, limit: &str) -> String {
 }
 
 /// What the clients saw.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Seen {
     served: AtomicU64,
+    /// How many answers are enough; whoever has them asks no more.
+    enough: AtomicU64,
     refused: AtomicU64,
     /// While the book could not be written.
     unavailable: AtomicU64,
@@ -195,9 +197,9 @@ impl Client {
         }
     }
 
-    /// Asks until so many answers were served to all, or the budget is used up, or the gateway is gone.
-    async fn work(&self, url: &str, served: u64) {
-        while self.seen.served.load(Ordering::Relaxed) < served {
+    /// Asks until enough answers were served to all, or the budget is used up, or the gateway is gone.
+    async fn work(&self, url: &str) {
+        while self.seen.served.load(Ordering::Relaxed) < self.seen.enough.load(Ordering::Relaxed) {
             match self.ask(url).await {
                 Asked::Served | Asked::Unavailable => {}
                 Asked::Refused | Asked::Gone => return,
@@ -206,11 +208,11 @@ impl Client {
     }
 }
 
-fn work(serving: &[Serving], clients: usize, seen: &Arc<Seen>, served: u64) -> Vec<tokio::task::JoinHandle<()>> {
+fn work(serving: &[Serving], clients: usize, seen: &Arc<Seen>) -> Vec<tokio::task::JoinHandle<()>> {
     let urls = serving.iter().map(Serving::url).cycle().take(clients);
     let start = |url: String| {
         let client = Client::new(seen);
-        tokio::spawn(async move { client.work(&url, served).await })
+        tokio::spawn(async move { client.work(&url).await })
     };
     urls.map(start).collect()
 }
@@ -237,10 +239,14 @@ async fn spend_to_the_end(clients: usize, requests: u64) {
     let began = Instant::now();
 
     // The server goes away under load, and comes back. Who asks meanwhile is told so.
-    let load = work(&serving, clients, &seen, requests / 2);
+    seen.enough.store(u64::MAX, Ordering::Relaxed);
+    let load = work(&serving, clients, &seen);
     until(&seen, |seen| seen.served.load(Ordering::Relaxed) >= requests / 8).await;
     go_away(&mut database, &serving[0], &seen).await;
+    // Not before: the load shall not end while the server is still on its way out.
+    seen.enough.store(requests / 2, Ordering::Relaxed);
     all(load).await;
+    until_booked(&database, mock.arrived()).await;
     let booked = booked(&database, &places[0]);
     let (cost, served) = (seen.cost.load(Ordering::Relaxed), seen.served.load(Ordering::Relaxed));
     // Whatever the upstream answered is booked, also what came while nothing could be written.
@@ -252,7 +258,8 @@ async fn spend_to_the_end(clients: usize, requests: u64) {
     assert!(asks < served / 2, "{asks} asks for {served}");
 
     // One is killed. Its part comes back with its lease, and what it ran is charged.
-    let load = work(&serving, clients, &seen, u64::MAX);
+    seen.enough.store(u64::MAX, Ordering::Relaxed);
+    let load = work(&serving, clients, &seen);
     until(&seen, |seen| seen.served.load(Ordering::Relaxed) >= served + requests / 8).await;
     serving.remove(2).signal(Signal::KILL);
     all(load).await;
@@ -265,6 +272,10 @@ async fn spend_to_the_end(clients: usize, requests: u64) {
         for gateway in &serving {
             last.ask(&gateway.url()).await;
         }
+    }
+    // The others have noticed by then, and left nothing of it.
+    while database.ask("SELECT count(*) FROM bifrost.nodes WHERE gone IS NULL") != "2" {
+        assert!(Instant::now() < deadline, "nobody has taken the dead one over");
     }
     let booked = self::booked(&database, &places[0]);
     let arrived = mock.arrived() - 1;
@@ -317,19 +328,37 @@ async fn asks(serving: &[Serving]) -> u64 {
 async fn until(seen: &Seen, is_met: impl Fn(&Seen) -> bool) {
     let began = Instant::now();
     while !is_met(seen) {
-        assert!(began.elapsed() < Duration::from_secs(600), "it does not come to that");
+        assert!(began.elapsed() < Duration::from_secs(60), "nothing comes any more: {seen:?}");
         tokio::task::yield_now().await;
     }
 }
 
-/// What the budget's status says is spent, which is what the lines come to.
+/// What the budget's status says is spent, which is what the lines come to: once every gateway has booked what has ended in it.
 fn booked(database: &Database, place: &Place) -> u64 {
-    let status = place.run(&["budget", "status", "-o", "json"]).json();
-    let budget = status["result"]["budgets"].as_array().unwrap().iter().find(|budget| budget["budget"] == "shared").unwrap().clone();
-    let spent: bifrostctl::base::Usd = serde_json::from_value(budget["spent"].clone()).unwrap();
-    let sum = database.ask("SELECT coalesce(sum(cost), 0)::text FROM bifrost.lines WHERE 'budget:shared' = ANY(accounts)");
-    assert_eq!(spent.nano().to_string(), sum);
-    sum.parse().unwrap()
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let status = place.run(&["budget", "status", "-o", "json"]).json();
+        let budget = status["result"]["budgets"].as_array().unwrap().iter().find(|budget| budget["budget"] == "shared").unwrap().clone();
+        let spent: bifrostctl::base::Usd = serde_json::from_value(budget["spent"].clone()).unwrap();
+        let sum = database.ask("SELECT coalesce(sum(cost), 0)::text FROM bifrost.lines WHERE 'budget:shared' = ANY(accounts)");
+        if spent.nano().to_string() == sum {
+            return sum.parse().unwrap();
+        }
+        assert!(Instant::now() < deadline, "{spent} is said to be spent, and the lines come to {sum} nano-USD");
+    }
+}
+
+/// Waits until there are so many lines: what ended while the server was away is booked when a gateway finds it again.
+async fn until_booked(database: &Database, lines: u64) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        let booked = database.ask("SELECT count(*) FROM bifrost.lines");
+        if booked == lines.to_string() {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{booked} lines of {lines}");
+        tokio::task::yield_now().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
