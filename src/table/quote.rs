@@ -45,6 +45,8 @@ pub enum Billed {
 impl Asked {
     /// Reads a JSON body in the form in which it is sent.
     pub fn read(body: &[u8], billed: Billed, known: Usage) -> Self {
+        // Whatever is looked for by name, a name that is masked by escapes is read as the provider reads it.
+        let body = &*bound::unmasked(body);
         let names_tier = memchr::memmem::find(body, b"service_tier").is_some();
         let word = names_tier.then(|| scan::member(body, "service_tier").ok().flatten().and_then(scan::unquote)).flatten();
         let tier = word.as_deref().and_then(Tier::read).unwrap_or_default();
@@ -123,4 +125,18 @@ pub fn need<'p>(
         };
     };
     Ok(asked.need(card, target.capacity, is_stream))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tier_and_a_limit_that_are_masked_by_escapes_are_read_all_the_same() {
+        let body = br#"{"max_tokens":1,"max\u005ftokens":900,"service\u005ftier":"pri\u006frity"}"#;
+        let asked = Asked::read(body, Billed::Answer(Format::OpenaiChat), Usage::default());
+        assert_eq!((asked.bound.output, asked.tier), (Some(900), Tier::Priority));
+        let plain = Asked::read(br#"{"service_tier":"auto"}"#, Billed::Input, Usage::default());
+        assert_eq!((plain.tier, plain.is_auto), (Tier::Standard, true));
+    }
 }

@@ -34,9 +34,9 @@ const IMAGE: u64 = 50_000;
 /// Strings from this length on may be pictures in base64.
 const MEDIA: usize = 1_024;
 
-/// Reads the bound of a request to a model, in the format in which it is sent. A body that is no JSON object has no bound.
+/// Reads the bound of a request to a model, in the format in which it is sent, from the body as [`unmasked`] gives it. A body that is no JSON
+/// object has no bound.
 pub fn of(format: Format, body: &[u8]) -> Bound {
-    let body = &*unmasked(body);
     let (output, choices) = match format {
         Format::OpenaiChat => {
             let [modern, old, n, best_of] = read(body, ["max_completion_tokens", "max_tokens", "n", "best_of"]);
@@ -51,16 +51,11 @@ pub fn of(format: Format, body: &[u8]) -> Bound {
         Format::Bedrock => within(body, ["inferenceConfig"], |config| (config.integer("maxTokens"), None)),
         Format::Ollama => within(body, ["options"], |options| (options.integer("num_predict"), None)),
     };
-    Bound { output, choices: choices.unwrap_or(1).max(1), ..of_input(body) }
-}
-
-/// Reads the bound of a request that is answered with nothing that counts.
-pub fn input(body: &[u8]) -> Bound {
-    of_input(&unmasked(body))
+    Bound { output, choices: choices.unwrap_or(1).max(1), ..input(body) }
 }
 
 /// Returns a body with its letters as letters. No serialiser writes them as escapes, so whoever does wants a name to be overlooked.
-fn unmasked(body: &[u8]) -> Cow<'_, [u8]> {
+pub fn unmasked(body: &[u8]) -> Cow<'_, [u8]> {
     static ESCAPE: LazyLock<memmem::Finder<'static>> = LazyLock::new(|| memmem::Finder::new(br"\u00"));
     let mut plain = Vec::new();
     let mut rest = 0;
@@ -82,7 +77,8 @@ fn unmasked(body: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(plain)
 }
 
-fn of_input(body: &[u8]) -> Bound {
+/// Reads the bound of a request that is answered with nothing that counts; the body as [`unmasked`] gives it.
+pub fn input(body: &[u8]) -> Bound {
     let holds = |text: &str| memmem::find(body, text.as_bytes()).is_some();
     // Most are text and nothing else, which one look tells.
     let is_plain = SPECIAL.as_ref().is_some_and(|special| !special.is_match(body));
@@ -216,13 +212,13 @@ mod tests {
             // Text that speaks of escapes, and what serialisers escape, is left alone.
             (r#"{"max_tokens":900,"a":"\\u0061 \u003cb\u003e \u00e9 \u00"}"#, Some((900, true))),
         ] {
-            let read = of(Format::OpenaiChat, body.as_bytes());
+            let read = of(Format::OpenaiChat, &unmasked(body.as_bytes()));
             assert_eq!(read.output.map(|output| (output, read.input.is_some())), bound, "{body}");
         }
         let text = br#"{"a":"\\u0061"}"#;
         assert_eq!(&*unmasked(text), text);
         assert_eq!(&*unmasked(br#"{"a":"\\\u0061"}"#), br#"{"a":"\\a"}"#);
-        assert!(input(br#"{"t\u006fols":[{"type":"web_se\u0061rch"}]}"#).searches);
+        assert!(input(&unmasked(br#"{"t\u006fols":[{"type":"web_se\u0061rch"}]}"#)).searches);
     }
 
     #[test]
