@@ -208,7 +208,9 @@ impl Client {
     }
 }
 
+/// Lets clients ask all gateways, until told that it is enough.
 fn work(serving: &[Serving], clients: usize, seen: &Arc<Seen>) -> Vec<tokio::task::JoinHandle<()>> {
+    seen.enough.store(u64::MAX, Ordering::Relaxed);
     let urls = serving.iter().map(Serving::url).cycle().take(clients);
     let start = |url: String| {
         let client = Client::new(seen);
@@ -239,7 +241,6 @@ async fn spend_to_the_end(clients: usize, requests: u64) {
     let began = Instant::now();
 
     // The server goes away under load, and comes back. Who asks meanwhile is told so.
-    seen.enough.store(u64::MAX, Ordering::Relaxed);
     let load = work(&serving, clients, &seen);
     until(&seen, |seen| seen.served.load(Ordering::Relaxed) >= requests / 8).await;
     go_away(&mut database, &serving[0], &seen).await;
@@ -258,25 +259,11 @@ async fn spend_to_the_end(clients: usize, requests: u64) {
     assert!(asks < served / 2, "{asks} asks for {served}");
 
     // One is killed. Its part comes back with its lease, and what it ran is charged.
-    seen.enough.store(u64::MAX, Ordering::Relaxed);
     let load = work(&serving, clients, &seen);
     until(&seen, |seen| seen.served.load(Ordering::Relaxed) >= served + requests / 8).await;
     serving.remove(2).signal(Signal::KILL);
     all(load).await;
-    // Until the dead one's lease is over, what it held is not to be had.
-    let last = Client::new(&seen);
-    let deadline = Instant::now() + Duration::from_secs(20);
-    let bound = 40 * 10_000 + 200 * 1_000;
-    while limit - self::booked(&database, &places[0]) >= bound {
-        assert!(Instant::now() < deadline, "{} of {limit} are left", limit - self::booked(&database, &places[0]));
-        for gateway in &serving {
-            last.ask(&gateway.url()).await;
-        }
-    }
-    // The others have noticed by then, and left nothing of it.
-    while database.ask("SELECT count(*) FROM bifrost.nodes WHERE gone IS NULL") != "2" {
-        assert!(Instant::now() < deadline, "nobody has taken the dead one over");
-    }
+    spend_the_rest(&database, &places[0], (&serving, &seen), limit).await;
     let booked = self::booked(&database, &places[0]);
     let arrived = mock.arrived() - 1;
     let expired: u64 = database.ask("SELECT count(*) FROM bifrost.lines WHERE expired").parse().unwrap();
@@ -301,6 +288,22 @@ async fn spend_to_the_end(clients: usize, requests: u64) {
     }
     let open = database.ask("SELECT (SELECT count(*) FROM bifrost.open) + (SELECT count(*) FROM bifrost.grants)");
     assert_eq!(open, "0", "an orderly end leaves nothing");
+}
+
+/// Asks until nothing more fits, and those that live have taken the dead one over: until its lease is over, what it held is not to be had.
+async fn spend_the_rest(database: &Database, place: &Place, (serving, seen): (&[Serving], &Arc<Seen>), limit: u64) {
+    let last = Client::new(seen);
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let bound = 40 * 10_000 + 200 * 1_000;
+    while limit - booked(database, place) >= bound {
+        assert!(Instant::now() < deadline, "{} of {limit} are left", limit - booked(database, place));
+        for gateway in serving {
+            last.ask(&gateway.url()).await;
+        }
+    }
+    while database.ask("SELECT count(*) FROM bifrost.nodes WHERE gone IS NULL") != "2" {
+        assert!(Instant::now() < deadline, "nobody has taken the dead one over");
+    }
 }
 
 /// Stops the server until somebody has been told so, and one has been served nevertheless.
