@@ -40,20 +40,23 @@ async fn ask(serving: &[Serving], times: usize) -> (Vec<usize>, Value) {
     (served, told)
 }
 
-async fn serve(redis: &str, name: &str) -> Option<(Mock, Vec<Serving>)> {
-    let (database, server) = (std::env::var("DATABASE_URL").ok()?, std::env::var("REDIS_URL").ok()?);
+/// Starts two gateways whose Redis is at the address in a variable; trusting those in a file, where one is named.
+async fn serve(redis: &str, name: &str, (server, roots): (&str, Option<String>)) -> Option<(Mock, Vec<Serving>)> {
+    let (database, server) = (std::env::var("DATABASE_URL").ok()?, std::env::var(server).ok()?);
+    let roots = roots.unwrap_or_default();
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mock = Mock::start(Config::long_running()).await.unwrap();
     let key = format!("{name}-{}", std::process::id());
     let spec = spec(&mock.base_url(), &key, redis);
     let place = || Place::new().file("gateway.yaml", &spec).env("DATABASE_URL", &database).env("REDIS_URL", &server);
-    let serving = [place(), place()].map(|place| Serving::start(&place, &["--watch", "off"]));
+    let trusting = |place: Place| if roots.is_empty() { place } else { place.env("SSL_CERT_FILE", &roots) };
+    let serving = [trusting(place()), trusting(place())].map(|place| Serving::start(&place, &["--watch", "off"]));
     Some((mock, serving.into()))
 }
 
 #[tokio::test]
 async fn two_gateways_let_in_one_burst_whoever_is_asked() {
-    let Some((_mock, serving)) = serve(", redis: {env: REDIS_URL}", "together").await else { return };
+    let Some((_mock, serving)) = serve(", redis: {env: REDIS_URL}", "together", ("REDIS_URL", None)).await else { return };
     // Nine, and one for each minute that this takes.
     let began = Instant::now();
     let (served, told) = ask(&serving, 16).await;
@@ -66,9 +69,20 @@ async fn two_gateways_let_in_one_burst_whoever_is_asked() {
 
 #[tokio::test]
 async fn two_gateways_without_a_redis_let_in_half_of_it_each() {
-    let Some((_mock, serving)) = serve("", "apart").await else { return };
+    let Some((_mock, serving)) = serve("", "apart", ("REDIS_URL", None)).await else { return };
     let (served, _) = ask(&serving, 16).await;
     assert_eq!(served, [4, 4]);
+}
+
+#[tokio::test]
+async fn a_redis_by_tls_is_believed_where_the_system_knows_who_vouches_for_it() {
+    let Ok(roots) = std::env::var("SERVER_CA") else { return };
+    let redis = ", redis: {env: REDIS_URL}";
+    let Some((_mock, serving)) = serve(redis, "encrypted", ("REDIS_TLS_URL", Some(roots))).await else { return };
+    let (served, _) = ask(&serving, 16).await;
+    assert!(served.iter().sum::<usize>() >= 9, "they count together: {served:?}");
+    let Some((_mock, serving)) = serve(redis, "stranger", ("REDIS_TLS_URL", None)).await else { return };
+    assert_eq!(ask(&serving, 16).await.0, [4, 4], "nobody talks to a stranger");
 }
 
 #[tokio::test]

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use bifrostctl::base::{Clock, Usd};
 use bifrostctl::limit::budget::{Alert, Ledger, Payer, Refused, Reservation, Wanted};
-use bifrostctl::store::book::{Adjustment, AttemptId, BUCKET_MS, Book, Change, Closing, Opening, Place, UsageSource};
+use bifrostctl::store::book::{Adjustment, AttemptId, Book, Change, Closing, Opening, Place, UsageSource};
 use bifrostctl::wire::ir::{Tier, Usage};
 
-use super::support::{START_MS, budget, need, wanted};
+use super::support::{START_MS, budget, line, need, wanted};
 use crate::store::book::shared::{Server, server};
 
 /// A clock whose date is set, and whose time runs.
@@ -64,21 +64,8 @@ impl Node {
 
     fn open(&self, payer: &Payer, reservation: &mut Reservation) -> Arc<Opening> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        let opening = Arc::new(Opening {
-            id: AttemptId::from_bits(self.number << 64 | u128::from(number), 1),
-            admitted_ms: self.clock.unix_ms().max(reservation.bucket() * BUCKET_MS),
-            key: payer.key.clone(),
-            team: None,
-            alias: None,
-            provider: "p".into(),
-            model: "m".into(),
-            endpoint: "chat_completions",
-            accounts: Arc::clone(&payer.ids),
-            floor: Usd::ZERO,
-            reserved: reservation.held(),
-        });
-        drop(reservation.open(Arc::clone(&opening)));
-        opening
+        let id = AttemptId::from_bits(self.number << 64 | u128::from(number), 1);
+        line(id, self.clock.unix_ms(), payer, reservation, Usd::ZERO)
     }
 
     fn settle(&self, payer: &Payer, mut reservation: Reservation, cost: i64) {

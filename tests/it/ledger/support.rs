@@ -64,21 +64,7 @@ impl Rig {
     /// Opens the line of a reservation, as the pipeline does.
     pub(super) fn open(&mut self, payer: &Payer, reservation: &mut Reservation, floor: Usd) -> Arc<Opening> {
         self.next += 1;
-        let opening = Arc::new(Opening {
-            id: AttemptId::from_bits(self.next, 1),
-            admitted_ms: self.clock.unix_ms().max(reservation.bucket() * BUCKET_MS),
-            key: payer.key.clone(),
-            team: None,
-            alias: None,
-            provider: "p".into(),
-            model: "m".into(),
-            endpoint: "chat_completions",
-            accounts: Arc::clone(&payer.ids),
-            floor,
-            reserved: reservation.held(),
-        });
-        drop(reservation.open(Arc::clone(&opening)));
-        opening
+        line(AttemptId::from_bits(self.next, 1), self.clock.unix_ms(), payer, reservation, floor)
     }
 
     pub(super) fn closing(&self, opening: &Arc<Opening>, cost: Usd) -> Closing {
@@ -117,4 +103,23 @@ pub(super) fn wanted(account: &str, budget: Option<Budget>) -> Wanted {
 
 pub(super) const fn need(most: i64) -> Need {
     Need { most: Some(Usd::from_nano(most)), step: Usd::from_nano(most) }
+}
+
+/// Opens the line of a reservation of this moment, as the pipeline does.
+pub(super) fn line(id: AttemptId, now_ms: u64, payer: &Payer, reservation: &mut Reservation, floor: Usd) -> Arc<Opening> {
+    let opening = Arc::new(Opening {
+        id,
+        admitted_ms: now_ms.max(reservation.bucket() * BUCKET_MS),
+        key: payer.key.clone(),
+        team: None,
+        alias: None,
+        provider: "p".into(),
+        model: "m".into(),
+        endpoint: "chat_completions",
+        accounts: Arc::clone(&payer.ids),
+        floor,
+        reserved: reservation.held(),
+    });
+    drop(reservation.open(Arc::clone(&opening)));
+    opening
 }

@@ -9,6 +9,8 @@ mod report;
 mod retention;
 #[cfg(feature = "postgres")]
 pub(crate) mod shared;
+#[cfg(feature = "postgres")]
+mod tls;
 
 use std::collections::BTreeMap;
 use std::fs;
