@@ -329,9 +329,13 @@ async fn asks(serving: &[Serving]) -> u64 {
 }
 
 async fn until(seen: &Seen, is_met: impl Fn(&Seen) -> bool) {
-    let began = Instant::now();
+    let told = || [&seen.served, &seen.refused, &seen.unavailable].map(|count| count.load(Ordering::Relaxed));
+    let (mut last, mut since) = (told(), Instant::now());
     while !is_met(seen) {
-        assert!(began.elapsed() < Duration::from_secs(60), "nothing comes any more: {seen:?}");
+        if told() != last {
+            (last, since) = (told(), Instant::now());
+        }
+        assert!(since.elapsed() < Duration::from_secs(60), "nothing comes any more: {seen:?}");
         tokio::task::yield_now().await;
     }
 }
