@@ -6,7 +6,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::output::Sink;
 use super::{
-    apply, budget, catalog, chat, completion, diff, explain, history, init, key, mock, render, rollback, schema, serve, spend, status,
+    apply, budget, catalog, chat, completion, diff, explain, fmt, history, init, key, mock, render, rollback, schema, serve, spend, status,
     validate, version,
 };
 use crate::base::Span;
@@ -36,6 +36,7 @@ const EXAMPLES: &str = "\
 Examples:
   bifrostctl init                                  # write a gateway.yaml to start from
   bifrostctl validate                              # check it
+  bifrostctl fmt                                   # lay it out as everybody does
   bifrostctl serve                                 # run the gateway
   bifrostctl diff --against git:origin/main        # what it would change
   bifrostctl apply                                 # change the running gateway
@@ -95,6 +96,7 @@ pub(crate) enum ColorWhen {
 pub(crate) enum Command {
     Init(init::Args),
     Validate(validate::Args),
+    Fmt(fmt::Args),
     Render(render::Args),
     Schema(schema::Args),
     Diff(diff::Args),

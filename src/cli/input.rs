@@ -75,7 +75,16 @@ impl Source {
     }
 
     fn read(context: &mut Context<'_>) -> Result<Self, CommandError> {
-        let mut paths = context.paths();
+        let paths = context.paths();
+        Self::of(&paths, context)
+    }
+
+    /// Takes files that were named apart from the options; `-` is standard input.
+    ///
+    /// # Errors
+    /// A failure when one of them cannot be read.
+    pub(crate) fn of(paths: &[PathBuf], context: &mut Context<'_>) -> Result<Self, CommandError> {
+        let mut paths = paths.to_vec();
         let mut files = Inflow::default();
         let on_stdin = paths.iter().filter(|path| path.as_os_str() == "-").count();
         if on_stdin > 1 {
@@ -172,8 +181,13 @@ fn in_order(mut diagnostics: Vec<Diagnostic>) -> Vec<Diagnostic> {
 
 /// Makes the error of a command that needs a valid spec and has none.
 pub(crate) fn refused(name: &str, rejected: &Rejected, context: &Context<'_>) -> CommandError {
+    refused_by("is not valid", name, rejected, context)
+}
+
+/// Makes the error of a command that needs something of a spec which it has not.
+pub(crate) fn refused_by(want: &str, name: &str, rejected: &Rejected, context: &Context<'_>) -> CommandError {
     let findings = Findings::new(rejected.diagnostics.clone(), &rejected.sources);
-    let message = format!("{name} is not valid: {}", findings.tally());
+    let message = format!("{name} {want}: {}", findings.tally());
     CommandError::new(Exit::Invalid, message).details(findings.messages(context))
 }
 

@@ -19,6 +19,7 @@ mod diff;
 mod exit;
 mod explain;
 mod findings;
+mod fmt;
 mod git;
 mod history;
 mod init;
@@ -92,6 +93,7 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
     match command {
         Command::Init(_) => ("init", init::FORMATS),
         Command::Validate(_) => ("validate", validate::FORMATS),
+        Command::Fmt(_) => ("fmt", fmt::FORMATS),
         Command::Render(_) => ("render", render::FORMATS),
         Command::Schema(_) => ("schema", schema::FORMATS),
         Command::Diff(_) => ("diff", diff::FORMATS),
@@ -116,6 +118,7 @@ fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit
     match command {
         Command::Init(args) => init::run(args, context),
         Command::Validate(args) => validate::run(args, context),
+        Command::Fmt(args) => fmt::run(args, context),
         Command::Render(args) => render::run(args, context),
         Command::Schema(args) => schema::run(args),
         Command::Diff(args) => diff::run(args, context),

@@ -41,6 +41,7 @@ pub mod watch;
 mod watched;
 mod writer;
 
+pub(crate) use files::replace;
 pub use life::Ended;
 pub use running::Running;
 pub use start::{OnInvalid, Options, StartError, Variables, start};

@@ -40,7 +40,7 @@ pub(super) fn layer(reading: &mut Reading<'_>, path: &Path, mains: &[PathBuf]) -
 }
 
 /// Parses one file; reports one that is not a map.
-fn file(reading: &mut Reading<'_>, index: usize) -> Option<Node> {
+pub(super) fn file(reading: &mut Reading<'_>, index: usize) -> Option<Node> {
     let text = reading.source(index).map(|source| source.text.clone()).unwrap_or_default();
     let before = reading.found.len();
     let parsed = parse::parse(&text, index, &mut reading.found);

@@ -77,6 +77,23 @@ pub(super) fn unread(text: &str) -> Vec<Range<usize>> {
     found
 }
 
+/// Returns a text with `…` where a secret may stand, for who shows lines of it.
+pub fn concealed(text: &str) -> String {
+    let mut ranges = secret_like(text);
+    ranges.extend(unread(text));
+    ranges.sort_by_key(|range| range.start);
+    let (mut out, mut at) = (String::with_capacity(text.len()), 0);
+    for range in ranges {
+        if range.end > at {
+            out.push_str(text.get(at..range.start.max(at)).unwrap_or_default());
+            out.push('…');
+            at = range.end;
+        }
+    }
+    out.push_str(text.get(at..).unwrap_or_default());
+    out
+}
+
 /// Finds the values of names for secrets in a line; references stay readable.
 fn secret_values(line: &str) -> Vec<Range<usize>> {
     let mut found = Vec::new();
@@ -159,6 +176,12 @@ mod tests {
             "a: {secret: hunter2, b: 1}\n  api_key: \"x, y\n  secret: {env: NAME}\n  key: |\n    one\n    two\n  c: d\n  secret: none\n";
         let masked: Vec<&str> = unread(text).into_iter().map(|range| &text[range]).collect();
         assert_eq!(masked, ["hunter2", "\"x, y", "one", "two"]);
+    }
+
+    #[test]
+    fn a_concealed_text_holds_no_secret_and_all_else() {
+        let text = "a: sk-proj-abcdefgh12345678 # x\napi_key: hunter2\nb: {secret: {env: NAME}}\n";
+        assert_eq!(concealed(text), "a: … # x\napi_key: …\nb: {secret: {env: NAME}}\n");
     }
 
     #[test]

@@ -17,13 +17,17 @@ mod prompt;
 mod read;
 mod scalar;
 mod shape;
+mod single;
 mod syntax;
 mod typed;
 
+pub use mask::concealed;
 pub(super) use mask::secret_like;
 use node::Node;
 use read::Reading;
 pub use read::tidy;
+pub use single::texts;
+pub(super) use single::{parsed_value, section_rank};
 
 use super::{Diagnostic, Inputs, Loaded, Rejected, Severity, codes};
 

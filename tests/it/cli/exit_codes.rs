@@ -22,12 +22,15 @@ fn gateway(place: &Place, status: u16) -> Fake {
 #[test]
 fn every_exit_code_is_reached_and_means_what_it_says() {
     let place = Place::new().file("gateway.yaml", GOOD).file("bad.yaml", BAD).file("other.yaml", &GOOD.replace("fast", "quick"));
+    let place = place.file("ugly.yaml", "a:   1\n").file("broken.yaml", "a: [\n");
     for (args, code) in [
         (&["validate"] as &[&str], 0),
         (&["diff", "--against", "other.yaml"], 0),
         (&["status"], 1),
         (&["validate", "-f", "missing.yaml"], 1),
         (&["diff", "--against", "other.yaml", "--exit-code"], 2),
+        (&["fmt", "--check", "ugly.yaml"], 2),
+        (&["fmt", "--check", "broken.yaml"], 3),
         (&["validate", "-f", "bad.yaml"], 3),
         (&["apply", "-f", "bad.yaml", "--yes"], 3),
         (&["render", "-f", "bad.yaml"], 3),

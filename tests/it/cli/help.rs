@@ -7,6 +7,7 @@ pub(super) const COMMANDS: &[&[&str]] = &[
     &[],
     &["init"],
     &["validate"],
+    &["fmt"],
     &["render"],
     &["schema"],
     &["diff"],

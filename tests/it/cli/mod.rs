@@ -8,6 +8,7 @@ mod diff;
 mod exit_codes;
 mod explain;
 mod fake;
+mod fmt;
 mod hammer;
 mod help;
 mod init;

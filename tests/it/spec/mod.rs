@@ -3,8 +3,10 @@
 mod canary;
 mod corpus;
 mod examples;
+mod format;
 mod good;
 mod load;
+mod nasty;
 pub(crate) mod reference;
 mod report;
 mod schema;
