@@ -24,6 +24,7 @@
 //! | 8 | [`table`] | plan + services → routing table; `decide` |
 //! | 9 | [`pipeline`] | one request, in order |
 //! | 10 | [`control`] | the process around the pipeline: reload (the only writer), watch, admin API |
+//! | 10 | [`scenario`] | requests through the pipeline with scripted providers, in a time of their own: tests of a spec |
 //! | 11 | [`cli`] | one file per command; the only module that prints |
 
 pub mod base;
@@ -36,6 +37,7 @@ pub mod mock;
 pub mod pipeline;
 pub mod plan;
 pub mod provider;
+pub mod scenario;
 pub mod server;
 pub mod spec;
 pub mod store;

@@ -7,7 +7,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use super::output::Sink;
 use super::{
     apply, budget, catalog, chat, completion, diff, explain, fmt, history, init, key, mock, render, rollback, schema, serve, spend, status,
-    validate, version,
+    test, validate, version,
 };
 use crate::base::Span;
 
@@ -60,7 +60,7 @@ pub(crate) struct Global {
     /// A file with the admin token; needed over TCP [env: BIFROST_TOKEN_FILE].
     #[arg(long, global = true, value_name = "PATH")]
     pub(crate) token_file: Option<PathBuf>,
-    /// How to print, and where; repeatable: human, json, github, sarif, markdown, csv [default: human].
+    /// How to print, and where; repeatable: human, json, github, sarif, markdown, csv, junit [default: human].
     #[arg(short, long, global = true, value_name = "FORMAT[=PATH]", action = ArgAction::Append)]
     pub(crate) output: Vec<Sink>,
     /// Prints errors and data only.
@@ -106,6 +106,7 @@ pub(crate) enum Command {
     History(history::Args),
     Rollback(rollback::Args),
     Explain(explain::Args),
+    Test(test::Args),
     Key(key::Args),
     Spend(spend::Args),
     Budget(budget::Args),

@@ -12,6 +12,10 @@ pub const GATEWAY_REFUSES: &str = "BF0602";
 pub const ALLOWANCE_EXPIRED: &str = "BF0603";
 /// An allowance does nothing.
 pub const ALLOWANCE_UNUSED: &str = "BF0604";
+/// A test came out otherwise than it says.
+pub const TEST_FAILED: &str = "BF0605";
+/// A test cannot run.
+pub const TEST_BROKEN: &str = "BF0606";
 
 /// Every code, in order.
 pub const CODES: &[Code] = &[
@@ -34,5 +38,15 @@ pub const CODES: &[Code] = &[
         code: ALLOWANCE_UNUSED,
         title: "allowance without effect",
         explanation: "`--allow CODE` names a code that was not found, or that is an error, which cannot be allowed. Left where it is, it would hide the next warning of that code.",
+    },
+    Code {
+        code: TEST_FAILED,
+        title: "test came out otherwise",
+        explanation: "A test of the spec expects something else than what came of its request. Either the spec does what nobody meant, or the test says what is no longer meant: `bifrostctl test --update` writes what came into the test, to be reviewed with the rest.",
+    },
+    Code {
+        code: TEST_BROKEN,
+        title: "test cannot run",
+        explanation: "A test names a key or a budget that the spec does not have, an outcome that is none, or asks for something that cannot be sent. It says nothing about the spec until it is mended.",
     },
 ];

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
-use std::sync::Arc;
 
 use clap::ValueEnum;
 use serde_json::Value;
@@ -17,14 +16,8 @@ use super::exit::CommandError;
 use super::input::{Checked, NoEnvironment, Source, refused};
 use super::output::{Format, Outcome};
 use super::runtime;
-use crate::base::SystemClock;
-use crate::limit::budget::Ledger;
-use crate::plan::{Proof, SecretRef};
-use crate::provider::{Clients, Health, Proxies, Signers, SystemLookup};
-use crate::spec::Environment;
+use crate::scenario;
 use crate::table::explain::{Explanation, Moment, Question, explain, human};
-use crate::table::{self, Services};
-use crate::telemetry::Metrics;
 
 /// Tells where a request would go: which rule and alias act, which targets are tried in which order, what is left out and why.
 ///
@@ -115,15 +108,6 @@ impl Called {
     }
 }
 
-/// Has a value for every variable, as if every secret were set.
-struct Everything;
-
-impl Environment for Everything {
-    fn get(&self, _: &str) -> Option<String> {
-        Some("offline".to_owned())
-    }
-}
-
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, CommandError> {
     let question = question(args, context)?;
     let told = if args.live { live(&question, context)? } else { offline(&question, context)? };
@@ -170,25 +154,7 @@ fn offline(question: &Question, context: &mut Context<'_>) -> Result<Explanation
 
 /// Builds a table as the gateway would, and asks it.
 fn answer(checked: &Checked, question: &Question, at: Moment) -> Result<Explanation, CommandError> {
-    let mut plan = checked.plan.clone();
-    for credential in plan.providers.values_mut().flat_map(|provider| provider.credentials.values_mut()) {
-        if !credential.proof.is_none() {
-            credential.proof = Proof::Secret(SecretRef::Env("OFFLINE".to_owned()));
-        }
-    }
-    let services = Services {
-        clients: Arc::new(Clients::new(Proxies::default(), Arc::new(SystemLookup))),
-        health: Arc::new(Health::default()),
-        signers: Arc::new(Signers::default()),
-        ledger: Arc::new(Ledger::new(Arc::new(SystemClock::default()))),
-        counters: Arc::default(),
-        metrics: Metrics::new(),
-        env: Arc::new(Everything),
-        base_dir: PathBuf::new(),
-        // Nothing is sent there.
-        mock_url: Some("http://127.0.0.1:9/v1".to_owned()),
-    };
-    let table = table::prepare(Arc::new(plan), 0, &services).map_err(|errors| {
+    let table = scenario::table(&checked.plan, at.unix_ms).map_err(|errors| {
         let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
         CommandError::failure(format!("the spec is valid, but no table can be made of it: {}", errors.join("; ")))
     })?;

@@ -39,6 +39,7 @@ mod settle;
 mod spend;
 mod status;
 mod table_text;
+mod test;
 mod validate;
 mod verdict;
 mod version;
@@ -102,6 +103,7 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
         Command::Status(_) => ("status", status::FORMATS),
         Command::History(_) => ("history", history::FORMATS),
         Command::Explain(_) => ("explain", explain::FORMATS),
+        Command::Test(_) => ("test", test::FORMATS),
         Command::Key(args) => (args.name(), key::FORMATS),
         Command::Spend(_) => ("spend", spend::FORMATS),
         Command::Budget(args) => (args.name(), budget::FORMATS),
@@ -127,6 +129,7 @@ fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit
         Command::Status(_) => status::run(context),
         Command::History(args) => history::run(args, context),
         Command::Explain(args) => explain::run(args, context),
+        Command::Test(args) => test::run(args, context),
         Command::Key(args) => key::run(args, context),
         Command::Spend(args) => spend::run(args, context),
         Command::Budget(args) => budget::run(args, context),

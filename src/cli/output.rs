@@ -13,6 +13,7 @@ use super::args::{ColorWhen, Global};
 use super::exit::{CommandError, Exit};
 use super::io::Io;
 use super::table_text::{plain, workflow_text};
+use super::test::junit;
 use crate::spec::{Sources, report};
 
 /// The version of the JSON envelope; its schema is `schemas/cli-output.v1.schema.json`.
@@ -33,10 +34,12 @@ pub(crate) enum Format {
     Markdown,
     /// A table for spreadsheets (RFC 4180).
     Csv,
+    /// JUnit's XML, for the lists of tests that CI systems keep.
+    Junit,
 }
 
 impl Format {
-    const ALL: [Self; 6] = [Self::Human, Self::Json, Self::Github, Self::Sarif, Self::Markdown, Self::Csv];
+    const ALL: [Self; 7] = [Self::Human, Self::Json, Self::Github, Self::Sarif, Self::Markdown, Self::Csv, Self::Junit];
 
     /// Returns the name that `-o` takes.
     pub(crate) const fn name(self) -> &'static str {
@@ -47,6 +50,7 @@ impl Format {
             Self::Sarif => "sarif",
             Self::Markdown => "markdown",
             Self::Csv => "csv",
+            Self::Junit => "junit",
         }
     }
 }
@@ -265,10 +269,12 @@ impl<'a> Printer<'a> {
         match format {
             Format::Human => outcome.text.clone(),
             Format::Json => self.envelope(outcome),
-            Format::Github | Format::Sarif | Format::Markdown | Format::Csv => match outcome.details.renditions.get(&format) {
-                Some(text) => text.clone(),
-                None => self.bare(format, said),
-            },
+            Format::Github | Format::Sarif | Format::Markdown | Format::Csv | Format::Junit => {
+                match outcome.details.renditions.get(&format) {
+                    Some(text) => text.clone(),
+                    None => self.bare(format, said),
+                }
+            }
         }
     }
 
@@ -278,6 +284,7 @@ impl<'a> Printer<'a> {
         match format {
             // A table has no place for a failure; the message says it.
             Format::Human | Format::Json | Format::Csv => String::new(),
+            Format::Junit => junit::broken(self.command, if said.failed { &outcome.summary } else { "" }),
             Format::Github if said.failed => format!("::error title=bifrostctl {}::{}\n", self.command, workflow_text(&outcome.summary)),
             Format::Github => String::new(),
             Format::Markdown if said.failed => {

@@ -7,7 +7,6 @@ use std::time::{Duration, SystemTime};
 use bytes::BytesMut;
 use serde_json::{Map, Value};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 use super::deliver::{Delivery, Next};
 use super::dialect;
@@ -16,6 +15,7 @@ use super::http::{self, NoRequest, Request};
 use super::openai::Ask;
 use super::record::{Ending, Exchange, Recorded, Records};
 use super::script::{Facts, Playing};
+use super::wire::Wire;
 use super::{Behaviour, FaultError, plan};
 
 /// What all connections share.
@@ -31,9 +31,7 @@ pub(super) struct Shared {
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve(shared: Arc<Shared>, mut stream: TcpStream, (number, peer): (u64, SocketAddr)) {
-    // Without it, an event waits for the acknowledgement of the one before. A socket that refuses is merely slower.
-    let _ = stream.set_nodelay(true);
+pub(super) async fn serve(shared: Arc<Shared>, mut stream: impl Wire, (number, peer): (u64, SocketAddr)) {
     let mut input = BytesMut::new();
     loop {
         let request = match http::read(&mut stream, &mut input).await {
@@ -55,7 +53,7 @@ pub(super) async fn serve(shared: Arc<Shared>, mut stream: TcpStream, (number, p
     }
 }
 
-async fn refuse(stream: &mut TcpStream, why: &str) {
+async fn refuse(stream: &mut impl Wire, why: &str) {
     let body = format!("mock: {why}\n");
     let head = "HTTP/1.1 400 Bad Request\r\ncontent-type: text/plain\r\nconnection: close\r\ncontent-length";
     // The client may be gone; the connection ends either way.

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use bytes::BytesMut;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
 use super::http;
 use super::plan::{How, Piece, Plan};
 use super::record::{Ending, Exchange};
+use super::wire::Wire;
 
 /// A client may send so much ahead of an answer before the mock stops reading.
 const AHEAD: usize = 1 << 20;
@@ -24,8 +24,8 @@ pub(super) enum Next {
 }
 
 /// One connection while an answer is written.
-pub(super) struct Delivery<'a> {
-    pub(super) stream: &'a mut TcpStream,
+pub(super) struct Delivery<'a, W> {
+    pub(super) stream: &'a mut W,
     /// What the client sent ahead.
     pub(super) input: &'a mut BytesMut,
     pub(super) exchange: &'a mut Exchange,
@@ -43,7 +43,7 @@ impl From<io::Error> for Early {
     }
 }
 
-impl Delivery<'_> {
+impl<W: Wire> Delivery<'_, W> {
     /// Writes the plan and notes how it ended.
     pub(super) async fn run(mut self, plan: &Plan) -> Next {
         let end = self.write(plan).await;
@@ -119,8 +119,7 @@ impl Delivery<'_> {
             // The connection ends with the task: FIN, or RST where the linger time is zero.
             How::Cut => Early::Broken,
             How::Reset => {
-                // A socket that is gone already needs no reset.
-                let _ = self.stream.set_zero_linger();
+                self.stream.reset_at_end();
                 Early::Broken
             }
             How::Stall => {

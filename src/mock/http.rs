@@ -5,7 +5,8 @@ use std::io;
 use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::AsyncReadExt;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+
+use super::wire::Wire;
 
 const MAX_HEADERS: usize = 200;
 const MAX_HEAD: usize = 1 << 20;
@@ -50,7 +51,7 @@ impl Request {
 }
 
 /// Reads the next request; `buffer` keeps what came after it.
-pub(super) async fn read(stream: &mut TcpStream, buffer: &mut BytesMut) -> Result<Request, NoRequest> {
+pub(super) async fn read<W: Wire>(stream: &mut W, buffer: &mut BytesMut) -> Result<Request, NoRequest> {
     let mut request = loop {
         if let Some(request) = parse_head(buffer)? {
             break request;
@@ -83,7 +84,7 @@ enum Stop {
 }
 
 /// Reads more; an end is an error.
-pub(super) async fn fill(stream: &mut TcpStream, buffer: &mut BytesMut) -> io::Result<()> {
+pub(super) async fn fill<W: Wire>(stream: &mut W, buffer: &mut BytesMut) -> io::Result<()> {
     buffer.reserve(8192);
     match stream.read_buf(buffer).await? {
         0 => Err(io::ErrorKind::UnexpectedEof.into()),
@@ -112,7 +113,7 @@ fn parse_head(buffer: &mut BytesMut) -> Result<Option<Request>, NoRequest> {
     Ok(Some(request))
 }
 
-async fn read_body(stream: &mut TcpStream, buffer: &mut BytesMut, (request, body): (&Request, &mut BytesMut)) -> Result<(), Stop> {
+async fn read_body<W: Wire>(stream: &mut W, buffer: &mut BytesMut, (request, body): (&Request, &mut BytesMut)) -> Result<(), Stop> {
     if request.header("transfer-encoding").is_some_and(|value| value.to_ascii_lowercase().contains("chunked")) {
         return read_chunks(stream, buffer, body).await;
     }
@@ -125,7 +126,7 @@ async fn read_body(stream: &mut TcpStream, buffer: &mut BytesMut, (request, body
 }
 
 /// Moves `length` bytes into `body`; on an early end, what there is.
-async fn take(stream: &mut TcpStream, buffer: &mut BytesMut, (length, body): (usize, &mut BytesMut)) -> Result<(), Stop> {
+async fn take<W: Wire>(stream: &mut W, buffer: &mut BytesMut, (length, body): (usize, &mut BytesMut)) -> Result<(), Stop> {
     let mut missing = length;
     loop {
         let part = buffer.split_to(missing.min(buffer.len()));
@@ -142,7 +143,7 @@ async fn take(stream: &mut TcpStream, buffer: &mut BytesMut, (length, body): (us
     }
 }
 
-async fn read_chunks(stream: &mut TcpStream, buffer: &mut BytesMut, body: &mut BytesMut) -> Result<(), Stop> {
+async fn read_chunks<W: Wire>(stream: &mut W, buffer: &mut BytesMut, body: &mut BytesMut) -> Result<(), Stop> {
     loop {
         let size = loop {
             match httparse::parse_chunk_size(buffer) {
@@ -169,7 +170,7 @@ async fn read_chunks(stream: &mut TcpStream, buffer: &mut BytesMut, body: &mut B
     }
 }
 
-async fn skip_trailers(stream: &mut TcpStream, buffer: &mut BytesMut) -> Result<(), Stop> {
+async fn skip_trailers<W: Wire>(stream: &mut W, buffer: &mut BytesMut) -> Result<(), Stop> {
     loop {
         match memchr::memchr(b'\n', buffer) {
             Some(at) => {

@@ -21,9 +21,10 @@ mod plan;
 mod record;
 mod script;
 mod serve;
+mod wire;
 
 pub use behaviour::{At, Behaviour, Failure, Framing};
 pub use grammar::FaultError;
 pub use record::{Ending, Recorded};
 pub use script::{Rule, Script, ScriptError, When};
-pub use serve::{Config, Mock};
+pub use serve::{Config, LocalMock, Mock};

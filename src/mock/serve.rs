@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use tokio::io::DuplexStream;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -55,6 +56,45 @@ impl Config {
     }
 }
 
+impl From<Config> for Shared {
+    fn from(config: Config) -> Self {
+        Self {
+            records: Arc::new(Records::new(config.records, config.record_bytes)),
+            script: Playing::from(config.script).into(),
+            seed: config.seed,
+            created: config.created,
+            models: config.models,
+        }
+    }
+}
+
+/// A mock without a listener: whoever is in this process connects to it. Where it listens is of no account.
+#[derive(Debug)]
+pub struct LocalMock(Arc<Shared>);
+
+impl LocalMock {
+    /// Sets it up.
+    pub fn new(config: Config) -> Self {
+        Self(Arc::new(Shared::from(config)))
+    }
+
+    /// Opens a connection, which a task serves to its end. In a runtime only.
+    pub fn connect(&self) -> DuplexStream {
+        let (ours, theirs) = tokio::io::duplex(PIPE);
+        let peer = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        tokio::spawn(connection::serve(Arc::clone(&self.0), theirs, (0, peer)));
+        ours
+    }
+
+    /// Returns what it was asked, oldest first, as far as it remembers.
+    pub fn requests(&self) -> Vec<Recorded> {
+        self.0.records.all()
+    }
+}
+
+/// Bytes that wait in a pipe.
+const PIPE: usize = 64 << 10;
+
 /// A running mock; dropping it closes its listener and all its connections.
 #[derive(Debug)]
 pub struct Mock {
@@ -72,13 +112,7 @@ impl Mock {
     pub async fn start(config: Config) -> io::Result<Self> {
         let listener = TcpListener::bind(config.listen).await?;
         let addr = listener.local_addr()?;
-        let shared = Arc::new(Shared {
-            records: Arc::new(Records::new(config.records, config.record_bytes)),
-            script: Playing::from(config.script).into(),
-            seed: config.seed,
-            created: config.created,
-            models: config.models,
-        });
+        let shared = Arc::new(Shared::from(config));
         let task = tokio::spawn(accept(listener, Arc::clone(&shared)));
         Ok(Self { addr, shared, task })
     }
@@ -145,6 +179,8 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     number += 1;
+                    // Without it, an event waits for the acknowledgement of the one before. A socket that refuses is merely slower.
+                    let _ = stream.set_nodelay(true);
                     connections.spawn(connection::serve(Arc::clone(&shared), stream, (number, peer)));
                 }
                 // Out of file descriptors, as a rule: wait until some are free again.

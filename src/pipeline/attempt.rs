@@ -21,7 +21,7 @@ use super::translate::{self, Middle};
 use super::waiting::Waiting;
 use crate::base::Clock;
 use crate::error::{GatewayError, Kind};
-use crate::provider::{Outbound, Upstream, Waits, response_headers, retry_after_ms};
+use crate::provider::{Attempted, Outbound, Upstream, Waits, response_headers, retry_after_ms};
 use crate::table::{Alias, Credential, Target};
 use crate::telemetry::Endpoint;
 use crate::wire::edit::Object;
@@ -251,13 +251,14 @@ async fn send(mut outbound: Outbound, target: &Target, credential: &Credential, 
     let waits = Waits { first_byte: timeouts.first_byte.get(), idle: timeouts.idle.get() };
     let unsigned = signer.is_renewed().then(|| outbound.clone());
     sign(&mut outbound, target, credential, call).await?;
-    let upstream = call.waiting.on(provider.client.send(outbound, waits)).await?;
+    let whose = Some(Attempted { provider: &provider.name, model: &target.model, credential: &credential.name });
+    let upstream = call.waiting.on(provider.client.attempt(outbound, waits, whose)).await?;
     let is_refused = matches!(upstream.status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN);
     match unsigned.filter(|_| is_refused && signer.forget(call.clock.unix_ms())) {
         None => Ok(upstream),
         Some(mut again) => {
             Box::pin(sign(&mut again, target, credential, call)).await?;
-            Ok(call.waiting.on(Box::pin(provider.client.send(again, waits))).await?)
+            Ok(call.waiting.on(Box::pin(provider.client.attempt(again, waits, whose))).await?)
         }
     }
 }

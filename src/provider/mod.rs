@@ -21,7 +21,7 @@ pub use auth::{
     WebIdentity, WebIdentityOptions, Why, World,
 };
 pub use body::IdleBody;
-pub use client::{Body as UpstreamBody, BuildError, Client, ClientOptions, Clients, Outbound, Upstream, Waits};
+pub use client::{Attempted, Body as UpstreamBody, BuildError, Client, ClientOptions, Clients, Network, Outbound, Upstream, Waits};
 pub use destination::{Looking, Lookup, Refused, SystemLookup};
 pub use headers::{Travel, request_headers, response_headers};
 pub use health::{Admit, BreakerState, CredentialHealth, CredentialState, Health, Probe, Reason, TargetHealth, TargetSnapshot};

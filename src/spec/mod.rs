@@ -18,6 +18,7 @@ pub mod report;
 mod schema;
 mod source;
 pub(crate) mod suggest;
+mod test;
 mod types;
 mod yaml;
 
@@ -26,13 +27,16 @@ pub use cloud::{Aws, AwsAccount, FromEnvironment, Google, GoogleAccount, WebIden
 pub use diagnostic::{Diagnostic, Location, Severity};
 pub use format::{FormatError, format};
 pub use limit::{RateLimit, RateLimits};
-pub use load::{concealed, load, texts, tidy};
+pub use load::{concealed, load, load_tests, texts, tidy};
 pub use loaded::{Environment, Inputs, Loaded, ProcessEnvironment, Rejected, Spans};
 pub use price::{OtherRates, Price, tokens};
 pub use provider::{Api, AuthScheme, Credential, ModelCapacity, Provider, Retries, Timeouts};
 pub use quirks::{CacheMarks, MaxTokensField, Quirks, ReasoningField, RerankWords, ToolCallIds};
 pub use refs::{FallbackRef, SecretRef, TargetRef};
-pub use schema::{Draft, schema};
+pub use schema::{Draft, schema, test_schema};
 pub use source::{Disk, Files, Memory, Source, Sources};
+pub use test::{
+    Defaults, Endpoint as TestEndpoint, Expect, Feature, LoadedTests, Named, Outcome, Outcomes, Shares, Test, TestFile, TestRequest,
+};
 pub use types::*;
 pub use yaml::to_yaml;

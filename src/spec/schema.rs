@@ -7,12 +7,12 @@
 //! Two members of our own stand in it: `x-sensitive: true` where a value may be a secret and is never shown, and `x-hot: false`
 //! where a change needs a restart.
 
-use schemars::Schema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::{Transform, transform_subschemas};
+use schemars::{JsonSchema, Schema};
 use serde_json::{Map, Value, json};
 
-use super::Spec;
+use super::{Spec, TestFile};
 
 /// Which dialect of JSON schema.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,10 +25,10 @@ pub enum Draft {
 
 impl Draft {
     /// A name, not an address: nothing is fetched from anywhere.
-    const fn id(self) -> &'static str {
+    fn id(self, name: &str) -> String {
         match self {
-            Self::Latest => "urn:bifrostctl:gateway:v1",
-            Self::Seven => "urn:bifrostctl:gateway:v1:draft-07",
+            Self::Latest => format!("urn:bifrostctl:{name}:v1"),
+            Self::Seven => format!("urn:bifrostctl:{name}:v1:draft-07"),
         }
     }
 
@@ -42,14 +42,23 @@ impl Draft {
 
 /// Makes the schema of the whole spec. About a millisecond; keep the result.
 pub fn schema(draft: Draft) -> Value {
+    derived::<Spec>(draft, "gateway")
+}
+
+/// Makes the schema of files of tests.
+pub fn test_schema(draft: Draft) -> Value {
+    derived::<TestFile>(draft, "test")
+}
+
+fn derived<T: JsonSchema>(draft: Draft, name: &str) -> Value {
     let mut settings = draft.settings();
     // Before the dialect's own rewriting, which wraps every `$ref` that has siblings.
     settings.transforms.insert(0, Box::new(Shape));
-    let derived = settings.into_generator().into_root_schema_for::<Spec>().to_value();
+    let derived = settings.into_generator().into_root_schema_for::<T>().to_value();
     let mut root = Map::new();
     if let Value::Object(mut members) = derived {
         root.extend(members.shift_remove_entry("$schema"));
-        root.insert("$id".to_owned(), draft.id().into());
+        root.insert("$id".to_owned(), draft.id(name).into());
         root.extend(members);
     }
     Value::Object(root)

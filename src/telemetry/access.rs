@@ -148,6 +148,24 @@ impl AccessLog {
         Ok(Self(Arc::new(Handle(shared))))
     }
 
+    /// Makes an access log that goes nowhere: its lines are kept, at most 8,192 of them, until [`AccessLog::take`].
+    pub fn kept(dropped: Counter) -> Self {
+        Self(Arc::new(Handle(Arc::new(Shared {
+            enabled: AtomicBool::new(true),
+            dropped,
+            state: Mutex::default(),
+            wake: Condvar::new(),
+            handled: Condvar::new(),
+        }))))
+    }
+
+    /// Takes the lines that wait for the output.
+    pub fn take(&self) -> Vec<u8> {
+        let mut state = self.0.0.lock();
+        (state.lines, state.bytes) = (0, 0);
+        std::mem::take(&mut state.buffer)
+    }
+
     /// Returns whether lines go anywhere. A caller may then skip making an entry.
     pub fn enabled(&self) -> bool {
         self.0.0.enabled.load(Ordering::Relaxed)

@@ -12,6 +12,7 @@ mod mock;
 mod pipeline;
 mod plan;
 mod provider;
+mod scenario;
 mod server;
 mod spec;
 mod store;

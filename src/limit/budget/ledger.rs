@@ -251,6 +251,14 @@ impl Ledger {
         Ok(())
     }
 
+    /// Takes it that an account spent so much just now. For a ledger without a book, which nobody asks later.
+    pub fn assume(&self, account: &str, spent: Usd) {
+        let account = self.account(&Arc::from(account));
+        let mut state = account.lock();
+        let bucket = state.arrive(bucket_of(self.clock.unix_ms()));
+        state.spend(bucket, spent);
+    }
+
     /// Makes what one account spent another's, because its owner has a new name. What runs meanwhile is charged to the old one; calling this
     /// again takes that over, too. Blocks.
     ///

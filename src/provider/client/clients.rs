@@ -13,6 +13,7 @@ use rustls_platform_verifier::Verifier;
 
 use super::connect::Connector;
 use super::judge::Judge;
+use super::network::{Inside, Network};
 use super::pool::Pool;
 use super::proxied::Proxied;
 use super::{Client, Route, Shared};
@@ -61,6 +62,7 @@ pub struct Clients {
     lookup: Arc<dyn Lookup>,
     proxies: Proxies,
     extra_roots: Vec<CertificateDer<'static>>,
+    network: Option<Arc<dyn Network>>,
     /// Guards the map alone; taken when a table is built, never for a request.
     pools: Mutex<HashMap<ClientOptions, Weak<Shared>>>,
     /// Made for the first client that speaks TLS.
@@ -76,7 +78,12 @@ impl Default for Clients {
 impl Clients {
     /// Makes the service. Certificates are checked as the platform does; `SSL_CERT_FILE` and `SSL_CERT_DIR` replace its bundle.
     pub fn new(proxies: Proxies, lookup: Arc<dyn Lookup>) -> Self {
-        Self { lookup, proxies, extra_roots: Vec::new(), pools: Mutex::default(), tls: OnceLock::new() }
+        Self { lookup, proxies, extra_roots: Vec::new(), network: None, pools: Mutex::default(), tls: OnceLock::new() }
+    }
+
+    /// Makes a service that never touches the network: every client talks to who stands in its place, without TLS.
+    pub fn within(network: Arc<dyn Network>) -> Self {
+        Self { network: Some(network), ..Self::default() }
     }
 
     /// Trusts further certificate authorities beside the platform's.
@@ -118,6 +125,9 @@ impl Clients {
     fn build(&self, options: &ClientOptions) -> Result<Shared, BuildError> {
         let origin = &options.origin;
         let host = HeaderValue::try_from(origin.authority()).map_err(|error| BuildError::Http(error.to_string()))?;
+        if let Some(network) = &self.network {
+            return Ok(Shared { host, route: Route::Inside(Inside(Arc::clone(network))) });
+        }
         let is_proxied = !options.direct && self.proxies.serves(origin.https);
         let judge = Judge {
             policy: options.policy,

@@ -6,6 +6,7 @@
 mod clients;
 mod connect;
 mod judge;
+mod network;
 mod pool;
 mod proxied;
 
@@ -21,7 +22,9 @@ use http::header::{ACCEPT, HOST, USER_AGENT};
 use http::uri::PathAndQuery;
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use http_body::{Body as _, Frame, SizeHint};
+use hyper::body::Incoming;
 
+use self::network::Inside;
 use self::pool::Pool;
 use self::proxied::Proxied;
 use super::body::IdleBody;
@@ -29,6 +32,7 @@ use super::pieces::Pieces;
 use crate::error::{GatewayError, Kind};
 
 pub use clients::{BuildError, ClientOptions, Clients};
+pub use network::{Attempted, Network};
 
 /// Idle connections kept per host. As many as a busy process has requests in flight to one host; more are closed after use.
 const IDLE_PER_HOST: usize = 512;
@@ -88,6 +92,8 @@ struct Shared {
 enum Route {
     Direct(Box<Pool>),
     Proxied(Box<Proxied>),
+    /// Whoever stands in place of the network.
+    Inside(Inside),
 }
 
 impl fmt::Debug for Route {
@@ -95,6 +101,7 @@ impl fmt::Debug for Route {
         f.write_str(match self {
             Self::Direct(_) => "Direct",
             Self::Proxied(_) => "Proxied",
+            Self::Inside(_) => "Inside",
         })
     }
 }
@@ -114,11 +121,20 @@ impl Client {
     /// [`Kind::UpstreamConnect`]: no connection, or it ended before an answer (a pooled connection that the server closed as we sent looks
     /// like this). [`Kind::UpstreamTimeout`]: no head within `first_byte`. [`Kind::UpstreamMalformed`]: bytes that are no HTTP head.
     pub async fn send(&self, outbound: Outbound, waits: Waits) -> Result<Upstream, GatewayError> {
+        self.attempt(outbound, waits, None).await
+    }
+
+    /// Sends a request, as [`Client::send`] does, and says for which attempt: what stands in place of the network may want to know.
+    ///
+    /// # Errors
+    /// Those of [`Client::send`].
+    pub async fn attempt(&self, outbound: Outbound, waits: Waits, attempted: Option<Attempted<'_>>) -> Result<Upstream, GatewayError> {
         let request = self.request(outbound);
         let sending = async {
             Ok::<_, GatewayError>(match &self.0.route {
                 Route::Direct(pool) => pool.send(request).await?.map(|body| Body(From::Pool(body))),
                 Route::Proxied(proxied) => Box::pin(proxied.send(request)).await?.map(|body| Body(From::Proxy(body))),
+                Route::Inside(inside) => Box::pin(inside.send(request, attempted)).await?.map(|body| Body(From::Inside(body))),
             })
         };
         match tokio::time::timeout(waits.first_byte, sending).await {
@@ -176,6 +192,7 @@ impl Body {
 enum From {
     Pool(pool::Body),
     Proxy(reqwest::Body),
+    Inside(Incoming),
 }
 
 impl fmt::Debug for Body {
@@ -192,6 +209,7 @@ impl http_body::Body for Body {
         match &mut self.0 {
             From::Pool(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
             From::Proxy(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
+            From::Inside(body) => Pin::new(body).poll_frame(cx).map_err(Into::into),
         }
     }
 
@@ -199,6 +217,7 @@ impl http_body::Body for Body {
         match &self.0 {
             From::Pool(body) => body.is_end_stream(),
             From::Proxy(body) => body.is_end_stream(),
+            From::Inside(body) => body.is_end_stream(),
         }
     }
 
@@ -206,6 +225,7 @@ impl http_body::Body for Body {
         match &self.0 {
             From::Pool(body) => body.size_hint(),
             From::Proxy(body) => body.size_hint(),
+            From::Inside(body) => body.size_hint(),
         }
     }
 }

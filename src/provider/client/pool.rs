@@ -194,7 +194,7 @@ impl Link {
 }
 
 /// Maps a failure before the response's head was complete.
-fn failed(error: &hyper::Error) -> GatewayError {
+pub(super) fn failed(error: &hyper::Error) -> GatewayError {
     let (kind, public) = match error.is_parse() {
         true => (Kind::UpstreamMalformed, "the provider's answer is not valid HTTP"),
         false => (Kind::UpstreamConnect, "the provider closed the connection before it answered"),

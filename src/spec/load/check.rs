@@ -13,16 +13,16 @@ use super::mask;
 use super::node::{Entry, Index, Kind, Lowered, Node, dotted, push, shown, shown_pointer};
 use super::read::Reading;
 use super::scalar::{self, Plain};
-use super::shape::{Spot, shape};
+use super::shape::{Shape, Spot};
 use crate::base::{MoneyError, UnitError};
 use crate::spec::budget::BudgetUnitError;
 use crate::spec::codes;
 use crate::spec::suggest::nearest;
 use crate::spec::{Diagnostic, Location};
 
-/// Checks the merged spec against the schema.
-pub(super) fn check(root: &Node, lowered: &Lowered, reading: &mut Reading<'_>) {
-    let Some(validator) = shape().validator() else {
+/// Checks what was read against its schema.
+pub(super) fn check(root: &Node, lowered: &Lowered, reading: &mut Reading<'_>, shape: &'static Shape) {
+    let Some(validator) = shape.validator() else {
         reading.found.push(Diagnostic::error(codes::UNFIT, "the schema of this build is broken"));
         return;
     };
@@ -31,6 +31,7 @@ pub(super) fn check(root: &Node, lowered: &Lowered, reading: &mut Reading<'_>) {
         index: Index::new(root, !errors.is_empty()),
         lowered,
         reading,
+        shape,
         told: BTreeSet::new(),
         meant: BTreeSet::new(),
         written: BTreeSet::new(),
@@ -54,6 +55,7 @@ struct Check<'c, 'r> {
     index: Index<'c>,
     lowered: &'c Lowered,
     reading: &'c mut Reading<'r>,
+    shape: &'static Shape,
     /// Places about which something was said.
     told: BTreeSet<String>,
     /// Fields that are there under a misspelt name.
@@ -108,8 +110,8 @@ impl Check<'_, '_> {
             return;
         }
         let Some(node) = self.index.node(pointer) else { return };
-        let name = if pointer.is_empty() { "the spec".to_owned() } else { format!("`{}`", dotted(pointer)) };
-        let place = Place { pointer, name, node, entry: self.index.entry(pointer), spot: shape().at(pointer) };
+        let name = if pointer.is_empty() { self.shape.whole.to_owned() } else { format!("`{}`", dotted(pointer)) };
+        let place = Place { pointer, name, node, entry: self.index.entry(pointer), spot: self.shape.at(pointer) };
         match error.kind() {
             Fault::AdditionalProperties { unexpected } => {
                 let absent: Vec<&str> = place.spot.fields().into_iter().filter(|known| node.entry(known).is_none()).collect();

@@ -26,10 +26,13 @@ pub(super) use mask::secret_like;
 use node::Node;
 use read::Reading;
 pub use read::tidy;
+use shape::{shape, test_shape};
 pub use single::texts;
 pub(super) use single::{parsed_value, section_rank};
 
-use super::{Diagnostic, Inputs, Loaded, Rejected, Severity, codes};
+use std::path::Path;
+
+use super::{Diagnostic, Files, Inputs, Loaded, LoadedTests, Rejected, Severity, codes};
 
 /// Loads a spec: its first file, what that includes, and its overlays.
 ///
@@ -46,16 +49,39 @@ pub fn load(inputs: &Inputs<'_>) -> Result<Loaded, Rejected> {
     let prompts = prompt::read(&mut root, &mut reading);
     let lowered = node::lower(&root);
     mask::sensitive(&root, &mut reading.sources);
-    check::check(&root, &lowered, &mut reading);
+    check::check(&root, &lowered, &mut reading, shape());
     if refuses(&reading.found) {
         return Err(reject(reading));
     }
-    let Some(spec) = typed::deserialise(&lowered, &mut reading.found) else {
+    let Some(spec) = typed::deserialise(&lowered, &mut reading.found, shape()) else {
         return Err(reject(reading));
     };
     sort(&mut reading.found);
     let node::Lowered { value, spans } = lowered;
     Ok(Loaded { spec, value, spans, sources: reading.sources, warnings: reading.found, prompts })
+}
+
+/// Loads a file of tests.
+///
+/// # Errors
+/// Everything that is wrong, in file order.
+pub fn load_tests(files: &dyn Files, path: &Path) -> Result<LoadedTests, Rejected> {
+    let mut reading = Reading::new(files);
+    let Some(root) = reading.open(path, None).and_then(|index| {
+        let text = reading.source(index).map(|source| source.text.clone()).unwrap_or_default();
+        parse::parse(&text, index, &mut reading.found)
+    }) else {
+        return Err(reject(reading));
+    };
+    let lowered = node::lower(&root);
+    check::check(&root, &lowered, &mut reading, test_shape());
+    if refuses(&reading.found) {
+        return Err(reject(reading));
+    }
+    match typed::deserialise(&lowered, &mut reading.found, test_shape()) {
+        Some(file) => Ok(LoadedTests { file, value: lowered.value, spans: lowered.spans, sources: reading.sources }),
+        None => Err(reject(reading)),
+    }
 }
 
 /// Reads the files and lays them over one another. Nothing when none could be read.

@@ -5,7 +5,7 @@ use std::sync::OnceLock;
 use jsonschema::Validator;
 use serde_json::{Map, Value};
 
-use crate::spec::{Draft, schema};
+use crate::spec::{Draft, schema, test_schema};
 
 type Members = Map<String, Value>;
 
@@ -13,19 +13,28 @@ type Members = Map<String, Value>;
 pub(super) struct Shape {
     root: Value,
     validator: Option<Validator>,
+    /// What the whole is called in messages.
+    pub(super) whole: &'static str,
 }
 
-/// Returns the schema of this build, made once.
+/// Returns the schema of the spec, made once.
 pub(super) fn shape() -> &'static Shape {
     static SHAPE: OnceLock<Shape> = OnceLock::new();
-    SHAPE.get_or_init(|| {
-        let root = schema(Draft::Latest);
-        let validator = jsonschema::validator_for(&root).ok();
-        Shape { root, validator }
-    })
+    SHAPE.get_or_init(|| Shape::new(schema(Draft::Latest), "the spec"))
+}
+
+/// Returns the schema of files of tests, made once.
+pub(super) fn test_shape() -> &'static Shape {
+    static SHAPE: OnceLock<Shape> = OnceLock::new();
+    SHAPE.get_or_init(|| Shape::new(test_schema(Draft::Latest), "the file"))
 }
 
 impl Shape {
+    fn new(root: Value, whole: &'static str) -> Self {
+        let validator = jsonschema::validator_for(&root).ok();
+        Self { root, validator, whole }
+    }
+
     /// Returns the validator; nothing when this build's schema is not one, which a test rules out.
     pub(super) const fn validator(&self) -> Option<&Validator> {
         self.validator.as_ref()

@@ -1,14 +1,15 @@
 //! The last net: JSON into the types. What the schema let through and a type refuses still gets its place.
 
+use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use super::node::{Lowered, dotted, push, shown_pointer};
-use super::shape::shape;
+use super::shape::Shape;
+use crate::spec::Diagnostic;
 use crate::spec::codes;
-use crate::spec::{Diagnostic, Spec};
 
-/// Deserialises the spec; reports why when it cannot.
-pub(super) fn deserialise(lowered: &Lowered, found: &mut Vec<Diagnostic>) -> Option<Spec> {
+/// Deserialises what has the shape; reports why when it cannot.
+pub(super) fn deserialise<T: DeserializeOwned>(lowered: &Lowered, found: &mut Vec<Diagnostic>, shape: &Shape) -> Option<T> {
     let explain = |error: serde_path_to_error::Error<serde_json::Error>| {
         let mut pointer = String::new();
         for segment in error.path() {
@@ -19,7 +20,7 @@ pub(super) fn deserialise(lowered: &Lowered, found: &mut Vec<Diagnostic>) -> Opt
                 Segment::Unknown => {}
             }
         }
-        let message = format!("`{}` must be {}", dotted(&pointer), shape().at(&pointer).expected());
+        let message = format!("`{}` must be {}", dotted(&pointer), shape.at(&pointer).expected());
         let problem = Diagnostic::error(codes::UNFIT, message).at(lowered.spans.value(&pointer)).pointer(shown_pointer(&pointer));
         let problem = match masked(&error.inner().to_string()) {
             Some(expected) => problem.help(expected),

@@ -14,6 +14,7 @@ pub(super) const COMMANDS: &[&[&str]] = &[
     &["apply"],
     &["serve"],
     &["status"],
+    &["test"],
     &["history"],
     &["rollback"],
     &["explain"],

@@ -23,6 +23,7 @@ mod serve;
 mod spend;
 mod status;
 mod streams;
+mod test;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod together;
 mod validate;

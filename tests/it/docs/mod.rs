@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use bifrostctl::plan;
-use bifrostctl::spec::{Inputs, Memory, Severity, load, report};
+use bifrostctl::spec::{Inputs, Memory, Severity, load, load_tests, report};
 
 use crate::architecture::{files_under, root};
 
@@ -95,6 +95,22 @@ fn every_spec_in_a_page_compiles_without_a_warning() {
         }
     }
     assert!(seen >= 3, "the pages have {seen} specs");
+}
+
+#[test]
+fn every_file_of_tests_in_a_page_is_one() {
+    let mut seen = 0;
+    for (path, page) in pages() {
+        for text in blocks(&page, "yaml").into_iter().filter(|text| text.starts_with("# ") && text.contains("\ntests:\n")) {
+            seen += 1;
+            let file = PathBuf::from("page.test.yaml");
+            let files = Memory(BTreeMap::from([(file.clone(), text.into_bytes())]));
+            if let Err(rejected) = load_tests(&files, &file) {
+                panic!("{}:\n{}", path.display(), report::human(&rejected.diagnostics, &rejected.sources, false));
+            }
+        }
+    }
+    assert!(seen >= 2, "the pages have {seen} files of tests");
 }
 
 /// Splits a line as a shell does, as far as the pages need it.

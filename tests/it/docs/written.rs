@@ -14,6 +14,7 @@ use bifrostctl::telemetry::{AccessEntry, AttemptEntry, Endpoint};
 pub(super) fn block(name: &str) -> String {
     match name {
         "spec" => crate::spec::reference::reference(),
+        "tests" => crate::spec::reference::reference_of(&spec::test_schema(spec::Draft::Latest)),
         "facts" => facts(),
         "presets" => the_presets(),
         "codes" => codes(),

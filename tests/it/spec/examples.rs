@@ -5,7 +5,8 @@ use std::path::PathBuf;
 
 use bifrostctl::base::Digest;
 use bifrostctl::plan::{self, Compiled};
-use bifrostctl::spec::{Disk, Draft, Inputs, Loaded, Severity, load, report, schema};
+use bifrostctl::scenario;
+use bifrostctl::spec::{Disk, Draft, Inputs, Loaded, Severity, load, load_tests, report, schema};
 use serde_json::Value;
 
 use crate::architecture::{files_under, root};
@@ -26,13 +27,20 @@ const SPECS: &[&[&str]] = &[
     &["examples/kubernetes/gateway.yaml"],
     &["examples/kubernetes/gateway.yaml", "examples/kubernetes/env/prod.yaml"],
 ];
+/// Tests of shipped specs, with the spec that they are of.
+const TESTS: &[(&str, &str)] = &[
+    ("examples/failover.yaml", "examples/failover.test.yaml"),
+    ("examples/budgets.yaml", "examples/budgets.test.yaml"),
+    ("examples/rules.yaml", "examples/rules.test.yaml"),
+];
 /// Files beside the specs that are none.
 const OTHERS: &[&str] =
     &["examples/kubernetes/deployment.yaml", "examples/kubernetes/kustomization.yaml", "examples/prompts/support.md.j2"];
 
 #[test]
 fn every_file_among_the_examples_is_tested() {
-    let listed: BTreeSet<PathBuf> = SPECS.iter().copied().flatten().chain(OTHERS).map(PathBuf::from).collect();
+    let tests = TESTS.iter().map(|(_, tests)| tests);
+    let listed: BTreeSet<PathBuf> = SPECS.iter().copied().flatten().chain(OTHERS).chain(tests).map(PathBuf::from).collect();
     let mut found: BTreeSet<PathBuf> = files_under("examples").into_iter().collect();
     found.insert("gateway.yaml".into());
     assert_eq!(found, listed);
@@ -80,4 +88,17 @@ fn the_key_that_the_shipped_spec_prints_is_the_key_that_it_admits() {
     let key: String = text.split("Bearer ").nth(1).unwrap().chars().take_while(|c| *c != '\'').collect();
     let loaded = loaded(&["gateway.yaml"]);
     assert_eq!(loaded.spec.virtual_keys["demo"].hashes[0].sha256, Digest::of(key.as_bytes()));
+}
+
+#[test]
+fn every_test_of_a_shipped_spec_passes() {
+    for (spec, tests) in TESTS {
+        let plan = plan::compile(&loaded(&[spec])).unwrap().plan;
+        let file = load_tests(&Disk, &root().join(tests)).unwrap_or_else(|rejected| {
+            panic!("{}", report::human(&rejected.diagnostics, &rejected.sources, false));
+        });
+        let ran = scenario::run(&plan, &file.file, 1_800_000_000_000, |_| true);
+        let failed: Vec<_> = ran.verdicts.iter().filter(|(_, verdict)| !verdict.is_passed()).collect();
+        assert!(failed.is_empty() && !ran.verdicts.is_empty(), "{tests}: {failed:#?}");
+    }
 }

@@ -20,11 +20,15 @@ fn every_definition_has_a_section_and_every_link_leads_to_one() {
 
 /// Writes a section for the whole file and one for each definition, in the order in which they are first mentioned.
 pub(crate) fn reference() -> String {
-    let root = schema(Draft::Latest);
+    reference_of(&schema(Draft::Latest))
+}
+
+/// Writes a section for a whole file and one for each definition of its schema.
+pub(crate) fn reference_of(root: &Value) -> String {
     let definitions = root["$defs"].as_object().unwrap();
     let mut out = String::new();
-    section(&mut out, "File", &root);
-    let mut waiting: Vec<String> = references(&without_definitions(&root));
+    section(&mut out, "File", root);
+    let mut waiting: Vec<String> = references(&without_definitions(root));
     let mut seen = BTreeSet::new();
     while !waiting.is_empty() {
         let name = waiting.remove(0);

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 
 use bifrostctl::base::{ByteSize, Digest, Span};
-use bifrostctl::spec::{Draft, FallbackRef, Spec, TargetRef, schema};
+use bifrostctl::spec::{Draft, FallbackRef, Spec, TargetRef, schema, test_schema};
 use jsonschema::Validator;
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -53,6 +53,19 @@ fn the_committed_schemas_are_fresh() {
         };
         assert!(committed == fresh, "{file} is stale; refresh it with:\n  {command} > {file}");
     }
+}
+
+#[test]
+fn the_committed_schemas_of_tests_are_fresh() {
+    for (draft, file) in [(Draft::Latest, "schemas/test.v1.schema.json"), (Draft::Seven, "schemas/test.v1.draft-07.schema.json")] {
+        let fresh = serde_json::to_string_pretty(&test_schema(draft)).unwrap() + "\n";
+        if std::env::var_os("BLESS").is_some() {
+            std::fs::write(path(file), &fresh).unwrap();
+        }
+        assert!(std::fs::read_to_string(path(file)).unwrap_or_default() == fresh, "{file} is stale: BLESS=1 writes it anew");
+    }
+    assert!(jsonschema::draft202012::meta::validate(&test_schema(Draft::Latest)).is_ok());
+    assert!(jsonschema::draft7::meta::validate(&test_schema(Draft::Seven)).is_ok());
 }
 
 #[test]
