@@ -1,8 +1,9 @@
-//! `key`: makes, digests and checks virtual keys. The gateway stores digests only; a key is seen once, by whoever made it.
+//! `key`: makes, digests, checks and rotates virtual keys. The gateway stores digests only; a key is seen once, by whoever made it.
 
 mod check;
 mod hash;
 pub(super) mod new;
+mod rotate;
 
 use clap::Subcommand;
 
@@ -10,7 +11,7 @@ use super::context::Context;
 use super::exit::CommandError;
 use super::output::{Format, Outcome};
 
-/// Makes, digests and checks virtual keys.
+/// Makes, digests, checks and rotates virtual keys.
 #[derive(Debug, clap::Args)]
 #[command(before_help = EXAMPLES, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Args {
@@ -22,13 +23,15 @@ const EXAMPLES: &str = "\
 Examples:
   bifrostctl key new --name web-app --models fast   # a new key: the secret once, and its stanza
   bifrostctl key hash < key.txt                      # the digest that the spec stores
-  bifrostctl key check < key.txt                     # whether the spec knows it, and whether it is valid";
+  bifrostctl key check < key.txt                     # whether the spec knows it, and whether it is valid
+  bifrostctl key rotate web-app                      # another secret, written into the spec";
 
 #[derive(Debug, Subcommand)]
 enum Command {
     New(new::Args),
     Hash(hash::Args),
     Check(check::Args),
+    Rotate(rotate::Args),
 }
 
 impl Args {
@@ -38,6 +41,7 @@ impl Args {
             Command::New(_) => "key new",
             Command::Hash(_) => "key hash",
             Command::Check(_) => "key check",
+            Command::Rotate(_) => "key rotate",
         }
     }
 }
@@ -49,5 +53,6 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
         Command::New(args) => new::run(args, context),
         Command::Hash(args) => hash::run(args, context),
         Command::Check(args) => check::run(args, context),
+        Command::Rotate(args) => rotate::run(args, context),
     }
 }

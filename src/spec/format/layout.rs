@@ -343,7 +343,7 @@ impl<'t> Layout<'t> {
 }
 
 /// Returns the column of a byte, from 0. Characters.
-pub(super) fn column_of(text: &str, at: usize) -> usize {
+pub(in crate::spec) fn column_of(text: &str, at: usize) -> usize {
     let before = text.get(..at).unwrap_or_default();
     before.rsplit('\n').next().unwrap_or_default().chars().count()
 }

@@ -19,7 +19,9 @@ mod sections;
 use layout::{Kind, Piece};
 use lines::Line;
 
-use super::load::parsed_value;
+pub(in crate::spec) use layout::column_of;
+
+use super::load::parsed;
 
 /// Why a text was not formatted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -42,17 +44,27 @@ pub enum FormatError {
 /// # Errors
 /// [`FormatError`]; the caller keeps the text as it is then.
 pub fn format(text: &str) -> Result<String, FormatError> {
+    in_unix(text, |text| {
+        let (formatted, comments) = arrange(text)?;
+        verify(text, &formatted, &comments)?;
+        Ok(formatted)
+    })
+}
+
+/// Does work on a text without its byte order mark and with LF alone, and gives both back to the result.
+pub(in crate::spec) fn in_unix<E>(text: &str, work: impl FnOnce(&str) -> Result<String, E>) -> Result<String, E> {
     let body = text.strip_prefix('\u{feff}').unwrap_or(text);
     let crlf = body.find('\n').is_some_and(|at| body.get(..at).is_some_and(|line| line.ends_with('\r')));
-    let unix = body.replace("\r\n", "\n");
-    let (formatted, comments) = arrange(&unix)?;
-    verify(&unix, &formatted, &comments)?;
-    let mut out = String::with_capacity(formatted.len() + 3);
-    if body.len() < text.len() {
-        out.push('\u{feff}');
-    }
-    out.push_str(&if crlf { formatted.replace('\n', "\r\n") } else { formatted });
-    Ok(out)
+    let done = work(&body.replace("\r\n", "\n"))?;
+    let mark = if body.len() < text.len() { "\u{feff}" } else { "" };
+    Ok(mark.to_owned() + &if crlf { done.replace('\n', "\r\n") } else { done })
+}
+
+/// Lists the comments of a text, from their `#`, with where each begins; nothing where the text does not parse.
+pub(in crate::spec) fn comments(text: &str) -> Option<Vec<(usize, String)>> {
+    let laid = layout::lay_out(text)?;
+    let comments = laid.pieces.iter().filter(|piece| piece.kind == Kind::Comment);
+    Some(comments.map(|piece| (piece.start, piece.text.to_owned())).collect())
 }
 
 /// Writes the canonical form, and returns the comments as they should stand in it.
@@ -72,8 +84,8 @@ fn arrange(text: &str) -> Result<(String, Vec<String>), FormatError> {
 
 /// The last guard: reads the result again, and compares values and comments.
 fn verify(before: &str, after: &str, comments: &[String]) -> Result<(), FormatError> {
-    let value = parsed_value(before).ok_or(FormatError::Syntax)?;
-    if parsed_value(after).as_ref() != Some(&value) {
+    let (value, _) = parsed(before).ok_or(FormatError::Syntax)?;
+    if parsed(after).map(|(value, _)| value) != Some(value) {
         return Err(FormatError::Values);
     }
     let laid = layout::lay_out(after).ok_or(FormatError::Values)?;

@@ -77,10 +77,19 @@ pub(super) fn unread(text: &str) -> Vec<Range<usize>> {
     found
 }
 
-/// Returns a text with `…` where a secret may stand, for who shows lines of it.
+/// Returns a text with `…` for what looks like a key, for who shows lines of a spec that is valid.
+pub fn masked(text: &str) -> String {
+    without(text, secret_like(text))
+}
+
+/// Returns a text with `…` for what looks like a key, and for what stands behind a name for secrets: for who shows lines of any file.
 pub fn concealed(text: &str) -> String {
     let mut ranges = secret_like(text);
     ranges.extend(unread(text));
+    without(text, ranges)
+}
+
+fn without(text: &str, mut ranges: Vec<Range<usize>>) -> String {
     ranges.sort_by_key(|range| range.start);
     let (mut out, mut at) = (String::with_capacity(text.len()), 0);
     for range in ranges {

@@ -21,14 +21,14 @@ mod single;
 mod syntax;
 mod typed;
 
-pub use mask::concealed;
 pub(super) use mask::secret_like;
+pub use mask::{concealed, masked};
 use node::Node;
 use read::Reading;
 pub use read::tidy;
 use shape::{shape, test_shape};
 pub use single::texts;
-pub(super) use single::{parsed_value, section_rank};
+pub(super) use single::{parsed, section_rank};
 
 use std::path::Path;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::read::Reading;
 use super::shape::shape;
 use super::{include, node, parse, reject};
-use crate::spec::{Files, Rejected, Severity, Sources, codes};
+use crate::spec::{Files, Rejected, Severity, Sources, Spans, codes};
 
 /// Reads spec files and, with `included`, every file that they include; prompts are not spec files.
 ///
@@ -28,12 +28,13 @@ pub fn texts(files: &dyn Files, paths: &[PathBuf], included: bool) -> Result<Sou
     if reading.found.is_empty() { Ok(reading.sources) } else { Err(reject(reading)) }
 }
 
-/// Parses a text; nothing where anything is wrong with it.
-pub(in crate::spec) fn parsed_value(text: &str) -> Option<Value> {
+/// Parses a text into its value and the places in it; nothing where anything is wrong.
+pub(in crate::spec) fn parsed(text: &str) -> Option<(Value, Spans)> {
     let mut found = Vec::new();
     let root = parse::parse(text, 0, &mut found)?;
     let sound = found.iter().all(|found| found.severity != Severity::Error);
-    sound.then(|| node::lower(&root).value)
+    let node::Lowered { value, spans } = node::lower(&root);
+    sound.then_some((value, spans))
 }
 
 /// Returns where a section of the top level stands in the schema's order; behind all others what the schema does not know.

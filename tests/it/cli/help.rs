@@ -22,6 +22,7 @@ pub(super) const COMMANDS: &[&[&str]] = &[
     &["key", "new"],
     &["key", "hash"],
     &["key", "check"],
+    &["key", "rotate"],
     &["spend"],
     &["budget"],
     &["budget", "status"],

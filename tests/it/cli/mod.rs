@@ -19,6 +19,7 @@ mod render;
 #[cfg(feature = "postgres")]
 mod replicas;
 mod repository;
+mod rotate;
 mod serve;
 mod spend;
 mod status;

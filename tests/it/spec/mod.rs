@@ -2,6 +2,7 @@
 
 mod canary;
 mod corpus;
+mod edit;
 mod examples;
 mod format;
 mod good;
