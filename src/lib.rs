@@ -15,6 +15,7 @@
 //! | 3 | [`spec`] | what the user wrote: types with positions, loader, diagnostics, schema |
 //! | 4 | [`catalog`] | provider presets, embedded data |
 //! | 5 | [`plan`] | spec + catalog → resolved, checked plan; lints; diff |
+//! | 6 | [`import`] | configurations of other gateways → a spec and findings; pure |
 //! | 6 | [`telemetry`] | every metric name, access log, process log |
 //! | 6 | [`store`] | durable state: revisions |
 //! | 7 | [`provider`] | outbound client, credentials, cooldowns, breakers |
@@ -32,6 +33,7 @@ pub mod catalog;
 pub mod cli;
 pub mod control;
 pub mod error;
+pub mod import;
 pub mod limit;
 pub mod mock;
 pub mod pipeline;

@@ -6,8 +6,8 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::output::Sink;
 use super::{
-    apply, budget, catalog, chat, completion, diff, explain, fmt, history, init, key, mock, render, rollback, schema, serve, spend, status,
-    test, validate, version,
+    apply, budget, catalog, chat, completion, diff, explain, fmt, history, import, init, key, mock, render, rollback, schema, serve, spend,
+    status, test, validate, version,
 };
 use crate::base::Span;
 
@@ -107,6 +107,7 @@ pub(crate) enum Command {
     Rollback(rollback::Args),
     Explain(explain::Args),
     Test(test::Args),
+    Import(import::Args),
     Key(key::Args),
     Spend(spend::Args),
     Budget(budget::Args),

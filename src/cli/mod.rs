@@ -22,6 +22,7 @@ mod findings;
 mod fmt;
 mod git;
 mod history;
+mod import;
 mod init;
 mod input;
 mod io;
@@ -104,6 +105,7 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
         Command::History(_) => ("history", history::FORMATS),
         Command::Explain(_) => ("explain", explain::FORMATS),
         Command::Test(_) => ("test", test::FORMATS),
+        Command::Import(_) => ("import", import::FORMATS),
         Command::Key(args) => (args.name(), key::FORMATS),
         Command::Spend(_) => ("spend", spend::FORMATS),
         Command::Budget(args) => (args.name(), budget::FORMATS),
@@ -130,6 +132,7 @@ fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit
         Command::History(args) => history::run(args, context),
         Command::Explain(args) => explain::run(args, context),
         Command::Test(args) => test::run(args, context),
+        Command::Import(args) => import::run(args, context),
         Command::Key(args) => key::run(args, context),
         Command::Spend(args) => spend::run(args, context),
         Command::Budget(args) => budget::run(args, context),

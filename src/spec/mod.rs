@@ -28,7 +28,7 @@ pub use cloud::{Aws, AwsAccount, FromEnvironment, Google, GoogleAccount, WebIden
 pub use diagnostic::{Diagnostic, Location, Severity};
 pub use format::{FormatError, format};
 pub use limit::{RateLimit, RateLimits};
-pub use load::{concealed, load, load_tests, masked, texts, tidy};
+pub use load::{Document, concealed, document, load, load_tests, masked, texts, tidy};
 pub use loaded::{Environment, Inputs, Loaded, ProcessEnvironment, Rejected, Spans};
 pub use price::{OtherRates, Price, tokens};
 pub use provider::{Api, AuthScheme, Credential, ModelCapacity, Provider, Retries, Timeouts};

@@ -6,6 +6,7 @@ mod catalog;
 mod cli;
 mod control;
 mod docs;
+mod import;
 mod ledger;
 mod limit;
 mod mock;

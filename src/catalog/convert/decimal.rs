@@ -3,7 +3,7 @@
 use serde_json::Number;
 
 /// Returns a number times `10^power`, rounded to the nearest whole one, halves up. None where it is negative or too large.
-pub(super) fn scaled(number: &Number, power: i32) -> Option<u64> {
+pub fn scaled(number: &Number, power: i32) -> Option<u64> {
     let text = number.to_string();
     let (mantissa, exponent) = match text.split_once(['e', 'E']) {
         Some((mantissa, exponent)) => (mantissa, exponent.trim_start_matches('+').parse::<i32>().ok()?),

@@ -12,6 +12,7 @@ mod rates;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
+pub use decimal::scaled;
 pub use merge::Conflict;
 
 use super::entry::{Origin, Source};

@@ -3,15 +3,17 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use clap::ValueEnum;
 use serde_json::json;
 
 use super::context::{Context, DEFAULT_FILE};
 use super::exit::CommandError;
+use super::import;
 use super::key::new::{generate, write_secret};
 use super::output::{Format, Outcome};
 use super::virtual_key;
+use crate::base::Secret;
 use crate::catalog::{self, Cloud};
+use crate::import::{Imported, Peer};
 use crate::spec::Api;
 
 /// Writes a commented gateway.yaml, a CI workflow and a .gitignore to start from.
@@ -23,9 +25,10 @@ pub(crate) struct Args {
     /// Where to write; created when missing.
     #[arg(default_value = ".", value_name = "DIR")]
     dir: PathBuf,
-    /// Takes providers from somewhere: `env` looks for the API keys of known providers in the environment.
-    #[arg(long, value_enum, value_name = "SOURCE", hide_possible_values = true)]
-    from: Option<From>,
+    /// Takes what the spec says from somewhere: `env` looks for the API keys of known providers in the environment, `litellm` imports
+    /// another gateway's configuration [default FILE: config.yaml].
+    #[arg(long, num_args = 1..=2, value_names = ["SOURCE", "FILE"])]
+    from: Vec<String>,
     /// Overwrites files that exist already.
     #[arg(long)]
     force: bool,
@@ -34,17 +37,42 @@ pub(crate) struct Args {
     out_secret: Option<PathBuf>,
 }
 
-/// Where providers are taken from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+/// Where what the spec says is taken from.
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum From {
     /// The environment.
     Env,
+    /// Another gateway's configuration.
+    Peer(Peer, PathBuf),
+}
+
+impl From {
+    /// Reads `--from SOURCE [FILE]`. None where it was not given.
+    fn read(words: &[String]) -> Result<Option<Self>, CommandError> {
+        let [source, rest @ ..] = words else { return Ok(None) };
+        let file = rest.first().map(PathBuf::from);
+        if source == "env" {
+            return match file {
+                None => Ok(Some(Self::Env)),
+                Some(_) => {
+                    Err(CommandError::usage("`--from env` takes no file")
+                        .hint("name the directory before it: bifrostctl init DIR --from env"))
+                }
+            };
+        }
+        let Some(peer) = Peer::ALL.into_iter().find(|peer| peer.name() == source) else {
+            let known: Vec<&str> = std::iter::once("env").chain(Peer::ALL.into_iter().map(Peer::name)).collect();
+            return Err(CommandError::usage(format!("there is no source `{source}`")).hint(format!("expected one of {}", known.join(", "))));
+        };
+        Ok(Some(Self::Peer(peer, file.unwrap_or_else(|| PathBuf::from(peer.file())))))
+    }
 }
 
 const EXAMPLES: &str = "\
 Examples:
   bifrostctl init
   bifrostctl init --from env                      # the providers whose API keys are set here
+  bifrostctl init infra/gateway --from litellm litellm/config.yaml
   bifrostctl init infra/gateway --out-secret ~/.bifrost-key
   export BIFROST_KEY=$(bifrostctl init)";
 
@@ -73,22 +101,39 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
     if !args.force {
         refuse_to_overwrite(&[&spec, &workflow])?;
     }
-    let found = match args.from {
-        Some(From::Env) => from_env(context)?,
-        None => vec![("openai".to_owned(), OPENAI.to_owned())],
+    let start = match From::read(&args.from)? {
+        Some(From::Env) => Start::Providers(from_env(context)?),
+        Some(From::Peer(peer, file)) => Start::Imported(import::read(peer, &file, context)?),
+        None => Start::Providers(vec![("openai".to_owned(), OPENAI.to_owned())]),
     };
     let key = generate()?;
-    if let Some(path) = &args.out_secret {
+    let digest = virtual_key::digest(key.expose()).to_string();
+    let (text, has_key) = start.text(&digest);
+    if let Start::Imported(imported) = &start {
+        let report = import::report::Report { imported, verbose: context.global.verbose };
+        context.note(&format!("{}{}", report.human(false), report.summary()));
+    }
+    if let Some(path) = args.out_secret.as_ref().filter(|_| has_key) {
         write_secret(path, &key)?;
     }
-    let digest = virtual_key::digest(key.expose()).to_string();
-    write(&spec, &spec_text(&found, &digest))?;
+    write(&spec, &text)?;
     write(&workflow, WORKFLOW_TEXT)?;
     let ignore = args.dir.join(".gitignore");
     extend_ignore(&ignore)?;
     let files = [&spec, &workflow, &ignore].map(|path| path.display().to_string());
-    let mut result = json!({"files": files, "key": {"name": "default", "sha256": digest}});
     let outcome = Outcome::ok(format!("wrote {}", files.join(", ")));
+    let outcome = if has_key { told(args, (&key, &digest), files, outcome, context) } else { outcome.result(json!({"files": files})) };
+    let at = if args.dir == Path::new(".") { String::new() } else { format!("cd {} && ", args.dir.display()) };
+    let outcome = outcome.hint(format!("{at}bifrostctl serve"));
+    Ok(match start {
+        Start::Providers(_) => outcome.hint("then, elsewhere: BIFROST_KEY=<the key> bifrostctl chat --model fast \"hi\""),
+        Start::Imported(_) => outcome.hint("what is `manual` in its comments is left to you"),
+    })
+}
+
+/// Says where the fresh key is: on standard output, or in its file.
+fn told(args: &Args, (key, digest): (&Secret<String>, &str), files: [String; 3], outcome: Outcome, context: &mut Context<'_>) -> Outcome {
+    let mut result = json!({"files": files, "key": {"name": "default", "sha256": digest}});
     let outcome = match &args.out_secret {
         Some(path) => {
             context.note(&format!("The virtual key `default` is in {}; it is stored nowhere else.", path.display()));
@@ -102,11 +147,29 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
             outcome.text(format!("{}\n", key.expose()))
         }
     };
-    let at = if args.dir == Path::new(".") { String::new() } else { format!("cd {} && ", args.dir.display()) };
-    Ok(outcome
-        .result(result)
-        .hint(format!("{at}bifrostctl serve"))
-        .hint("then, elsewhere: BIFROST_KEY=<the key> bifrostctl chat --model fast \"hi\""))
+    outcome.result(result)
+}
+
+/// What the spec starts from.
+enum Start {
+    /// Providers by their names, as YAML.
+    Providers(Vec<(String, String)>),
+    /// Another gateway's configuration.
+    Imported(Imported),
+}
+
+impl Start {
+    /// Returns the spec, and whether a fresh key is in it: clients of another gateway keep theirs.
+    fn text(&self, digest: &str) -> (String, bool) {
+        match self {
+            Self::Providers(found) => (spec_text(found, digest), true),
+            Self::Imported(imported) if imported.spec.get("virtual_keys").is_some() => (imported.yaml.clone(), false),
+            Self::Imported(imported) => {
+                let key = format!("\nvirtual_keys:\n  default:\n    hashes: [{{sha256: \"{digest}\"}}]\n    models: [\"*\"]\n");
+                (format!("{}{key}", imported.yaml), true)
+            }
+        }
+    }
 }
 
 /// Finds the presets whose documented variable is set. Its value is looked at for being there, and no further.

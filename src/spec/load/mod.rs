@@ -5,6 +5,7 @@
 //! [`crate::plan`]. Rule: a value reaches the spec only through here, and no finding ever shows one.
 
 mod check;
+mod document;
 mod include;
 mod interpolate;
 mod mask;
@@ -21,6 +22,7 @@ mod single;
 mod syntax;
 mod typed;
 
+pub use document::{Document, document};
 pub(super) use mask::secret_like;
 pub use mask::{concealed, masked};
 use node::Node;

@@ -84,7 +84,7 @@ fn cut(text: &str) -> String {
 }
 
 /// Turns a message into Markdown: what stands between backticks becomes code, everything else is text and nothing but text.
-fn prose(text: &str) -> String {
+pub(crate) fn prose(text: &str) -> String {
     let mut parts: Vec<&str> = text.split('`').collect();
     // An odd backtick is no pair.
     let odd = if parts.len().is_multiple_of(2) { parts.pop() } else { None };
@@ -99,7 +99,8 @@ fn prose(text: &str) -> String {
     out
 }
 
-fn code(text: &str) -> String {
+/// Turns a name or a place into Markdown.
+pub(crate) fn code(text: &str) -> String {
     // Inside <code>, GitHub makes neither links nor mentions.
     if text.is_empty() { String::new() } else { format!("<code>{}</code>", escaped(text)) }
 }

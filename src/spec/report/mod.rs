@@ -16,6 +16,7 @@ pub use github::github;
 pub use human::human;
 pub use json::json;
 pub use markdown::markdown;
+pub(crate) use markdown::{code, prose};
 pub use sarif::sarif;
 
 pub(super) use shown::is_visible;

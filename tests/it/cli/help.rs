@@ -18,6 +18,7 @@ pub(super) const COMMANDS: &[&[&str]] = &[
     &["history"],
     &["rollback"],
     &["explain"],
+    &["import"],
     &["key"],
     &["key", "new"],
     &["key", "hash"],

@@ -11,6 +11,7 @@ mod fake;
 mod fmt;
 mod hammer;
 mod help;
+mod import;
 mod init;
 mod key;
 mod killed;
