@@ -89,6 +89,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// The body; null where it is not JSON.
     pub(crate) body: Value,
+    /// The body where it is not JSON, such as metrics.
+    pub(crate) text: String,
 }
 
 impl Answer {
@@ -154,7 +156,11 @@ impl Admin {
         let response = request.send().await.map_err(|error| self.unreachable(&error))?;
         let status = response.status().as_u16();
         let bytes = response.bytes().await.map_err(|error| self.unreachable(&error))?;
-        let answer = Answer { status, body: serde_json::from_slice(&bytes).unwrap_or(Value::Null) };
+        let (body, text) = match serde_json::from_slice(&bytes) {
+            Ok(body) => (body, String::new()),
+            Err(_) => (Value::Null, String::from_utf8_lossy(&bytes).into_owned()),
+        };
+        let answer = Answer { status, body, text };
         match status {
             401 | 403 => Err(self.not_authorised(&answer)),
             _ => Ok(answer),

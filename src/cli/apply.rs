@@ -4,25 +4,32 @@
 //! then, nothing happens.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::admin::Admin;
 use super::changes::{Changes, removed, totals};
 use super::context::Context;
 use super::deploy::{self, Kept, Proposal, Verdict};
 use super::exit::{CommandError, Exit};
-use super::input::{Bundle, Checked, NoEnvironment, Source, refused};
+use super::guard::{self, Answers, Guard};
+use super::input::{Bundle, NoEnvironment, Source, check, refused};
 use super::output::{Format, Outcome};
+use super::saved::SavedPlan;
 use super::settle::{Agreed, agree, done};
 use super::{runtime, verdict};
 use crate::plan::diff::Diff;
+use crate::spec::{Inputs, Loaded, Memory};
 
 /// Applies the spec to the running gateway: checks it, shows what changes, asks, and waits until the new revision serves.
 #[derive(Debug, clap::Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct Args {
+    /// A plan that `diff --out` saved: what was reviewed is applied, or nothing. Without one, the spec.
+    #[arg(value_name = "PLAN")]
+    plan: Option<PathBuf>,
     /// Does not ask.
     #[arg(short, long)]
     yes: bool,
@@ -39,13 +46,17 @@ pub(crate) struct Args {
     /// Removes as much as the spec says.
     #[arg(long, conflicts_with = "max_deletes")]
     allow_destroy: bool,
+    /// Goes back to the revision before when more than a share of the answers within a time are errors (5xx), and exits with 6.
+    #[arg(long, value_name = "errors>SHARE/TIME")]
+    auto_rollback: Option<Guard>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   bifrostctl apply
   bifrostctl apply -f gateway.yaml -f env/prod.yaml --yes --reason \"more groq\"
-  bifrostctl apply --dry-run -o json | jq .changes";
+  bifrostctl apply --dry-run -o json | jq .changes
+  bifrostctl apply gateway.plan --yes --auto-rollback 'errors>5%/2m'";
 
 pub(super) const FORMATS: &[Format] = &[Format::Human, Format::Json];
 
@@ -99,37 +110,73 @@ fn is_replaced(kind: &str, diff: &Diff) -> bool {
     added.filter_map(|change| change.pointer.strip_prefix('/')?.strip_prefix(kind)?.strip_prefix('/')).any(|name| !name.contains('/'))
 }
 
+/// What is to be applied.
+struct Wanted {
+    /// As a person would name it.
+    name: String,
+    loaded: Loaded,
+    proposal: Proposal,
+    /// What it must be, where it was reviewed.
+    pinned: Option<SavedPlan>,
+}
+
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, CommandError> {
+    let wanted = match &args.plan {
+        Some(path) => of_plan(path, args, context)?,
+        None => of_spec(args, context)?,
+    };
+    let admin = context.admin()?;
+    runtime::block_on(propose(args, context, &admin, &wanted))
+}
+
+fn of_spec(args: &Args, context: &mut Context<'_>) -> Result<Wanted, CommandError> {
     let source = Source::open(context)?;
     let checked = source.check(&NoEnvironment, false).map_err(|rejected| refused(&source.name(), &rejected, context))?;
-    let admin = context.admin()?;
     let bundle = Bundle::new(&checked.loaded.sources, &source.paths);
     let paths: Vec<_> = checked.loaded.sources.0.iter().map(|source| source.path.clone()).collect();
     let signature = deploy::signature(context, args.reason.as_deref(), Some((source.base_dir(), &paths)));
-    let proposal = Proposal::spec(&bundle, signature);
-    runtime::block_on(propose(args, context, &admin, &proposal, (&source, &checked)))
+    Ok(Wanted { name: source.name(), loaded: checked.loaded, proposal: Proposal::spec(&bundle, signature), pinned: None })
 }
 
-async fn propose(
-    args: &Args,
-    context: &mut Context<'_>,
-    admin: &Admin,
-    proposal: &Proposal,
-    (source, checked): (&Source, &Checked),
-) -> Result<Outcome, CommandError> {
+fn of_plan(path: &Path, args: &Args, context: &mut Context<'_>) -> Result<Wanted, CommandError> {
+    if !context.global.file.is_empty() || context.global.env.is_some() {
+        return Err(CommandError::usage("a saved plan holds its spec").hint("leave out -f and --env, or the plan"));
+    }
+    let plan = SavedPlan::read(path, context)?;
+    let bundle = plan.bundle();
+    let files = Memory(bundle.files.iter().map(|(path, text)| (PathBuf::from(path), text.clone().into_bytes())).collect());
+    let paths: Vec<PathBuf> = bundle.paths.iter().map(PathBuf::from).collect();
+    let name = path.display().to_string();
+    let inputs = Inputs { files: &files, paths: &paths, env: &NoEnvironment, strict_env: false };
+    let checked = check(&inputs).map_err(|rejected| refused(&name, &rejected, context))?;
+    let mut signature = deploy::signature(context, args.reason.as_deref(), None);
+    signature.extend(plan.git_commit.iter().map(|commit| ("git_commit".to_owned(), json!(commit))));
+    Ok(Wanted { name, loaded: checked.loaded, proposal: Proposal::spec(&bundle, signature), pinned: Some(plan) })
+}
+
+async fn propose(args: &Args, context: &mut Context<'_>, admin: &Admin, wanted: &Wanted) -> Result<Outcome, CommandError> {
+    let Wanted { name, loaded, proposal, .. } = wanted;
     let (base, said) = deploy::dry_run(admin, proposal).await?;
-    let (diff, warnings) = match said {
+    let (value, warnings) = match said {
         Verdict::Unchanged { revision } => {
-            let summary = format!("nothing to apply: revision {revision} means what {} means", source.name());
+            let summary = format!("nothing to apply: revision {revision} means what {name} means");
             return Ok(Outcome::ok(summary).result(json!({"outcome": "unchanged", "revision": revision})));
         }
-        Verdict::Accepted { diff, warnings, .. } => (verdict::diff(&diff)?, warnings),
+        Verdict::Accepted { diff, warnings, .. } => (diff, warnings),
         said @ (Verdict::Stale { .. } | Verdict::Invalid { .. } | Verdict::Refused { .. }) => {
-            return Err(verdict::refusal(said, &base, Some(&checked.loaded), context));
+            return Err(verdict::refusal(said, &base, Some(loaded), context));
         }
     };
-    let title = format!("Plan for live revision {} → {}", base.revision, source.name());
-    let changes = Changes { diff: &diff, title: &title, new: Some(&checked.loaded) };
+    let diff = verdict::diff(&value)?;
+    let title = format!("Plan for live revision {} → {name}", base.revision);
+    let changes = Changes { diff: &diff, title: &title, new: Some(loaded) };
+    if let Some(moved) = wanted.pinned.as_ref().and_then(|pinned| moved(pinned, &base, &value)) {
+        return Err(moved.details(verdict::shown(&changes, context)));
+    }
+    let before = match args.auto_rollback {
+        Some(_) => Some(guard::answers(admin).await?),
+        None => None,
+    };
     let gate = gate(args, &base, &diff);
     let question = format!("Apply this to revision {}?", base.revision);
     let agreed = Agreed { yes: args.yes, dry_run: args.dry_run, gate, question: &question };
@@ -137,15 +184,87 @@ async fn propose(
         return Ok(outcome.result(json!({"outcome": "dry_run", "revision": base.revision, "diff": diff.json()})));
     }
     match deploy::commit(admin, proposal, base.revision).await? {
-        Verdict::Accepted { revision, .. } => done(context, admin, revision, &changes).await,
+        Verdict::Accepted { revision, .. } => {
+            let outcome = done(context, admin, revision, &changes).await?;
+            match (args.auto_rollback, before) {
+                (Some(guard), Some(before)) => watched(context, admin, (guard, before), (base.revision, revision), outcome).await,
+                _ => Ok(outcome),
+            }
+        }
         Verdict::Unchanged { revision } => {
             Ok(Outcome::ok(format!("revision {revision} had all of it already"))
                 .result(json!({"outcome": "unchanged", "revision": revision})))
         }
         said @ (Verdict::Stale { .. } | Verdict::Invalid { .. } | Verdict::Refused { .. }) => {
-            Err(verdict::refusal(said, &base, Some(&checked.loaded), context))
+            Err(verdict::refusal(said, &base, Some(loaded), context))
         }
     }
+}
+
+/// Says why a plan is no longer what was reviewed.
+fn moved(plan: &SavedPlan, base: &Kept, diff: &Value) -> Option<CommandError> {
+    let is_base = plan.base.revision == base.revision && plan.base.digest == base.digest;
+    if is_base && same_changes(&plan.diff, diff) {
+        return None;
+    }
+    let message = match is_base {
+        true => format!("in revision {}, the plan now changes something else than what was reviewed", base.revision),
+        false => format!("the live revision is now {}; the plan was made for {}", base.revision, plan.base.revision),
+    };
+    Some(CommandError::new(Exit::Conflict, message).hint("look at what now differs, and save a new plan with `bifrostctl diff --out`"))
+}
+
+/// Returns whether two diffs change the same. What is said about a change may differ: more may be spent by now.
+fn same_changes(a: &Value, b: &Value) -> bool {
+    let told = |diff: &Value| -> Option<Vec<Value>> {
+        let changes = diff.get("changes")?.as_array()?.iter();
+        Some(
+            changes.map(|change| json!([change.get("pointer"), change.get("action"), change.get("before"), change.get("after")])).collect(),
+        )
+    };
+    told(a).is_some_and(|a| told(b) == Some(a))
+}
+
+/// Watches what clients get, and goes back when it is errors.
+async fn watched(
+    context: &mut Context<'_>,
+    admin: &Admin,
+    (guard, before): (Guard, Answers),
+    (base, revision): (u64, u64),
+    outcome: Outcome,
+) -> Result<Outcome, CommandError> {
+    context.note(&format!("revision {revision} serves; watching it ({guard})"));
+    let held = guard::watch(admin, guard, before).await?;
+    if !held.failed {
+        let summary = format!("{}; it holds: {}", outcome.summary, held.since);
+        return Ok(Outcome { summary, ..outcome });
+    }
+    let reason = format!("auto-rollback of {revision} ({guard}): {}", held.since);
+    let proposal = Proposal::revision(base, deploy::signature(context, Some(&reason), None));
+    let message = match deploy::commit(admin, &proposal, revision).await? {
+        Verdict::Accepted { revision: back, .. } => {
+            let live = deploy::serves(admin, back, context.global.timeout.get()).await?;
+            format!("revision {revision} was taken back: {}; revision {live}, which is {base} again, serves", held.since)
+        }
+        Verdict::Stale { revision: live, .. } => {
+            return Err(CommandError::new(
+                Exit::Conflict,
+                format!("revision {revision} failed ({}), but by now {live} serves: nothing was taken back", held.since),
+            ));
+        }
+        said @ (Verdict::Unchanged { .. } | Verdict::Invalid { .. } | Verdict::Refused { .. }) => {
+            let told = match said {
+                Verdict::Invalid { message, .. } | Verdict::Refused { message, .. } => message,
+                Verdict::Unchanged { .. } | Verdict::Accepted { .. } | Verdict::Stale { .. } => "it means what it meant before".to_owned(),
+            };
+            return Err(CommandError::failure(format!(
+                "revision {revision} failed ({}), and revision {base} cannot be had back: {told}",
+                held.since
+            ))
+            .hint("`bifrostctl history` lists what `rollback --to N` can go back to"));
+        }
+    };
+    Err(CommandError::new(Exit::Rejected, message).hint("the access log names what failed"))
 }
 
 fn gate(args: &Args, base: &Kept, diff: &Diff) -> Option<CommandError> {
@@ -162,8 +281,6 @@ fn gate(args: &Args, base: &Kept, diff: &Diff) -> Option<CommandError> {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
-
     use super::*;
 
     fn diff(removed: &[&str], added: &[&str]) -> Diff {

@@ -6,8 +6,8 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::output::Sink;
 use super::{
-    apply, budget, catalog, chat, completion, diff, explain, fmt, history, import, init, key, mock, render, rollback, schema, serve, spend,
-    status, test, validate, version,
+    apply, budget, catalog, chat, completion, diff, drift, explain, fmt, history, import, init, key, mock, render, rollback, schema, serve,
+    spend, status, test, validate, version,
 };
 use crate::base::Span;
 
@@ -104,6 +104,7 @@ pub(crate) enum Command {
     Serve(serve::Args),
     Status(status::Args),
     History(history::Args),
+    Drift(drift::Args),
     Rollback(rollback::Args),
     Explain(explain::Args),
     Test(test::Args),

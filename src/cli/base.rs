@@ -60,6 +60,7 @@ impl Base {
         let mut diff = diff(&self.plan, &checked.plan);
         if let Some(loaded) = &self.loaded {
             written::compare(loaded, &checked.loaded, &mut diff);
+            diff.judge(&self.plan.policy);
         }
         diff
     }

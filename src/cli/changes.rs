@@ -8,8 +8,8 @@ use serde_json::Value;
 use super::input::{NoEnvironment, check};
 use super::output::{Details, Format};
 use super::table_text::workflow_text;
-use crate::plan::Plan;
 use crate::plan::diff::{Action, Change, Diff, Impact, Risk, render};
+use crate::plan::{Plan, Policy};
 use crate::spec::{Inputs, Loaded, Location, Memory};
 
 /// What differs, and the spec in which a reader will look for it.
@@ -121,6 +121,7 @@ pub(crate) fn nothing(like: &Plan) -> Plan {
         rules: Vec::new(),
         teams: BTreeMap::new(),
         virtual_keys: BTreeMap::new(),
+        policy: Policy::default(),
         ..plan
     }
 }

@@ -23,6 +23,8 @@ const TRIES: usize = 3;
 pub(crate) struct Kept {
     /// Its number.
     pub(crate) revision: u64,
+    /// Digest of what it means.
+    pub(crate) digest: String,
     /// Its texts.
     pub(crate) bundle: Bundle,
     /// Its plan.
@@ -47,9 +49,13 @@ pub(crate) async fn kept(admin: &Admin, revision: Option<u64>) -> Result<Kept, C
         paths: paths.filter_map(|path| path.as_str().map(ToOwned::to_owned)).collect(),
     };
     match number(&body, "revision") {
-        Some(revision) => Ok(Kept { revision, bundle, plan: body.get("plan").cloned().unwrap_or(Value::Null) }),
+        Some(revision) => Ok(Kept { revision, digest: digest(&body), bundle, plan: body.get("plan").cloned().unwrap_or(Value::Null) }),
         None => Err(CommandError::failure("the gateway's answer names no revision").hint("is it a bifrostctl gateway?")),
     }
+}
+
+fn digest(body: &Value) -> String {
+    body.get("digest").and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// What is proposed, by whom and why.

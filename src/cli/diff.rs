@@ -19,6 +19,7 @@ use super::findings::Findings;
 use super::git::Repository;
 use super::input::{Bundle, Checked, NoEnvironment, STDIN, Source, refused};
 use super::output::{Format, Outcome, color};
+use super::saved::SavedPlan;
 use super::{runtime, verdict};
 use crate::plan::diff::{Diff, Risk, diff};
 use crate::spec::{Disk, Files as _, Memory, Rejected, report};
@@ -36,12 +37,16 @@ pub(crate) struct Args {
     /// Exits with 7 when a change has this risk or a higher one: low, medium, high.
     #[arg(long, value_enum, value_name = "RISK", hide_possible_values = true)]
     fail_on_risk: Option<Gate>,
+    /// Saves the plan, so that `apply PLAN` does what was reviewed or nothing. Only for the running gateway.
+    #[arg(long, value_name = "PLAN")]
+    out: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
 Examples:
   bifrostctl diff                                     # what `apply` would change
   bifrostctl diff --against git:origin/main -o markdown=comment.md --fail-on-risk high
+  bifrostctl diff --out gateway.plan                  # then: bifrostctl apply gateway.plan
   bifrostctl diff --against revision:41
   bifrostctl diff --against gateway.old.yaml --exit-code";
 
@@ -122,7 +127,10 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
     let source = Source::open(context)?;
     let checked = source.check(&NoEnvironment, false).map_err(|rejected| refused(&source.name(), &rejected, context))?;
     let compared = match &args.against {
-        Against::Live => live(&source, &checked, context)?,
+        Against::Live => live(args, &source, &checked, context)?,
+        _ if args.out.is_some() => {
+            return Err(CommandError::usage("a plan is made for the running gateway").hint("leave out --against, or --out"));
+        }
         Against::Git(reference) => git(reference, &source, &checked)?,
         Against::Revision(number) => revision(*number, &checked, context)?,
         Against::File(path) => {
@@ -143,6 +151,11 @@ fn outcome(args: &Args, context: &Context<'_>, source: &Source, checked: &Checke
     let changes = Changes { diff, title: &title, new: Some(&checked.loaded) };
     let mut details = changes.details();
     let mut result = json!({"against": base, "different": !diff.is_empty(), "diff": diff.json()});
+    let patch = diff.patch();
+    if let Some(result) = result.as_object_mut().filter(|_| !patch.is_null()) {
+        // As RFC 6902 has it: from the base's model to the new one's, exact to the last default.
+        result.insert("patch".to_owned(), patch);
+    }
     if let Some(flaws) = flaws {
         // They are the base's: as diagnostics of this spec they would be drawn on its lines.
         if let Some(result) = result.as_object_mut() {
@@ -206,11 +219,20 @@ fn of_kept(kept: &Kept, name: &str, checked: &Checked) -> Base {
     Base::read(&files, &paths, name, &checked.plan)
 }
 
-fn live(source: &Source, checked: &Checked, context: &mut Context<'_>) -> Result<Compared, CommandError> {
+fn live(args: &Args, source: &Source, checked: &Checked, context: &mut Context<'_>) -> Result<Compared, CommandError> {
     let admin = context.admin()?;
-    let proposal = Proposal::spec(&Bundle::new(&checked.loaded.sources, &source.paths), Map::new());
+    let bundle = Bundle::new(&checked.loaded.sources, &source.paths);
+    let proposal = Proposal::spec(&bundle, Map::new());
     let (base, said) = runtime::block_on(deploy::dry_run(&admin, &proposal))?;
     let name = format!("live revision {}", base.revision);
+    if let (Some(out), Verdict::Accepted { diff, .. }) = (&args.out, &said) {
+        let paths: Vec<_> = checked.loaded.sources.0.iter().map(|source| source.path.clone()).collect();
+        let commit = Repository::of(source.base_dir()).ok().and_then(|repository| repository.head(&paths));
+        SavedPlan::new(&base, &bundle, diff.clone(), commit).write(out)?;
+        context.note(&format!("saved for revision {}: apply it with `bifrostctl apply {}`", base.revision, out.display()));
+    } else if args.out.is_some() {
+        context.note("no plan was saved: there is nothing to apply");
+    }
     match said {
         Verdict::Unchanged { .. } => Ok(Compared::with(name, diff(&checked.plan, &checked.plan))),
         Verdict::Accepted { diff, .. } => Ok(Compared::with(name, verdict::diff(&diff)?)),

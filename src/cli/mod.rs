@@ -16,11 +16,13 @@ mod completion;
 mod context;
 mod deploy;
 mod diff;
+mod drift;
 mod exit;
 mod explain;
 mod findings;
 mod fmt;
 mod git;
+mod guard;
 mod history;
 mod import;
 mod init;
@@ -34,6 +36,7 @@ mod prompt;
 mod render;
 mod rollback;
 mod runtime;
+mod saved;
 mod schema;
 mod serve;
 mod settle;
@@ -100,6 +103,7 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
         Command::Schema(_) => ("schema", schema::FORMATS),
         Command::Diff(_) => ("diff", diff::FORMATS),
         Command::Apply(_) => ("apply", apply::FORMATS),
+        Command::Drift(_) => ("drift", drift::FORMATS),
         Command::Rollback(_) => ("rollback", rollback::FORMATS),
         Command::Status(_) => ("status", status::FORMATS),
         Command::History(_) => ("history", history::FORMATS),
@@ -127,6 +131,7 @@ fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit
         Command::Schema(args) => schema::run(args),
         Command::Diff(args) => diff::run(args, context),
         Command::Apply(args) => apply::run(args, context),
+        Command::Drift(args) => drift::run(args, context),
         Command::Rollback(args) => rollback::run(args, context),
         Command::Status(_) => status::run(context),
         Command::History(args) => history::run(args, context),

@@ -62,7 +62,7 @@ pub(crate) fn refusal(verdict: Verdict, base: &Kept, new: Option<&Loaded>, conte
 }
 
 /// Renders changes for machines, and for a person as messages.
-fn shown(changes: &Changes<'_>, context: &Context<'_>) -> Details {
+pub(super) fn shown(changes: &Changes<'_>, context: &Context<'_>) -> Details {
     let color = color(context.global.color, context.io.terminal.stderr, context.io);
     Details { messages: changes.human(color), ..changes.details() }
 }

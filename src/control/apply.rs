@@ -95,7 +95,9 @@ impl Writer {
     async fn try_apply(&mut self, apply: Apply, files: &mut mpsc::Receiver<Trigger>) -> Result<Went, Reply> {
         let candidate = self.read_posted(apply.texts).await?;
         let (running, next) = (self.shared.current(), candidate.texts.clone());
-        let diff = candidate.diff(&running.plan);
+        let mut diff = candidate.diff(&running.plan);
+        let (table, now_ms) = (self.shared.live.load(), self.shared.clock.unix_ms());
+        diff.note_spent(|name| super::admin::spent(&table, name, now_ms));
         if apply.base.is_some_and(|base| base != running.revision) {
             let message = format!("the running revision is {}, not the one that this change was made for", running.revision);
             return Err(Reply::error(412, "conflict", message).with("revision", running.revision).with("diff", diff.json()));

@@ -12,7 +12,7 @@ use crate::base::{ByteSize, Digest, Span, Usd, glob};
 use crate::catalog::{Capacity, PriceList, Server, overlay};
 pub use crate::spec::{
     Api, Auth, AuthScheme, Balance, BudgetMode, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn,
-    ModelCapacity, OnStoreError, Percent, Period, Price, PromptPosition, RateLimit, RateLimits, ReasoningField, RerankWords, Scope,
+    ModelCapacity, OnStoreError, Percent, Period, Policy, Price, PromptPosition, RateLimit, RateLimits, ReasoningField, RerankWords, Scope,
     SecretRef, ToolCallIds, Unpriced, WebIdentity, WhenExhausted,
 };
 
@@ -39,6 +39,9 @@ pub struct Plan {
     pub prices: BTreeMap<String, Price>,
     /// Access log and metrics.
     pub telemetry: Telemetry,
+    /// How changes are judged.
+    #[serde(default, skip_serializing_if = "Policy::is_silent")]
+    pub policy: Policy,
 }
 
 impl Plan {

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::budget::{Budget, BudgetRef};
 use super::limit::RateLimits;
+use super::policy::Policy;
 use super::price::Price;
 use super::provider::Provider;
 use super::refs::{FallbackRef, SecretRef, TargetRef};
@@ -54,6 +55,9 @@ pub struct Spec {
     /// Access log and metrics.
     #[serde(default)]
     pub telemetry: Telemetry,
+    /// How changes of this spec are judged when they are reviewed. Changes nothing of what is served.
+    #[serde(default)]
+    pub policy: Policy,
 }
 
 /// Settings of the gateway process.

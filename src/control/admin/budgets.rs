@@ -35,6 +35,13 @@ fn budgets(table: &RoutingTable) -> BTreeMap<(Arc<str>, Arc<str>), Arc<Budget>> 
     all.map(|(_, budget)| ((Arc::clone(&budget.account.id), Arc::clone(&budget.name)), Arc::clone(budget))).collect()
 }
 
+/// Returns what is spent in the running window of a budget that a key of the table pays from, by its name.
+pub(in crate::control) fn spent(table: &RoutingTable, name: &str, now_ms: u64) -> Option<Usd> {
+    let all = table.keys.values().flat_map(|key| &key.payer.budgets);
+    let (_, budget) = all.into_iter().find(|(_, budget)| &*budget.name == name)?;
+    Some(budget.standing(now_ms).spent)
+}
+
 /// Tells where each budget stands, what each account spent in buckets that begin from `from` and before `to`, and whether the book is
 /// written.
 ///

@@ -41,6 +41,7 @@ use crate::plan::Scope;
 use crate::server::{Handler, Peer, RequestBody};
 
 pub(super) use answer::Body;
+pub(super) use budgets::spent;
 pub(super) use status::targets;
 
 /// Serves the admin API.

@@ -85,5 +85,6 @@ fn lower(found: &mut Findings<'_>) -> Plan {
         budgets: spec.budgets.iter().map(|(name, it)| (name.clone(), budget::budget(it))).collect(),
         prices: spec.prices.iter().map(|(key, it)| (key.clone(), price::price(found, key, it))).collect(),
         telemetry: gateway::telemetry(&spec.telemetry),
+        policy: spec.policy.clone(),
     }
 }

@@ -1,8 +1,11 @@
 //! Budgets: the shared ones, and the lists of keys and teams, whose order says nothing.
 
+use serde_json::Value;
+
 use super::changes::{Changes, Entry, Meaning, Pair, Sides, json_of, same};
 use super::place::Place;
-use super::{Risk, access, shown};
+use super::{Action, Change, Risk, access, shown};
+use crate::base::Usd;
 use crate::plan::types::{Budget, BudgetMode, BudgetRef, OnStoreError, Plan, Unpriced, WhenExhausted};
 
 impl Entry for Budget {
@@ -100,6 +103,33 @@ fn identity(reference: &BudgetRef) -> String {
     match reference {
         BudgetRef::Shared(name) => name.clone(),
         BudgetRef::Own(own) => own.period.to_string(),
+    }
+}
+
+/// Says of limits that become smaller what is spent of them.
+pub(super) fn note_spent(changes: &mut [Change], spent: impl Fn(&str) -> Option<Usd>) {
+    let amount = |value: &Option<Value>| value.as_ref()?.as_str()?.parse::<Usd>().ok();
+    for change in changes.iter_mut().filter(|change| change.action == Action::Changed) {
+        let (Some(name), Some(before), Some(after)) = (named(change), amount(&change.before), amount(&change.after)) else { continue };
+        let Some(spent) = spent(&name).filter(|_| after < before) else { continue };
+        change.reason = Some(match spent >= after {
+            true => format!("{spent} is spent in the running window: requests are refused at once"),
+            false => format!("{spent} of it is spent in the running window; requests are refused sooner"),
+        });
+    }
+}
+
+/// Names the budget whose limit a change is about, as `budget status` does.
+fn named(change: &Change) -> Option<String> {
+    let parts: Vec<String> = change.pointer.split('/').skip(1).map(|part| part.replace("~1", "/").replace("~0", "~")).collect();
+    let parts: Vec<&str> = parts.iter().map(String::as_str).collect();
+    // People know a budget of one's own by its window, and so does its name.
+    let period = || change.path.rsplit_once('[')?.1.split(']').next();
+    match parts.as_slice() {
+        ["budgets", name, "limit"] => Some((*name).to_owned()),
+        ["virtual_keys", name, "budgets", _, "limit"] => Some(format!("key:{name} per {}", period()?)),
+        ["teams", name, "budgets", _, "limit"] => Some(format!("team:{name} per {}", period()?)),
+        _ => None,
     }
 }
 

@@ -19,6 +19,7 @@ mod model;
 mod patch;
 mod pattern;
 mod place;
+mod policy;
 mod price;
 mod provider;
 pub mod render;
@@ -29,7 +30,8 @@ mod text;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::types::Plan;
+use super::types::{Plan, Policy};
+use crate::base::Usd;
 use changes::Changes;
 use place::Place;
 
@@ -134,7 +136,7 @@ impl Change {
 pub fn diff(base: &Plan, new: &Plan) -> Diff {
     let mut out = Changes::new(base, new);
     // Taken apart, so that a new section cannot be forgotten.
-    let Plan { gateway, providers, models, rules, teams, virtual_keys, budgets, prices, telemetry } = base;
+    let Plan { gateway, providers, models, rules, teams, virtual_keys, budgets, prices, telemetry, policy } = base;
     gateway::gateway(&mut out, gateway, &new.gateway);
     out.entries(&Place::section("providers"), providers, &new.providers);
     out.entries(&Place::section("models"), models, &new.models);
@@ -144,10 +146,24 @@ pub fn diff(base: &Plan, new: &Plan) -> Diff {
     out.entries(&Place::section("budgets"), budgets, &new.budgets);
     out.entries(&Place::section("prices"), prices, &new.prices);
     gateway::telemetry(&mut out, telemetry, &new.telemetry);
-    Diff { changes: out.into_list(), patch: patch::patch(&base.model(), &new.model()) }
+    policy::policy(&mut out, policy, &new.policy);
+    let mut diff = Diff { changes: out.into_list(), patch: patch::patch(&base.model(), &new.model()) };
+    diff.judge(policy);
+    diff
 }
 
 impl Diff {
+    /// Gives changes the risk that a policy says they have; its first rule that fits holds. What is said of the policy itself stays.
+    pub fn judge(&mut self, policy: &Policy) {
+        policy::judge(policy, &mut self.changes);
+    }
+
+    /// Says of budgets that become smaller what is spent of them in the running window, by their names as `budget status` has them: a shared
+    /// one's own, or `key:NAME per PERIOD` and `team:NAME per PERIOD`.
+    pub fn note_spent(&mut self, spent: impl Fn(&str) -> Option<Usd>) {
+        budget::note_spent(&mut self.changes, spent);
+    }
+
     /// Returns whether nothing differs.
     pub const fn is_empty(&self) -> bool {
         self.changes.is_empty()

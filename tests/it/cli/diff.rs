@@ -43,6 +43,11 @@ fn machines_get_changes_risk_and_annotations() {
     let envelope = done.json();
     assert_eq!(envelope["risk"], "high");
     assert_eq!(envelope["result"]["different"], true);
+    let operations = envelope["result"]["patch"].as_array().unwrap();
+    assert!(
+        operations.iter().any(|operation| operation["path"] == "/models/fast/targets/1/weight" && operation["value"] == 3),
+        "{envelope:#}"
+    );
     assert!(paths(&envelope).iter().any(|path| path.contains("models.fast.targets")), "{envelope:#}");
     insta::assert_snapshot!("diff_markdown", place.read("d.md"));
     insta::assert_snapshot!("diff_github", place.read("gh.txt"));

@@ -11,6 +11,7 @@ pub(super) const COMMANDS: &[&[&str]] = &[
     &["render"],
     &["schema"],
     &["diff"],
+    &["drift"],
     &["apply"],
     &["serve"],
     &["status"],

@@ -16,6 +16,7 @@ mod init;
 mod key;
 mod killed;
 mod mock;
+mod pinned;
 mod render;
 #[cfg(feature = "postgres")]
 mod replicas;

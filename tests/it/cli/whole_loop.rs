@@ -29,14 +29,14 @@ async fn serve(spec: &Path) -> Running {
     start(options).await.unwrap()
 }
 
-struct Loop {
-    place: Place,
-    gateway: Running,
-    key: String,
+pub(super) struct Loop {
+    pub(super) place: Place,
+    pub(super) gateway: Running,
+    pub(super) key: String,
 }
 
 impl Loop {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let place = Place::new().env("USER", "ana");
         let done = place.run(&["init", "checkout"]);
         assert_eq!(done.code, 0, "{done:?}");
@@ -54,7 +54,7 @@ impl Loop {
     }
 
     /// Runs a command in the checkout.
-    fn run(&self, args: &[&str]) -> Done {
+    pub(super) fn run(&self, args: &[&str]) -> Done {
         let mut command = self.place.command(args);
         command.current_dir(self.place.path().join("checkout")).env("BIFROST_KEY", &self.key);
         let output = command.output().unwrap();
@@ -66,23 +66,23 @@ impl Loop {
     }
 
     #[track_caller]
-    fn ok(&self, args: &[&str]) -> Done {
+    pub(super) fn ok(&self, args: &[&str]) -> Done {
         self.exits(args, 0)
     }
 
     #[track_caller]
-    fn exits(&self, args: &[&str], code: i32) -> Done {
+    pub(super) fn exits(&self, args: &[&str], code: i32) -> Done {
         let done = self.run(args);
         assert_eq!(done.code, code, "{args:?}: {done:?}");
         assert!(!done.stdout.contains(&self.key) && !done.stderr.contains(&self.key), "{args:?} shows the key");
         done
     }
 
-    fn result(&self, args: &[&str]) -> Value {
+    pub(super) fn result(&self, args: &[&str]) -> Value {
         self.ok(&[args, &["-o", "json"]].concat()).json()["result"].take()
     }
 
-    fn edit(&self, from: &str, to: &str) {
+    pub(super) fn edit(&self, from: &str, to: &str) {
         let path = self.place.path().join("checkout/gateway.yaml");
         let text = std::fs::read_to_string(&path).unwrap();
         assert!(text.contains(from), "{from} in {text}");
@@ -90,7 +90,7 @@ impl Loop {
     }
 
     /// Has a chat and returns the target that served it.
-    fn chat(&self) -> Value {
+    pub(super) fn chat(&self) -> Value {
         let url = format!("http://{}", self.gateway.address());
         let answer = self.result(&["chat", "--model", "fast", "--url", &url, "hi"]);
         assert_ne!(answer["content"], "", "{answer}");

@@ -282,3 +282,53 @@ fn what_a_credential_proves_itself_with_is_judged_by_the_consequences() {
     }
     insta::assert_snapshot!(text);
 }
+
+const SANDBOX: &str = "policy: {risks: [{path: \"virtual_keys.ci*\", risk: low, reason: it is a sandbox}, {path: \"models.fast.targets*\", action: changed, risk: high}]}\n";
+
+#[test]
+fn the_policy_of_the_base_judges_and_not_that_of_the_change() {
+    let base = base_yaml();
+    let with_policy = plan(&format!("{base}{SANDBOX}"));
+    let edit = |text: &str| text.replace("models: [smart]}", "models: []}").replace("gpt-4o-mini, weight: 1", "gpt-4o-mini, weight: 2");
+    let risks =
+        |found: &bifrostctl::plan::diff::Diff| found.changes.iter().map(|change| (change.path.clone(), change.risk)).collect::<Vec<_>>();
+    let key = "virtual_keys.ci.models".to_owned();
+    let target = "models.fast.targets[openai/gpt-4o-mini].weight".to_owned();
+    let plain = diff(&plan(&base), &plan(&edit(&base)));
+    assert_eq!(risks(&plain), [(target.clone(), Risk::Low), (key.clone(), Risk::High)]);
+    let judged = diff(&with_policy, &plan(&format!("{}{SANDBOX}", edit(&base))));
+    assert_eq!(risks(&judged), [(target, Risk::High), (key.clone(), Risk::Low)]);
+    let reason = judged.changes[1].reason.clone().unwrap();
+    assert!(reason.ends_with("(high by itself; it is a sandbox)"), "{reason}");
+    // Whoever brings a policy along is not judged by it, and bringing it is a risk of its own.
+    let brought = diff(&plan(&base), &plan(&format!("{}{SANDBOX}", edit(&base))));
+    assert_eq!(risks(&brought)[1..], [(key, Risk::High), ("policy.risks".to_owned(), Risk::High)]);
+    let dropped = diff(&with_policy, &plan(&base));
+    assert_eq!((only(&dropped).risk, only(&dropped).summary.as_str()), (Risk::High, "2 removed"));
+}
+
+#[test]
+fn a_limit_below_what_is_spent_is_told_with_the_sum() {
+    let text = |limit: &str, own: &str| {
+        format!(
+            "{}budgets: {{growth: {{limit: {limit}, period: month}}}}\n",
+            base_yaml().replace(
+                "growth: {models: [fast, smart, cheap]}",
+                &format!("growth: {{models: [fast, smart, cheap], budgets: [growth, {{limit: {own}, period: day}}]}}")
+            )
+        )
+    };
+    let told = |limit: &str, own: &str| {
+        let mut found = diff(&plan(&text("$500", "$10")), &plan(&text(limit, own)));
+        found.note_spent(|name| match name {
+            "growth" => "$210".parse().ok(),
+            "team:growth per day" => "$4".parse().ok(),
+            _ => None,
+        });
+        found.changes.iter().map(|change| (change.risk, change.reason.clone().unwrap_or_default())).collect::<Vec<_>>()
+    };
+    assert_eq!(told("$50", "$10"), [(Risk::High, "$210 is spent in the running window: requests are refused at once".to_owned())]);
+    assert_eq!(told("$300", "$10"), [(Risk::High, "$210 of it is spent in the running window; requests are refused sooner".to_owned())]);
+    assert_eq!(told("$600", "$10")[0].0, Risk::Medium, "more is more, whatever is spent");
+    assert!(told("$500", "$5")[0].1.starts_with("$4 of it is spent"), "{:?}", told("$500", "$5"));
+}
