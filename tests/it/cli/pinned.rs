@@ -89,7 +89,7 @@ async fn a_revision_that_answers_with_errors_is_taken_back() {
     let output = apply.wait_with_output().unwrap();
     let said = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(6), "{said}");
-    assert!(failed >= 20 && said.contains("revision 2 was taken back") && said.contains("answers were errors"), "{failed}: {said}");
+    assert!(failed > 10 && said.contains("revision 2 was taken back") && said.contains("answers were errors"), "{failed}: {said}");
     assert_eq!(it.chat(), "mock-small");
     let last = it.result(&["history"])["revisions"][0].clone();
     assert!(last["trigger"] == "rollback" && last["reason"].as_str().unwrap().starts_with("auto-rollback of 2"), "{last}");
