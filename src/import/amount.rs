@@ -106,6 +106,28 @@ impl Length {
         let rolling: Period = format!("rolling {}", Span::from_secs(self.seconds())).parse().ok()?;
         Some((rolling, false))
     }
+
+    /// Returns a limit of so many in this length, and whether it is the very same in the long run.
+    pub(super) fn limit(self, count: u64) -> Option<(RateLimit, bool)> {
+        let per = match (self.count, self.unit) {
+            (1, 's') => Some(Per::Second),
+            (1, 'm') | (60, 's') => Some(Per::Minute),
+            (1, 'h') | (60, 'm') => Some(Per::Hour),
+            (1, 'd') | (24, 'h') => Some(Per::Day),
+            _ => None,
+        };
+        if let Some(per) = per {
+            return limit(count, per).map(|limit| (limit, true));
+        }
+        // The smallest unit in which a whole number comes out, else the nearest number by day.
+        let exact = [Per::Second, Per::Minute, Per::Hour, Per::Day].into_iter().find_map(|per| {
+            let whole = count.checked_mul(per.span().as_millis() / 1_000)?;
+            let rate = whole.checked_div(self.seconds()).filter(|_| whole % self.seconds() == 0)?;
+            limit(rate, per)
+        });
+        let near = || limit(count.checked_mul(86_400)?.checked_div(self.seconds())?.max(1), Per::Day);
+        exact.or_else(near).map(|limit| (limit, false))
+    }
 }
 
 #[cfg(test)]
@@ -138,5 +160,9 @@ mod tests {
         assert_eq!(period("2d").0.to_string(), "rolling 2d");
         assert_eq!(Length::read("30s").unwrap().period(false), None, "no window is that short");
         assert_eq!(Length::read("monthly"), None);
+        let limit = |text: &str, count| Length::read(text).unwrap().limit(count).unwrap();
+        assert_eq!((limit("1m", 600).0.rate.to_string().as_str(), limit("1m", 600).1), ("600/min", true));
+        assert_eq!((limit("30s", 100).0.rate.to_string().as_str(), limit("30s", 100).1), ("200/min", false));
+        assert_eq!(limit("7d", 70).0.rate.to_string(), "10/day");
     }
 }

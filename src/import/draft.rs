@@ -20,6 +20,8 @@ pub(super) struct Draft {
     bases: BTreeMap<String, (Provider, Option<String>)>,
     /// Names that clients write, which are for aliases.
     asked: BTreeSet<String>,
+    /// The models that each credential was written for, by provider and name.
+    written: BTreeMap<(String, String), BTreeSet<String>>,
 }
 
 impl Draft {
@@ -55,6 +57,34 @@ impl Draft {
         let name = free(&tidy_name(wish, "key"), |name| known.contains_key(name));
         known.insert(name.clone(), credential);
         name
+    }
+
+    /// Adds a credential under a name of its own, however it proves itself. Returns the name.
+    pub(super) fn named_credential(&mut self, provider: &str, wish: &str, credential: Credential) -> String {
+        let Some(known) = self.spec.providers.get_mut(provider).map(|it| &mut it.credentials) else { return String::new() };
+        let name = free(&tidy_name(wish, "key"), |name| known.contains_key(name));
+        known.insert(name.clone(), credential);
+        name
+    }
+
+    /// Notes that a credential is written for a model.
+    pub(super) fn written_for(&mut self, provider: &str, credential: &str, model: &str) {
+        self.written.entry((provider.to_owned(), credential.to_owned())).or_default().insert(model.to_owned());
+    }
+
+    /// Keeps the credentials of providers that have several to the models that each is written for.
+    pub(super) fn keep_to_models(&mut self) {
+        for ((provider, name), models) in &self.written {
+            let several = self.spec.providers.get_mut(provider).filter(|it| it.credentials.len() > 1);
+            if let Some(credential) = several.and_then(|it| it.credentials.get_mut(name)) {
+                credential.models = models.iter().cloned().collect();
+            }
+        }
+    }
+
+    /// Returns a name that no rule has.
+    pub(super) fn rule_name(&self, wish: &str) -> String {
+        free(&tidy_name(wish, "rule"), |name| self.spec.rules.iter().any(|rule| rule.name == name))
     }
 
     /// Finishes the spec: a provider that bears its preset's name need not say which it is.

@@ -89,6 +89,10 @@ impl Findings {
     }
 
     fn add(&mut self, class: Class, it: Cursor<'_>, became: Option<String>, why: &str) {
+        // The whole file has no place of its own.
+        if it.is_root() {
+            return it.children().for_each(|child| self.add(class, child, became.clone(), why));
+        }
         let finding = Finding { class, pointer: it.pointer(), path: it.path(), place: it.place(), became, why: why.to_owned() };
         self.list.push((it.id(), finding));
         let tells_of_all = match class {

@@ -8,14 +8,17 @@
 
 mod address;
 mod amount;
+mod bifrost;
 mod draft;
 mod emit;
 mod finding;
 mod header;
 mod keys;
 mod litellm;
+mod portkey;
 mod price;
 mod secret;
+mod server;
 mod tree;
 mod weight;
 
@@ -36,16 +39,22 @@ use tree::Tree;
 pub enum Peer {
     /// LiteLLM's `config.yaml`.
     Litellm,
+    /// Bifrost's `config.json`.
+    Bifrost,
+    /// A gateway config of Portkey's.
+    Portkey,
 }
 
 impl Peer {
     /// Every source.
-    pub const ALL: [Self; 1] = [Self::Litellm];
+    pub const ALL: [Self; 3] = [Self::Litellm, Self::Bifrost, Self::Portkey];
 
     /// Returns the name that the command line takes.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Litellm => "litellm",
+            Self::Bifrost => "bifrost",
+            Self::Portkey => "portkey",
         }
     }
 
@@ -53,6 +62,7 @@ impl Peer {
     pub const fn file(self) -> &'static str {
         match self {
             Self::Litellm => "config.yaml",
+            Self::Bifrost | Self::Portkey => "config.json",
         }
     }
 
@@ -60,12 +70,16 @@ impl Peer {
     pub const fn title(self) -> &'static str {
         match self {
             Self::Litellm => "LiteLLM",
+            Self::Bifrost => "Bifrost",
+            Self::Portkey => "Portkey",
         }
     }
 
     const fn marks(self) -> &'static [&'static str] {
         match self {
             Self::Litellm => &litellm::MARKS,
+            Self::Bifrost => &bifrost::MARKS,
+            Self::Portkey => &portkey::MARKS,
         }
     }
 }
@@ -110,6 +124,8 @@ pub fn import(peer: Peer, files: &dyn Files, path: &Path) -> Result<Imported, Un
     let tree = read(peer, files, path)?;
     let draft = match peer {
         Peer::Litellm => litellm::import(&tree),
+        Peer::Bifrost => bifrost::import(&tree),
+        Peer::Portkey => portkey::import(&tree, path),
     };
     let (spec, mut findings) = draft.finish();
     findings.rest(tree.root());

@@ -13,6 +13,10 @@ use crate::spec::SecretRef;
 pub(super) enum Spelling {
     /// LiteLLM's `os.environ/NAME`.
     OsEnviron,
+    /// Bifrost's `env.NAME`.
+    EnvDot,
+    /// Portkey's `{{NAME}}`, which its users fill in.
+    Braces,
 }
 
 impl Spelling {
@@ -20,6 +24,8 @@ impl Spelling {
     pub(super) fn variable(self, text: &str) -> Option<&str> {
         let name = match self {
             Self::OsEnviron => text.strip_prefix("os.environ/")?,
+            Self::EnvDot => text.strip_prefix("env.")?,
+            Self::Braces => text.strip_prefix("{{")?.strip_suffix("}}")?.trim(),
         };
         let first = name.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_');
         (first && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_') && !super::tree::looks_secret(name)).then_some(name)
@@ -112,6 +118,13 @@ impl Variables {
     }
 }
 
+/// Says what is to be done about a secret that stands in the file.
+pub(super) fn set(variable: &str) -> String {
+    format!(
+        "the secret itself stands in the source: set {variable} to it where the gateway runs, and replace it if others have seen the file"
+    )
+}
+
 /// Makes the name of a variable of any text: upper case, everything else as `_`.
 pub(super) fn variable_name(text: &str) -> String {
     let mut name: String = text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' }).collect();
@@ -128,6 +141,8 @@ mod tests {
     #[test]
     fn references_are_told_from_secrets() {
         assert_eq!(Spelling::OsEnviron.variable("os.environ/OPENAI_API_KEY"), Some("OPENAI_API_KEY"));
+        assert_eq!(Spelling::EnvDot.variable("env.KEY_2"), Some("KEY_2"));
+        assert_eq!(Spelling::Braces.variable("{{ KEY }}"), Some("KEY"));
         for literal in ["os.environ/", "os.environ/a b", "os.environ/1X", "OPENAI_API_KEY", "os.environ/sk-proj-abcdefgh12345678abcdefgh"] {
             assert_eq!(Spelling::OsEnviron.variable(literal), None);
         }

@@ -224,6 +224,10 @@ impl<'t> Cursor<'t> {
         self.id
     }
 
+    pub(super) fn is_root(self) -> bool {
+        self.node().is_some_and(|node| node.parent.is_none())
+    }
+
     fn node(self) -> Option<&'t Node> {
         self.tree.nodes.get(self.id)
     }
@@ -251,9 +255,9 @@ impl<'t> Cursor<'t> {
         self.tree.children(self.id).iter().map(move |id| Cursor { id: *id, ..self })
     }
 
-    /// Returns the members of a map with their names.
+    /// Returns the members of a map with their names, but for those whose name looks like a secret: names are copied, too.
     pub(super) fn members(self) -> impl Iterator<Item = (&'t str, Self)> + 't {
-        self.children().filter(move |_| self.is_map()).map(|child| (child.name(), child))
+        self.children().filter(move |child| self.is_map() && !looks_secret(child.name())).map(|child| (child.name(), child))
     }
 
     /// Returns the items of a list; of anything else nothing.
@@ -303,21 +307,30 @@ impl<'t> Cursor<'t> {
         }
     }
 
+    pub(super) fn bool(self) -> Option<bool> {
+        self.leaf().and_then(Value::as_bool)
+    }
+
     /// Returns a whole number, which may be written as a text or with a point.
     pub(super) fn whole(self) -> Option<u64> {
         let number = self.number().and_then(|it| it.as_u64().or_else(|| it.as_f64().filter(|it| it.fract() == 0.0).and_then(in_range)));
         number.or_else(|| self.text()?.parse().ok())
     }
 
-    /// Returns the value as JSON; none where some text of it looks like a secret.
+    /// Returns the texts of a list, or the one text that stands for a list; none where something else is among them.
+    pub(super) fn texts(self) -> Option<Vec<&'t str>> {
+        if self.is_list() { self.items().map(Self::text).collect() } else { self.text().map(|text| vec![text]) }
+    }
+
+    /// Returns the value as JSON; none where some text or name of it looks like a secret.
     pub(super) fn json(self) -> Option<Value> {
         match self.node().map(|node| &node.what)? {
             What::Leaf(Value::String(text)) => (!looks_secret(text)).then(|| Value::String(text.clone())),
             What::Leaf(value) => Some(value.clone()),
             What::List(_) => self.items().map(Self::json).collect::<Option<Vec<_>>>().map(Value::Array),
+            What::Map(all) if all.len() != self.members().count() => None,
             What::Map(_) => {
-                let members =
-                    self.members().map(|(name, it)| Some((Some(name).filter(|name| !looks_secret(name))?.to_owned(), it.json()?)));
+                let members = self.members().map(|(name, it)| Some((name.to_owned(), it.json()?)));
                 members.collect::<Option<serde_json::Map<_, _>>>().map(Value::Object)
             }
         }

@@ -22,7 +22,7 @@ use report::Report;
 #[derive(Debug, clap::Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct Args {
-    /// Whose configuration it is: litellm.
+    /// Whose configuration it is: litellm, bifrost, portkey.
     #[arg(value_enum, value_name = "SOURCE", hide_possible_values = true)]
     source: Source,
     /// The configuration; `-` reads standard input.
@@ -44,6 +44,10 @@ pub(crate) struct Args {
 pub(crate) enum Source {
     /// LiteLLM's config.yaml.
     Litellm,
+    /// Bifrost's config.json.
+    Bifrost,
+    /// A gateway config of Portkey's, as JSON.
+    Portkey,
 }
 
 impl Source {
@@ -51,6 +55,8 @@ impl Source {
     pub(crate) const fn peer(self) -> Peer {
         match self {
             Self::Litellm => Peer::Litellm,
+            Self::Bifrost => Peer::Bifrost,
+            Self::Portkey => Peer::Portkey,
         }
     }
 }
@@ -58,6 +64,8 @@ impl Source {
 const EXAMPLES: &str = "\
 Examples:
   bifrostctl import litellm config.yaml --out gateway.yaml
+  bifrostctl import bifrost config.json --out gateway.yaml
+  bifrostctl import portkey support.json          # the alias is called as the file is
   bifrostctl import litellm config.yaml -o markdown=findings.md > gateway.yaml
   bifrostctl import litellm config.yaml --out gateway.yaml --strict         # exit code 3 when something is left to do";
 

@@ -25,8 +25,8 @@ pub(crate) struct Args {
     /// Where to write; created when missing.
     #[arg(default_value = ".", value_name = "DIR")]
     dir: PathBuf,
-    /// Takes what the spec says from somewhere: `env` looks for the API keys of known providers in the environment, `litellm` imports
-    /// another gateway's configuration [default FILE: config.yaml].
+    /// Takes what the spec says from somewhere: `env` looks for the API keys of known providers in the environment, `litellm`,
+    /// `bifrost` and `portkey` import another gateway's configuration [default FILE: config.yaml, config.json].
     #[arg(long, num_args = 1..=2, value_names = ["SOURCE", "FILE"])]
     from: Vec<String>,
     /// Overwrites files that exist already.

@@ -1,9 +1,9 @@
 //! Rows whose models are in a cloud: where in it, and how they sign in.
 
-use super::deployment::{Params, Placed, SPELLING, Upstream, headers, place, secret_credential, set};
+use super::deployment::{Params, Placed, SPELLING, Upstream, headers, place, secret_credential};
 use super::home::Home;
 use crate::import::draft::{Draft, Notes, at, literal};
-use crate::import::secret::{Held, held};
+use crate::import::secret::{Held, held, set};
 use crate::import::tree::Cursor;
 use crate::spec::{Api, AuthScheme, Aws, AwsAccount, Credential, FromEnvironment, Google, GoogleAccount, Provider, SecretRef};
 

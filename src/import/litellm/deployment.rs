@@ -8,7 +8,7 @@ use crate::catalog::{self, CredentialNeed};
 use crate::import::address::{self, Address};
 use crate::import::draft::{Draft, Notes, at, literal};
 use crate::import::header;
-use crate::import::secret::{Held, Spelling, held, variable_name};
+use crate::import::secret::{Held, Spelling, held, set, variable_name};
 use crate::import::tree::Cursor;
 use crate::spec::{Api, AuthScheme, Credential, Provider, SecretRef};
 
@@ -290,13 +290,6 @@ fn keyless(draft: &mut Draft, provider: &str) {
     if preset.is_some_and(|preset| matches!(preset.auth, AuthScheme::Header(_))) {
         it.auth = Some(AuthScheme::None);
     }
-}
-
-/// Says what is to be done about a secret that stands in the file.
-pub(super) fn set(variable: &str) -> String {
-    format!(
-        "the secret itself stands in the source: set {variable} to it where the gateway runs, and replace it if others have seen the file"
-    )
 }
 
 fn default_key(draft: &mut Draft, upstream: &Upstream<'_>, provider: &str) -> String {

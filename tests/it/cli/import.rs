@@ -118,3 +118,41 @@ fn init_takes_over_what_another_gateway_has() {
     }
     assert!(!place.path().join("x").exists());
 }
+
+const BIFROST: &str = r#"{
+  "providers": {"openai": {"keys": [{"name": "main", "value": "env.OPENAI_API_KEY", "models": ["*"], "weight": 1}]}},
+  "governance": {"virtual_keys": [{"id": "1", "name": "app", "value": "sk-bf-CANARY-0123456789abcdef", "provider_configs": [{"provider": "openai", "allowed_models": ["*"]}]}]}
+}"#;
+const PORTKEY: &str = r#"{"provider": "groq", "api_key": "CANARY-key", "override_params": {"model": "llama-3.1-8b-instant"}}"#;
+
+#[test]
+fn clients_of_bifrost_keep_their_keys() {
+    let place = Place::new().file("config.json", BIFROST);
+    assert_eq!(place.run(&["import", "bifrost", "config.json", "--out", "gateway.yaml", "--strict"]).code, 0);
+    assert!(!place.read("gateway.yaml").contains("CANARY"));
+    let checked = place.feed(&["key", "check"], "sk-bf-CANARY-0123456789abcdef");
+    assert_eq!(checked.code, 0, "{checked:?}");
+    assert!(checked.stdout.contains("app") || checked.stderr.contains("app"), "{checked:?}");
+    assert_eq!(place.run(&["fmt", "--check"]).code, 0, "it is in its canonical form");
+}
+
+#[test]
+fn a_config_of_portkeys_is_an_alias_called_as_its_file_is() {
+    let place = Place::new().file("support.json", PORTKEY);
+    let envelope = place.run(&["import", "portkey", "support.json", "-o", "json"]).json();
+    assert_eq!(envelope["result"]["spec"]["models"]["support"]["targets"], json!(["groq/llama-3.1-8b-instant"]));
+}
+
+#[test]
+fn a_file_of_another_gateways_is_told_apart() {
+    let place = Place::new().file("config.json", BIFROST).file("support.json", PORTKEY).file("config.yaml", LITELLM);
+    for (args, said) in [
+        (&["import", "litellm", "config.json"] as &[&str], "it looks like Bifrost's: bifrostctl import bifrost config.json"),
+        (&["import", "bifrost", "config.yaml"], "it looks like LiteLLM's: bifrostctl import litellm config.yaml"),
+        (&["import", "bifrost", "support.json"], "it looks like Portkey's: bifrostctl import portkey support.json"),
+    ] {
+        let done = place.run(args);
+        assert_eq!(done.code, 3, "{done:?}");
+        assert!(done.stderr.contains(said), "{args:?}: {}", done.stderr);
+    }
+}

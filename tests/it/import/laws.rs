@@ -154,6 +154,154 @@ fn litellm() -> impl Strategy<Value = Value> {
     })
 }
 
+/// Members of Bifrost's files.
+const BIFROST: &[&str] = &[
+    "keys",
+    "name",
+    "models",
+    "weight",
+    "network_config",
+    "base_url",
+    "extra_headers",
+    "default_request_timeout_in_seconds",
+    "max_retries",
+    "retry_backoff_initial",
+    "concurrency_and_buffer_size",
+    "concurrency",
+    "buffer_size",
+    "custom_provider_config",
+    "base_provider_type",
+    "aliases",
+    "azure_key_config",
+    "endpoint",
+    "api_version",
+    "deployments",
+    "bedrock_key_config",
+    "region",
+    "vertex_key_config",
+    "project_id",
+    "enabled",
+    "budgets",
+    "max_limit",
+    "reset_duration",
+    "rate_limits",
+    "request_max_limit",
+    "request_reset_duration",
+    "token_max_limit",
+    "token_reset_duration",
+    "customers",
+    "teams",
+    "virtual_keys",
+    "id",
+    "team_id",
+    "customer_id",
+    "budget_id",
+    "rate_limit_id",
+    "provider_configs",
+    "provider",
+    "allowed_models",
+    "is_active",
+    "expires_at",
+    "routing_rules",
+    "cel_expression",
+    "targets",
+    "fallbacks",
+    "model",
+    "priority",
+    "scope",
+    "scope_id",
+    "max_request_body_size_mb",
+    "log_retention_days",
+    "description",
+    "calendar_aligned",
+    "x y",
+];
+
+fn bifrost() -> impl Strategy<Value = Value> {
+    let names = prop::sample::select(&["openai", "anthropic", "azure", "bedrock", "vertex", "mine", "ollama", "vllm", "a b", KEY][..]);
+    let key = (tree(BIFROST), prop::bool::ANY).prop_map(|(mut key, has_secret)| {
+        if let Some(members) = key.as_object_mut().filter(|_| has_secret) {
+            members.insert("value".to_owned(), json!(WORD));
+        }
+        key
+    });
+    let provider = (prop::collection::vec(key, 0..3), tree(BIFROST), tree(BIFROST))
+        .prop_map(|(keys, network, custom)| json!({"keys": keys, "network_config": network, "custom_provider_config": custom}));
+    let caller = (tree(BIFROST), text()).prop_map(|(mut key, name)| {
+        if let Some(members) = key.as_object_mut() {
+            members.insert("value".to_owned(), json!(WORD));
+            members.insert("name".to_owned(), name);
+        }
+        key
+    });
+    let governance = (prop::collection::vec(caller, 0..3), tree(BIFROST), prop::collection::vec(tree(BIFROST), 0..3));
+    let providers = prop::collection::vec((names, provider), 0..4);
+    (providers, governance, tree(BIFROST)).prop_map(|(providers, (keys, teams, rules), client)| {
+        let providers: Map<String, Value> = providers.into_iter().map(|(name, it)| (name.to_owned(), it)).collect();
+        let governance = json!({"virtual_keys": keys, "teams": [teams], "routing_rules": rules});
+        json!({"providers": providers, "governance": governance, "client": client, "encryption_key": WORD})
+    })
+}
+
+/// Members of Portkey's files.
+const PORTKEY: &[&str] = &[
+    "strategy",
+    "mode",
+    "targets",
+    "provider",
+    "virtual_key",
+    "override_params",
+    "model",
+    "weight",
+    "retry",
+    "attempts",
+    "on_status_codes",
+    "cache",
+    "request_timeout",
+    "custom_host",
+    "conditions",
+    "query",
+    "then",
+    "default",
+    "name",
+    "metadata.a",
+    "params.model",
+    "$eq",
+    "$in",
+    "$and",
+    "$regex",
+    "azure_resource_name",
+    "azure_deployment_id",
+    "aws_region",
+    "vertex_project_id",
+    "openai_organization",
+    "seed",
+];
+
+fn portkey() -> impl Strategy<Value = Value> {
+    let providers =
+        prop::sample::select(&["openai", "anthropic", "google", "azure-openai", "bedrock", "vertex-ai", "ollama", "mine", "@groq-1"][..]);
+    let leaf = (providers, text(), tree(PORTKEY), tree(PORTKEY)).prop_map(|(provider, model, more, params)| {
+        let mut leaf = more.as_object().cloned().unwrap_or_default();
+        let mut params = params.as_object().cloned().unwrap_or_default();
+        params.insert("model".to_owned(), model);
+        leaf.insert("provider".to_owned(), json!(provider));
+        leaf.insert("api_key".to_owned(), json!(WORD));
+        leaf.insert("aws_secret_access_key".to_owned(), json!(WORD));
+        leaf.insert("override_params".to_owned(), Value::Object(params));
+        Value::Object(leaf)
+    });
+    let modes = prop::sample::select(&["single", "fallback", "loadbalance", "conditional", "odd"][..]);
+    leaf.prop_recursive(3, 20, 4, move |inner| {
+        (modes.clone(), prop::collection::vec(inner, 0..4), tree(PORTKEY)).prop_map(|(mode, targets, more)| {
+            let mut node = more.as_object().cloned().unwrap_or_default();
+            node.insert("strategy".to_owned(), json!({"mode": mode, "on_status_codes": [429, 500]}));
+            node.insert("targets".to_owned(), Value::Array(targets));
+            Value::Object(node)
+        })
+    })
+}
+
 /// Checks the laws on one file.
 fn holds(peer: Peer, source: &Value) -> Result<(), TestCaseError> {
     let files = Memory([(PathBuf::from("x.yaml"), serde_json::to_vec_pretty(source).unwrap())].into());
@@ -177,10 +325,20 @@ fn holds(peer: Peer, source: &Value) -> Result<(), TestCaseError> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 96, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: std::env::var("PROPTEST_CASES").map_or(96, |cases| cases.parse().unwrap()), failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn any_file_of_litellms_shape_keeps_its_secrets_and_becomes_a_sound_spec(source in litellm()) {
         holds(Peer::Litellm, &source)?;
+    }
+
+    #[test]
+    fn any_file_of_bifrosts_shape_keeps_its_secrets_and_becomes_a_sound_spec(source in bifrost()) {
+        holds(Peer::Bifrost, &source)?;
+    }
+
+    #[test]
+    fn any_file_of_portkeys_shape_keeps_its_secrets_and_becomes_a_sound_spec(source in portkey()) {
+        holds(Peer::Portkey, &source)?;
     }
 }
