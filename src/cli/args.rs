@@ -7,7 +7,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use super::output::Sink;
 use super::{
     apply, budget, catalog, chat, completion, diff, drift, explain, fmt, history, import, init, key, mock, render, rollback, schema, serve,
-    spend, status, test, validate, version,
+    simulate, spend, status, test, validate, version,
 };
 use crate::base::Span;
 
@@ -107,6 +107,7 @@ pub(crate) enum Command {
     Drift(drift::Args),
     Rollback(rollback::Args),
     Explain(explain::Args),
+    Simulate(simulate::Args),
     Test(test::Args),
     Import(import::Args),
     Key(key::Args),

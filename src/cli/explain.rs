@@ -1,7 +1,9 @@
 //! `explain`: where a request would go, and why. Nothing is sent to a provider.
 //!
 //! Rule: one decision function. Offline it runs here, over a table of this spec in which every secret is there and every target is
-//! well; with `--live` the running gateway asks itself.
+//! well; with `--live` the running gateway asks itself. What became of a request that was made stands in the access log.
+
+mod trace;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -44,6 +46,12 @@ pub(crate) struct Args {
     /// Asks the running gateway instead of the spec.
     #[arg(long)]
     live: bool,
+    /// Tells what became of a request that was made: its id, as `x-bifrost-request-id` says it, or the beginning of it.
+    #[arg(long, value_name = "ID", conflicts_with_all = ["key", "model", "header", "body", "live"])]
+    request: Option<String>,
+    /// The access log in which the request is looked for; `-` reads standard input [default: the file that the spec names].
+    #[arg(long, value_name = "PATH", requires = "request")]
+    log: Option<PathBuf>,
 }
 
 const EXAMPLES: &str = "\
@@ -51,7 +59,8 @@ Examples:
   bifrostctl explain --key web-app --model fast
   bifrostctl explain --key web-app --body request.json -H \"x-tier: gold\"
   bifrostctl explain --key ops --call files -H \"x-bifrost-provider: openai\"
-  bifrostctl explain --key web-app --model fast --live -o json | jq .result.candidates";
+  bifrostctl explain --key web-app --model fast --live -o json | jq .result.candidates
+  bifrostctl explain --request 9c5b94b1d4f24f2c --log access.jsonl";
 
 pub(super) const FORMATS: &[Format] = &[Format::Human, Format::Json];
 
@@ -109,6 +118,9 @@ impl Called {
 }
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, CommandError> {
+    if let Some(id) = &args.request {
+        return trace::run(id, args.log.as_deref(), context);
+    }
     let question = question(args, context)?;
     let told = if args.live { live(&question, context)? } else { offline(&question, context)? };
     Ok(Outcome::ok("").text(human(&told)).result(serde_json::to_value(&told).unwrap_or(Value::Null)))

@@ -34,12 +34,14 @@ mod output;
 mod peek;
 mod prompt;
 mod render;
+mod request_log;
 mod rollback;
 mod runtime;
 mod saved;
 mod schema;
 mod serve;
 mod settle;
+mod simulate;
 mod spend;
 mod status;
 mod table_text;
@@ -108,6 +110,7 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
         Command::Status(_) => ("status", status::FORMATS),
         Command::History(_) => ("history", history::FORMATS),
         Command::Explain(_) => ("explain", explain::FORMATS),
+        Command::Simulate(_) => ("simulate", simulate::FORMATS),
         Command::Test(_) => ("test", test::FORMATS),
         Command::Import(_) => ("import", import::FORMATS),
         Command::Key(args) => (args.name(), key::FORMATS),
@@ -136,6 +139,7 @@ fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit
         Command::Status(_) => status::run(context),
         Command::History(args) => history::run(args, context),
         Command::Explain(args) => explain::run(args, context),
+        Command::Simulate(args) => simulate::run(args, context),
         Command::Test(args) => test::run(args, context),
         Command::Import(args) => import::run(args, context),
         Command::Key(args) => key::run(args, context),

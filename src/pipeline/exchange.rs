@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{Method, Uri};
+use http::{HeaderMap, Method, Uri};
 
 use super::Gateway;
 use super::attempt::{Answer, AnswerBody, Call, Failure};
@@ -17,9 +17,10 @@ use crate::error::{GatewayError, Kind};
 use crate::limit::Grant;
 use crate::limit::budget::Payer;
 use crate::provider::Probe;
-use crate::table::{Alias, Credential, Key, RoutingTable, Target};
+use crate::table::{Alias, Credential, Key, RoutingTable, Target, Uses, max_output_tokens, uses};
 use crate::telemetry::{AccessEntry, AccessLog, AliasMetrics, AttemptEntry, Endpoint, Held, Metrics, RequestId};
 use crate::wire::Format;
+use crate::wire::edit::Object;
 use crate::wire::ir::{Metered, Usage};
 use crate::wire::openai_chat::Attempted;
 
@@ -81,6 +82,8 @@ pub(super) struct Exchange {
     /// What is known of the error beyond what the client is told.
     pub(super) detail: Option<String>,
     pub(super) stream: bool,
+    /// What the log tells of the request beyond that; nothing where there is no log.
+    pub(super) noted: Noted,
     pub(super) ttft_us: Option<u64>,
     /// What the upstream said of the cost, and our own count of the output.
     metered: Metered,
@@ -98,7 +101,37 @@ pub(super) struct Exchange {
     pub(super) done: bool,
 }
 
+/// What the log tells of a request, for whoever replays it.
+#[derive(Debug, Default)]
+pub(super) struct Noted {
+    uses: Uses,
+    max_output: Option<u64>,
+    headers: Vec<(String, String)>,
+}
+
+impl Noted {
+    /// Lists what the request uses.
+    fn uses(&self) -> Vec<&'static str> {
+        let Uses { tools, vision, json_schema } = self.uses;
+        let all = [(tools, "tools"), (vision, "vision"), (json_schema, "json_schema")];
+        all.into_iter().filter_map(|(is_used, word)| is_used.then_some(word)).collect()
+    }
+}
+
 impl Exchange {
+    /// Notes what the log is to tell of the request.
+    pub(super) fn note(&mut self, body: Option<&Object<'_>>, headers: &HeaderMap, wanted: &[String]) {
+        if !self.log.enabled() {
+            return;
+        }
+        let value = |name: &String| Some((name.clone(), headers.get(name)?.to_str().ok()?.to_owned()));
+        self.noted = Noted {
+            uses: body.map(uses).unwrap_or_default(),
+            max_output: body.and_then(max_output_tokens),
+            headers: wanted.iter().filter_map(value).collect(),
+        };
+    }
+
     /// Begins the record of a request.
     pub(super) fn begin(gateway: &Gateway, table: &RoutingTable, head: &Parts) -> Self {
         let unix_ms = gateway.clock.unix_ms();
@@ -128,6 +161,7 @@ impl Exchange {
             error: None,
             detail: None,
             stream: false,
+            noted: Noted::default(),
             ttft_us: None,
             metered: Metered::default(),
             passed: 0,
@@ -276,6 +310,7 @@ impl Exchange {
 
     fn write(&self, duration_ms: u64, status: u16, client_gone: bool) {
         let attempts: Vec<_> = self.attempts.iter().map(Attempt::entry).collect();
+        let uses = self.noted.uses();
         let served = self.attempts.last().filter(|attempt| attempt.status.is_some() && attempt.failure.is_none());
         self.log.write(&AccessEntry {
             unix_ms: self.arrived_unix_ms,
@@ -287,6 +322,9 @@ impl Exchange {
             key: self.key.as_ref().map(|key| key.name.as_str()),
             team: self.key.as_ref().and_then(|key| key.spec.team.as_deref()),
             model: self.model.as_deref(),
+            uses: &uses,
+            max_output: self.noted.max_output,
+            headers: &self.noted.headers,
             alias: self.alias.as_ref().map(|alias| alias.name.as_str()),
             rule: self.rule.as_deref(),
             target: served.map(|attempt| (attempt.target.provider.name.as_str(), attempt.target.model.as_str())),

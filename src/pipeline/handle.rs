@@ -121,6 +121,7 @@ impl Gateway {
         (exchange.endpoint, exchange.model, exchange.stream) = (route.endpoint, asked.model, asked.stream);
         let demand = route.demand(exchange.dialect);
         let wish = self.wish((demand, &route), payload.object(), &head.headers, exchange);
+        exchange.note(payload.object(), &head.headers, &table.plan.telemetry.log_headers);
         let headers = Arc::new(head.headers);
         let (key, model, id) = (exchange.key.clone(), exchange.model.clone(), exchange.id);
         let facts = LazyFacts::new(table::Request {

@@ -184,6 +184,8 @@ codes! {
         "Somebody who draws on the budget can reach a model whose price is not known. With `unpriced: deny`, the default, such targets are left out, and a request that has no other is refused with 403. With `unpriced: allow` they are served, and the budget does not count them; that was decided, so it is a note, not a fault. `prices` gives a model its price; what costs nothing says `free: true`."
     CEILING_UNKNOWN "BF0460" "strict budget meets models without a known ceiling"
         "A strict budget reserves the most that a request can cost before it is sent. Where a request does not bound its answer itself (`max_tokens` and its kin), that follows from the most that the model can answer, which the catalogue does not know of these: such requests are refused with 400. `capacity` in the provider says it, or the budget can be `mode: progressive`."
+    LOG_HEADER_CARRIES_KEY "BF0461" "header of the log carries a key"
+        "`telemetry.log_headers` names a header by which clients prove who they are, or one that is no name of a header. Keys and cookies are never written into a log; the log names the virtual key already."
 }
 
 #[cfg(test)]

@@ -474,6 +474,9 @@ pub enum BudgetRef {
 pub struct Telemetry {
     /// Where the access log goes.
     pub access_log: AccessLog,
+    /// Headers that are written into it, in small letters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub log_headers: Vec<String>,
     /// Which listener serves `/metrics`.
     pub metrics: MetricsOn,
     /// The address that gets alerts of budgets.

@@ -15,6 +15,7 @@ mod world;
 
 pub use cover::{Coverage, Part};
 pub use judge::Miss;
+pub use request::question;
 pub use run::{Ran, Verdict, run};
 pub use seen::{Seen, Tried};
 pub use world::{Unready, World, table};

@@ -22,6 +22,8 @@ pub(super) struct Made {
 
 /// What a body without a length of its own asks.
 const PROMPT: &str = "Say hello.";
+/// A token by every guess of ours: a word of a vocabulary, and four bytes.
+const WORD: &str = "hey ";
 /// What Anthropic's API wants to be told.
 const MOST: u64 = 1_024;
 
@@ -86,6 +88,14 @@ pub(super) fn make(asked: &TestRequest) -> Result<Made, (&'static str, String)> 
     Ok(Made { path: path(endpoint, &model, is_stream), headers, body: body.into(), question })
 }
 
+/// Makes the question that a request is.
+///
+/// # Errors
+/// Which field does not fit, by its name, and why.
+pub fn question(asked: &TestRequest) -> Result<Question, (&'static str, String)> {
+    make(asked).map(|made| made.question)
+}
+
 impl Made {
     /// Returns the request once more.
     ///
@@ -125,7 +135,7 @@ const fn name(endpoint: TestEndpoint) -> &'static str {
 
 /// Writes a body, as the endpoint has it.
 fn members(asked: &TestRequest, endpoint: TestEndpoint) -> Map<String, Value> {
-    let prompt = asked.prompt_tokens.map_or_else(|| PROMPT.to_owned(), |tokens| "word ".repeat(tokens as usize).trim_end().to_owned());
+    let prompt = asked.prompt_tokens.map_or_else(|| PROMPT.to_owned(), |tokens| WORD.repeat(tokens as usize).trim_end().to_owned());
     let (written, limit) = match endpoint {
         TestEndpoint::Chat => (chat(&prompt, &asked.features), "max_tokens"),
         TestEndpoint::Responses => (json!({"input": prompt}), "max_output_tokens"),

@@ -408,6 +408,10 @@ pub struct KeyHash {
 pub struct Telemetry {
     /// Where a JSON line per request goes: `stdout`, `stderr`, `off`, or a file. Default: stderr.
     pub access_log: Option<AccessLog>,
+    /// Headers of requests that are written into the access log, such as those that rules look at. Never those that carry keys. Default: none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 20), extend("examples" = [["x-tier"]]))]
+    pub log_headers: Vec<String>,
     /// Which listener serves `/metrics`. Default: admin.
     pub metrics: Option<MetricsOn>,
     /// Where alerts of budgets go, beside the log and the metrics.

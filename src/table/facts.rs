@@ -37,22 +37,43 @@ pub struct Request<'a> {
     pub unix_ms: u64,
 }
 
+/// What a request uses, as far as it decides who can serve it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Uses {
+    /// Tools are offered.
+    pub tools: bool,
+    /// The prompt holds pictures.
+    pub vision: bool,
+    /// The answer must fit a JSON schema.
+    pub json_schema: bool,
+}
+
+/// Reads what a request uses. About a microsecond for 10 KB.
+pub fn uses(body: &Object<'_>) -> Uses {
+    let tools = ["tools", "functions"].iter().any(|name| is_filled_list(body.get(name)));
+    Uses { tools, vision: has_images(body), json_schema: wants_schema(body) }
+}
+
+/// Reads the client's limit of output tokens, by any of its names.
+pub fn max_output_tokens(body: &Object<'_>) -> Option<u64> {
+    ["max_completion_tokens", "max_tokens", "max_output_tokens"].into_iter().find_map(|name| body.integer(name))
+}
+
 impl Request<'_> {
     /// Reads the facts. One pass over the prompt's bytes: about a microsecond for 10 KB.
     pub fn facts(&self) -> Facts {
         let body = self.body;
-        let integer = |name: &str| body.and_then(|body| body.integer(name));
-        let max_output_tokens = ["max_completion_tokens", "max_tokens", "max_output_tokens"].into_iter().find_map(integer).unwrap_or(0);
+        let Uses { tools, vision, json_schema } = body.map(uses).unwrap_or_default();
         Facts {
             key: Arc::clone(self.key),
             model: Arc::from(self.model),
             endpoint: self.endpoint,
             stream: self.stream,
             input_tokens: body.map_or(0, input_tokens),
-            max_output_tokens,
-            tools: body.is_some_and(|body| ["tools", "functions"].iter().any(|name| is_filled_list(body.get(name)))),
-            vision: body.is_some_and(has_images),
-            json_schema: body.is_some_and(wants_schema),
+            max_output_tokens: body.and_then(max_output_tokens).unwrap_or(0),
+            tools,
+            vision,
+            json_schema,
             body_bytes: self.body_bytes,
             headers: Arc::clone(self.headers),
             hour_utc: u8::try_from(self.unix_ms / 3_600_000 % 24).unwrap_or_default(),

@@ -19,7 +19,7 @@ pub use build::{PrepareError, Services, prepare};
 pub use by_provider::{ProviderDenial, decide_provider};
 pub use decide::{Ask, Candidate, Decision, Denial, Excluded, Exclusion, KeptOut, Return, Standing, decide, decide_alias};
 pub use entry::{Alias, Credential, ENDPOINTS, EVERY_MODEL, Key, Provider, RoutingTable, Stage, Target, Unnamed};
-pub use facts::{Request, estimated_tokens};
+pub use facts::{Request, Uses, estimated_tokens, max_output_tokens, uses};
 pub use hosting::Hosting;
 pub use live::Live;
 pub use rules::{Rule, RuleAction, Verdict};

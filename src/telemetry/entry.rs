@@ -1,6 +1,6 @@
 //! One line of the access log.
 //!
-//! What it never holds: bodies, query strings, headers, keys. Client-made text (path, model) is cut and escaped, so that a
+//! What it never holds: bodies, query strings, keys, and headers that the spec does not name. Client-made text (path, model) is cut and escaped, so that a
 //! line stays a line whatever was asked. Written by hand because it runs for every request: no map, no allocation.
 
 use super::metrics::Endpoint;
@@ -37,6 +37,12 @@ pub struct AccessEntry<'a> {
     pub team: Option<&'a str>,
     /// The model that the client named.
     pub model: Option<&'a str>,
+    /// What the request uses that not every target has: `tools`, `vision`, `json_schema`.
+    pub uses: &'a [&'static str],
+    /// The client's limit of output tokens.
+    pub max_output: Option<u64>,
+    /// Headers that the spec wants written, by their names in small letters.
+    pub headers: &'a [(String, String)],
     /// The alias that served.
     pub alias: Option<&'a str>,
     /// The rule that decided.
@@ -134,6 +140,27 @@ impl AccessEntry<'_> {
         maybe_text(out, name!("key"), self.key);
         maybe_text(out, name!("team"), self.team);
         maybe_text(out, name!("model"), self.model);
+        if !self.uses.is_empty() {
+            member(out, name!("uses"));
+            for (at, word) in self.uses.iter().enumerate() {
+                out.extend_from_slice(if at == 0 { b"[\"" } else { b",\"" });
+                out.extend_from_slice(word.as_bytes());
+                out.push(b'"');
+            }
+            out.push(b']');
+        }
+        maybe_number(out, name!("max_output"), self.max_output);
+        if !self.headers.is_empty() {
+            member(out, name!("headers"));
+            for (at, (name, value)) in self.headers.iter().enumerate() {
+                out.extend_from_slice(if at == 0 { b"{\"" } else { b",\"" });
+                escaped(out, cut(name));
+                out.extend_from_slice(b"\":\"");
+                escaped(out, cut(value));
+                out.push(b'"');
+            }
+            out.push(b'}');
+        }
         maybe_text(out, name!("alias"), self.alias);
         maybe_text(out, name!("rule"), self.rule);
     }
@@ -331,6 +358,7 @@ mod tests {
             },
             AttemptEntry { target: ("openai", "gpt"), credential: None, outcome: "ok", detail: None, status: None, ms: 300 },
         ];
+        let headers = [("x-tier".to_owned(), "go\"ld".to_owned()), ("x-b".to_owned(), "1".to_owned())];
         let entry = AccessEntry {
             unix_ms: 1_767_323_045_678,
             request_id: "01k",
@@ -341,6 +369,9 @@ mod tests {
             key: Some("alice"),
             team: Some("research"),
             model: Some("fast"),
+            uses: &["tools", "vision"],
+            max_output: Some(500),
+            headers: &headers,
             alias: Some("fast"),
             rule: Some("big"),
             target: Some(("openai", "gpt")),
@@ -367,7 +398,8 @@ mod tests {
             line(&entry),
             concat!(
                 r#"{"time":"2026-01-02T03:04:05.678Z","request_id":"01k","revision":3,"method":"POST","path":"/v1/chat/completions","#,
-                r#""endpoint":"chat_completions","key":"alice","team":"research","model":"fast","alias":"fast","rule":"big","#,
+                r#""endpoint":"chat_completions","key":"alice","team":"research","model":"fast","uses":["tools","vision"],"max_output":500,"#,
+                r#""headers":{"x-tier":"go\"ld","x-b":"1"},"alias":"fast","rule":"big","#,
                 r#""target":"openai/gpt","credential":"main","#,
                 r#""attempts":[{"target":"groq/llama","credential":"a","outcome":"upstream_overload","detail":"upstream status 503","status":503,"ms":12},"#,
                 r#"{"target":"openai/gpt","outcome":"ok","ms":300}],"fallbacks":1,"loss":"top_k=unsupported","status":200,"detail":"nothing","stream":true,"#,

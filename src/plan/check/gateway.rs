@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::base::Span;
 use crate::plan::codes;
+use crate::plan::expr::KEY_CARRIERS;
 use crate::plan::finding::{Findings, On, pointer};
 use crate::plan::types::{Admin, AdminToken, Auth, Plan, RateLimits, SecretRef, State};
 use crate::spec::{Diagnostic, Scope};
@@ -21,6 +22,15 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
             Diagnostic::error(codes::RETENTION_SHORT, format!("lines of the book would be kept for only {}", plan.gateway.retention))
                 .help("keep them for a day at least: `retention: 1d`");
         found.add(On::Value, pointer(&["gateway", "retention"]), problem);
+    }
+    for (place, name) in plan.telemetry.log_headers.iter().enumerate() {
+        let is_carrier = KEY_CARRIERS.contains(&name.as_str());
+        if is_carrier || http::HeaderName::try_from(name).is_err() {
+            let why = if is_carrier { "carries a key or a session" } else { "is no name of a header" };
+            let problem = Diagnostic::error(codes::LOG_HEADER_CARRIES_KEY, format!("the header {why}"))
+                .help("name headers that say what a request is, such as those that rules look at");
+            found.add(On::Value, pointer(&["telemetry", "log_headers", &place.to_string()]), problem);
+        }
     }
     let clients = address(found, &["gateway", "listen"], &plan.gateway.listen);
     if let Some(clients) = clients {

@@ -66,6 +66,7 @@ pub(super) fn telemetry(spec: &spec::Telemetry) -> plan::Telemetry {
             Some(spec::AccessLog::Off) => plan::AccessLog::Off,
             Some(spec::AccessLog::File(path)) => plan::AccessLog::File(path.clone()),
         },
+        log_headers: spec.log_headers.iter().map(|name| name.to_ascii_lowercase()).collect(),
         metrics: spec.metrics.unwrap_or(spec::MetricsOn::Admin),
         alert_webhook: spec.alerts.as_ref().map(|alerts| alerts.webhook.clone()).filter(|webhook| *webhook != spec::SecretRef::None),
     }

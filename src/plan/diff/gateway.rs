@@ -191,10 +191,16 @@ const fn scope_word(scope: Scope) -> &'static str {
 
 pub(super) fn telemetry(out: &mut Changes<'_>, base: &Telemetry, new: &Telemetry) {
     let place = Place::section("telemetry");
-    let Telemetry { access_log, metrics, alert_webhook } = base;
+    let Telemetry { access_log, log_headers, metrics, alert_webhook } = base;
     out.field(place.member("access_log"), access_log, &new.access_log, || match &new.access_log {
         AccessLog::Off => Meaning::medium("requests leave no line in any log"),
         AccessLog::Stdout | AccessLog::Stderr | AccessLog::File(_) => Meaning::low("whoever collects the old log gets nothing more"),
+    });
+    out.field(place.member("log_headers"), log_headers, &new.log_headers, || {
+        match new.log_headers.iter().any(|name| !log_headers.contains(name)) {
+            true => Meaning::medium("what clients send in these headers is written into the log"),
+            false => Meaning::low("fewer headers are written into the log"),
+        }
     });
     out.field(place.member("alert_webhook"), alert_webhook, &new.alert_webhook, || match new.alert_webhook {
         Some(_) => Meaning::medium("alerts of budgets, with their names and amounts, go there"),

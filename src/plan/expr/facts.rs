@@ -223,7 +223,8 @@ impl Object for Tokens {
 struct Headers(Arc<HeaderMap>);
 
 /// Carriers of virtual keys: a template must not be able to send one upstream.
-const KEY_CARRIERS: [&str; 6] = ["authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "proxy-authorization"];
+pub(in crate::plan) const KEY_CARRIERS: [&str; 6] =
+    ["authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "proxy-authorization"];
 
 impl Object for Headers {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {

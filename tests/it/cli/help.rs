@@ -25,6 +25,7 @@ pub(super) const COMMANDS: &[&[&str]] = &[
     &["key", "hash"],
     &["key", "check"],
     &["key", "rotate"],
+    &["simulate"],
     &["spend"],
     &["budget"],
     &["budget", "status"],

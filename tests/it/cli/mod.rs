@@ -23,6 +23,7 @@ mod replicas;
 mod repository;
 mod rotate;
 mod serve;
+mod simulate;
 mod spend;
 mod status;
 mod streams;

@@ -69,3 +69,14 @@ async fn a_line_tells_how_a_stream_broke_and_why_a_request_was_refused() {
     let line = logged(&[], r#"{"model":"nope"}"#, |_| {}).await;
     assert_eq!((&line["status"], &line["error"], &line["attempts"]), (&json!(404), &json!("not_found"), &Value::Null));
 }
+
+#[tokio::test]
+async fn a_line_tells_what_a_request_uses_and_the_headers_that_the_spec_names() {
+    let body = r#"{"model":"fast","max_tokens":7,"tools":[{"type":"function","function":{"name":"f"}}],"response_format":{"type":"json_schema"},
+        "messages":[{"role":"user","content":"secret words"}]}"#;
+    let line = logged(&[], body, |plan| plan["telemetry"]["log_headers"] = json!(["content-type", "x-absent"])).await;
+    assert_eq!(line["uses"], json!(["tools", "json_schema"]), "{line}");
+    assert_eq!((&line["max_output"], &line["headers"]), (&json!(7), &json!({"content-type": "application/json"})), "{line}");
+    let line = logged(&[], STREAM, |_| ()).await;
+    assert!(line.get("uses").is_none() && line.get("headers").is_none() && line.get("max_output").is_none(), "{line}");
+}
