@@ -358,7 +358,6 @@ mod tests {
             },
             AttemptEntry { target: ("openai", "gpt"), credential: None, outcome: "ok", detail: None, status: None, ms: 300 },
         ];
-        let headers = [("x-tier".to_owned(), "go\"ld".to_owned()), ("x-b".to_owned(), "1".to_owned())];
         let entry = AccessEntry {
             unix_ms: 1_767_323_045_678,
             request_id: "01k",
@@ -371,7 +370,7 @@ mod tests {
             model: Some("fast"),
             uses: &["tools", "vision"],
             max_output: Some(500),
-            headers: &headers,
+            headers: &[("x-tier".to_owned(), "go\"ld".to_owned()), ("x-b".to_owned(), "1".to_owned())],
             alias: Some("fast"),
             rule: Some("big"),
             target: Some(("openai", "gpt")),
