@@ -56,7 +56,7 @@ Examples:
   bifrostctl apply
   bifrostctl apply -f gateway.yaml -f env/prod.yaml --yes --reason \"more groq\"
   bifrostctl apply --dry-run -o json | jq .changes
-  bifrostctl apply gateway.plan --yes --auto-rollback 'errors>5%/2m'";
+  bifrostctl apply gateway.plan --yes --auto-rollback \"errors>5%/2m\"";
 
 pub(super) const FORMATS: &[Format] = &[Format::Human, Format::Json];
 

@@ -23,7 +23,7 @@ pub(crate) struct Args {}
 const EXAMPLES: &str = "\
 Examples:
   bifrostctl drift                                    # nightly, in CI, on the main branch
-  bifrostctl drift -o markdown=drift.md || echo \"somebody changed it by hand\"
+  bifrostctl drift -o human -o markdown=drift.md
   bifrostctl drift -o json | jq .result.agree";
 
 pub(super) const FORMATS: &[Format] = &[Format::Human, Format::Json, Format::Github, Format::Markdown];
