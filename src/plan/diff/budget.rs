@@ -114,6 +114,7 @@ pub(super) fn note_spent(changes: &mut [Change], spent: impl Fn(&str) -> Option<
         let Some(spent) = spent(&name).filter(|_| after < before) else { continue };
         change.reason = Some(match spent >= after {
             true => format!("{spent} is spent in the running window: requests are refused at once"),
+            false if spent == Usd::ZERO => "nothing of it is spent in the running window; requests are refused sooner".to_owned(),
             false => format!("{spent} of it is spent in the running window; requests are refused sooner"),
         });
     }

@@ -31,7 +31,7 @@ mod test;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod together;
 mod validate;
-mod whole_loop;
+pub(crate) mod whole_loop;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use super::{Done, Place};
 
 /// Starts a gateway that notices nothing by itself, so that only `apply` changes it.
-async fn serve(spec: &Path) -> Running {
+pub(crate) async fn serve(spec: &Path) -> Running {
     // Fails only when one is installed already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let options = Options {

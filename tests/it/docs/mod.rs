@@ -1,5 +1,6 @@
 //! The pages under `docs/`: what can be derived is derived, what can be tried is tried.
 
+mod walk;
 mod written;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -15,6 +15,7 @@ pub(super) fn block(name: &str) -> String {
     match name {
         "spec" => crate::spec::reference::reference(),
         "tests" => crate::spec::reference::reference_of(&spec::test_schema(spec::Draft::Latest)),
+        "walk" => super::walk::walk(),
         "facts" => facts(),
         "presets" => the_presets(),
         "codes" => codes(),
