@@ -52,6 +52,91 @@ fn every_exit_code_is_reached_and_means_what_it_says() {
     assert_eq!(place.run(&["diff", "--timeout", "200ms"]).code, 8);
 }
 
+/// Every format that `-o` takes.
+const FORMATS: [&str; 7] = ["human", "json", "github", "sarif", "markdown", "csv", "junit"];
+
+/// Runs a command line in every format that its command has: the code is the same in each, and what is written is of the format.
+fn in_every_format(place: &Place, args: &[&str], code: i32) -> usize {
+    let plain = place.run(args);
+    assert_eq!(plain.code, code, "{args:?}: {plain:?}");
+    let mut had = 0;
+    for format in FORMATS {
+        let done = place.run(&[args, &["-o", format]].concat());
+        if done.code == 64 && done.stderr.contains("has no output format") {
+            continue;
+        }
+        had += 1;
+        assert_eq!(done.code, code, "{args:?} -o {format}: {done:?}");
+        match format {
+            "json" => assert_eq!(done.json()["ok"], code == 0, "{done:?}"),
+            "sarif" => {
+                let log: serde_json::Value = serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done:?}"));
+                assert_eq!(log["version"], "2.1.0", "{done:?}");
+            }
+            "junit" => assert!(done.stdout.starts_with("<?xml ") && done.stdout.trim_end().ends_with("</testsuites>"), "{done:?}"),
+            "github" => assert!(done.stdout.lines().all(|line| line.starts_with("::")), "{done:?}"),
+            "human" | "markdown" | "csv" => {}
+            other => panic!("{other}"),
+        }
+    }
+    had
+}
+
+#[test]
+fn no_format_changes_a_code() {
+    let tests = "version: 1\ntests: [{name: it, request: {key: web, model: fast}, expect: {status: 200}}]\n";
+    let place = Place::new()
+        .file("gateway.yaml", GOOD)
+        .file("bad.yaml", BAD)
+        .file("other.yaml", &GOOD.replace("fast", "quick"))
+        .file("good.test.yaml", tests)
+        .file("wrong.test.yaml", &tests.replace("200", "500"))
+        .file("broken.test.yaml", &tests.replace("expect", "expects"))
+        .file("ugly.yaml", &GOOD.replace("  mock: {}", "  mock:   {}"))
+        .file("canonical.yaml", "version: 1\n\nproviders:\n  mock: {}\n")
+        .file("empty.jsonl", "\n");
+    let mut had = 0;
+    for (args, code) in [
+        (&["validate"] as &[&str], 0),
+        (&["validate", "-f", "absent.yaml"], 1),
+        (&["validate", "-f", "bad.yaml"], 3),
+        (&["render"], 0),
+        (&["render", "-f", "bad.yaml"], 3),
+        (&["fmt", "--check", "ugly.yaml"], 2),
+        (&["fmt", "--check", "canonical.yaml"], 0),
+        (&["diff", "--against", "gateway.yaml"], 0),
+        (&["diff", "--against", "other.yaml", "--exit-code"], 2),
+        (&["diff", "-f", "bad.yaml", "--against", "other.yaml"], 3),
+        (&["diff", "--against", "other.yaml", "--fail-on-risk", "low"], 7),
+        (&["diff"], 1),
+        (&["apply", "--yes"], 1),
+        (&["drift"], 1),
+        (&["explain", "--key", "web", "--model", "fast"], 0),
+        (&["explain", "--key", "nobody", "--model", "fast"], 1),
+        (&["explain", "--key", "web"], 64),
+        (&["test", "good.test.yaml"], 0),
+        (&["test", "wrong.test.yaml"], 2),
+        (&["test", "broken.test.yaml"], 3),
+        (&["test", "absent.test.yaml"], 3),
+        (&["simulate", "empty.jsonl"], 1),
+        (&["simulate"], 64),
+        (&["catalog", "list"], 0),
+        (&["key", "hash"], 64),
+        (&["history"], 1),
+        (&["status"], 1),
+    ] {
+        had += in_every_format(&place, args, code);
+    }
+    assert!(had > 80, "{had} formats");
+    // What a gateway answers, with every code that it leads to.
+    for (status, code) in [(401, 4), (409, 6), (412, 5), (422, 6), (500, 1)] {
+        let place = Place::new().file("gateway.yaml", GOOD);
+        let _fake = gateway(&place, status);
+        in_every_format(&place, &["apply", "--yes"], code);
+        in_every_format(&place, &["diff"], code);
+    }
+}
+
 #[test]
 fn ctrl_c_is_130() {
     let place = Place::new();
