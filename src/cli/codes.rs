@@ -16,6 +16,8 @@ pub const ALLOWANCE_UNUSED: &str = "BF0604";
 pub const TEST_FAILED: &str = "BF0605";
 /// A test cannot run.
 pub const TEST_BROKEN: &str = "BF0606";
+/// A key stands in a file.
+pub const KEY_IN_FILE: &str = "BF0610";
 
 /// Every code, in order.
 pub const CODES: &[Code] = &[
@@ -48,5 +50,10 @@ pub const CODES: &[Code] = &[
         code: TEST_BROKEN,
         title: "test cannot run",
         explanation: "A test names a key or a budget that the spec does not have, an outcome that is none, or asks for something that cannot be sent. It says nothing about the spec until it is mended.",
+    },
+    Code {
+        code: KEY_IN_FILE,
+        title: "key stands in a file",
+        explanation: "`key scan` found a virtual key, or a key of a provider by its form. Whoever can read the file, or the history of the repository, can use it: revoke it where it was issued, and keep the new one in an environment variable or in a file that is not committed. A key that is only an example passes with `--allow FINGERPRINT`.",
     },
 ];

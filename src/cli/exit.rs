@@ -11,7 +11,7 @@ pub enum Exit {
     Ok,
     /// Something failed at run time: a file, the network, the terminal.
     Failure,
-    /// There are differences, and `--exit-code` asked to be told.
+    /// There are differences, where somebody asked to be told, or findings of a scan.
     Differences,
     /// The spec is invalid.
     Invalid,
@@ -32,6 +32,40 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// Every code, in order.
+    pub const ALL: [Self; 11] = [
+        Self::Ok,
+        Self::Failure,
+        Self::Differences,
+        Self::Invalid,
+        Self::NotAuthorised,
+        Self::Conflict,
+        Self::Rejected,
+        Self::Risk,
+        Self::TimedOut,
+        Self::Usage,
+        Self::Interrupted,
+    ];
+
+    /// Says what the code means, as the manual does.
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Ok => "fine; no difference, nothing found",
+            Self::Failure => "something failed at run time: a file, the network",
+            Self::Differences => {
+                "there are differences (`diff --exit-code`, `fmt --check`, `drift`) or findings (`key scan`); a test came out otherwise than it says (`test`)"
+            }
+            Self::Invalid => "the spec is invalid, or has warnings with `--deny-warnings`",
+            Self::NotAuthorised => "not authorised",
+            Self::Conflict => "conflict: the gateway has moved on since (`apply`, a saved plan)",
+            Self::Rejected => "the gateway refused it, or it was taken back (`--auto-rollback`)",
+            Self::Risk => "the change is riskier than `--fail-on-risk` allows",
+            Self::TimedOut => "timed out",
+            Self::Usage => "the command line is wrong",
+            Self::Interrupted => "interrupted",
+        }
+    }
+
     /// Returns the number that the shell sees.
     pub const fn code(self) -> u8 {
         match self {

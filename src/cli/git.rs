@@ -1,4 +1,4 @@
-//! Reading a spec as it stands in a Git commit, and which commit the working copy stands at.
+//! Reading a spec as it stands in a Git commit, what is staged, and which commit the working copy stands at.
 //!
 //! It runs the `git` of the machine: no library reads every repository that there is (worktrees, partial clones, alternates).
 //! Rule: it reads, and changes nothing; a reference that begins with `-` is never taken for an option.
@@ -64,6 +64,25 @@ impl Repository {
         let args: Vec<&str> = args.iter().map(String::as_str).collect();
         let status = git(&self.root, &args).ok().filter(|output| output.status.success())?;
         Some(if status.stdout.is_empty() { commit } else { format!("{commit}-dirty") })
+    }
+
+    /// Reads what is staged for the next commit, as it is staged, by paths below the root; `paths` narrow that, seen from the current
+    /// directory. What is staged as removed is not there, nor are submodules.
+    ///
+    /// # Errors
+    /// A failure with Git's words.
+    pub(crate) fn staged(&self, paths: &[PathBuf]) -> Result<Vec<(PathBuf, Vec<u8>)>, CommandError> {
+        let mut args = vec!["diff", "--cached", "--name-only", "-z", "--no-renames", "--diff-filter=ACMT", "--ignore-submodules", "--"];
+        let named: Vec<&str> = paths.iter().filter_map(|path| path.to_str()).filter(|path| *path != ".").collect();
+        args.extend(&named);
+        let output = asked(&self.cwd, &args)?;
+        let names = String::from_utf8_lossy(&output.stdout).into_owned();
+        let mut files = Vec::new();
+        for name in names.split('\0').filter(|name| !name.is_empty()) {
+            let output = asked(&self.root, &["cat-file", "blob", &format!(":{name}")])?;
+            files.push((PathBuf::from(name), output.stdout));
+        }
+        Ok(files)
     }
 
     /// Turns a path, as it is seen from the current directory, into one below the root of the repository.
@@ -160,6 +179,12 @@ fn split_line(bytes: &[u8]) -> (String, &[u8]) {
 
 fn git(dir: &Path, args: &[&str]) -> io::Result<Output> {
     command(dir, args).stdin(Stdio::null()).output()
+}
+
+/// Runs Git; a failure is an error with its words.
+fn asked(dir: &Path, args: &[&str]) -> Result<Output, CommandError> {
+    let output = git(dir, args).map_err(|error| missing(&error))?;
+    if output.status.success() { Ok(output) } else { Err(CommandError::failure(format!("Git failed: {}", complaint(&output)))) }
 }
 
 fn feed(dir: &Path, args: &[&str], input: &[u8]) -> io::Result<Output> {

@@ -113,7 +113,7 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
         Command::Simulate(_) => ("simulate", simulate::FORMATS),
         Command::Test(_) => ("test", test::FORMATS),
         Command::Import(_) => ("import", import::FORMATS),
-        Command::Key(args) => (args.name(), key::FORMATS),
+        Command::Key(args) => (args.name(), args.formats()),
         Command::Spend(_) => ("spend", spend::FORMATS),
         Command::Budget(args) => (args.name(), budget::FORMATS),
         Command::Catalog(args) => (args.name(), catalog::FORMATS),

@@ -23,6 +23,7 @@ fn gateway(place: &Place, status: u16) -> Fake {
 fn every_exit_code_is_reached_and_means_what_it_says() {
     let place = Place::new().file("gateway.yaml", GOOD).file("bad.yaml", BAD).file("other.yaml", &GOOD.replace("fast", "quick"));
     let place = place.file("ugly.yaml", "a:   1\n").file("broken.yaml", "a: [\n");
+    let place = place.file("key.txt", "sk-bf-abcdefghijklmnopqrstuvwxyz0123451nc0VA\n");
     for (args, code) in [
         (&["validate"] as &[&str], 0),
         (&["diff", "--against", "other.yaml"], 0),
@@ -30,6 +31,7 @@ fn every_exit_code_is_reached_and_means_what_it_says() {
         (&["validate", "-f", "missing.yaml"], 1),
         (&["diff", "--against", "other.yaml", "--exit-code"], 2),
         (&["fmt", "--check", "ugly.yaml"], 2),
+        (&["key", "scan", "key.txt"], 2),
         (&["fmt", "--check", "broken.yaml"], 3),
         (&["validate", "-f", "bad.yaml"], 3),
         (&["apply", "-f", "bad.yaml", "--yes"], 3),

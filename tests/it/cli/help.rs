@@ -25,6 +25,7 @@ pub(super) const COMMANDS: &[&[&str]] = &[
     &["key", "hash"],
     &["key", "check"],
     &["key", "rotate"],
+    &["key", "scan"],
     &["simulate"],
     &["spend"],
     &["budget"],

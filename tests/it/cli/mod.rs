@@ -22,6 +22,7 @@ mod render;
 mod replicas;
 mod repository;
 mod rotate;
+mod scan;
 mod serve;
 mod simulate;
 mod spend;

@@ -17,12 +17,21 @@ pub(super) fn block(name: &str) -> String {
         "tests" => crate::spec::reference::reference_of(&spec::test_schema(spec::Draft::Latest)),
         "walk" => super::walk::walk(),
         "facts" => facts(),
+        "exit-codes" => exit_codes(),
         "presets" => the_presets(),
         "codes" => codes(),
         "metrics" => metrics(),
         "access-log" => access_log(),
         other => panic!("no part of a page is called `{other}`"),
     }
+}
+
+fn exit_codes() -> String {
+    let mut out = "\n| code | means |\n|---|---|\n".to_owned();
+    for exit in cli::Exit::ALL {
+        let _ = writeln!(out, "| {} | {} |", exit.code(), exit.meaning());
+    }
+    out + "\n"
 }
 
 fn facts() -> String {
