@@ -6,8 +6,8 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::output::Sink;
 use super::{
-    apply, budget, catalog, chat, completion, diff, drift, explain, fmt, history, import, init, key, mock, render, rollback, schema, serve,
-    simulate, spend, status, test, validate, version,
+    apply, budget, catalog, chat, completion, diff, drift, explain, fmt, history, import, init, key, man, mock, render, rollback, schema,
+    serve, simulate, spend, status, test, validate, version,
 };
 use crate::base::Span;
 
@@ -117,6 +117,7 @@ pub(crate) enum Command {
     Chat(chat::Args),
     Mock(mock::Args),
     Completion(completion::Args),
+    Man(man::Args),
     Version(version::Args),
 }
 

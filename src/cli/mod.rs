@@ -12,6 +12,7 @@ mod catalog;
 mod changes;
 mod chat;
 pub mod codes;
+mod complete;
 mod completion;
 mod context;
 mod deploy;
@@ -29,6 +30,7 @@ mod init;
 mod input;
 mod io;
 mod key;
+mod man;
 mod mock;
 mod output;
 mod peek;
@@ -64,6 +66,10 @@ use output::{Format, Outcome, Printer};
 
 /// Runs one command line, the program's name included, and returns its exit code. Everything is flushed before it returns.
 pub fn run(args: impl IntoIterator<Item = OsString>, io: &mut Io) -> Exit {
+    if let Some(shell) = io.variable(complete::VARIABLE) {
+        complete::answer(&args.into_iter().collect::<Vec<_>>(), &shell, io);
+        return Exit::Ok;
+    }
     let parsed = Cli::command().try_get_matches_from(args).and_then(|mut matches| Cli::from_arg_matches_mut(&mut matches));
     match parsed {
         Ok(cli) => dispatch(&cli, io),
@@ -121,6 +127,7 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
         Command::Mock(_) => ("mock", mock::FORMATS),
         Command::Serve(_) => ("serve", serve::FORMATS),
         Command::Completion(_) => ("completion", completion::FORMATS),
+        Command::Man(_) => ("man", man::FORMATS),
         Command::Version(_) => ("version", version::FORMATS),
     }
 }
@@ -150,6 +157,7 @@ fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit
         Command::Mock(args) => mock::run(args, context),
         Command::Serve(args) => serve::run(args, context),
         Command::Completion(args) => completion::run(args),
+        Command::Man(args) => man::run(args),
         Command::Version(_) => version::run(),
     }
 }

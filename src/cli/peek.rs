@@ -12,7 +12,7 @@ use super::exit::CommandError;
 use crate::spec::{self, Admin, Disk, Files, Inputs, Spec};
 
 /// Where the admin API listens when the spec does not say.
-const DEFAULT_ADMIN: &str = "unix:.bifrost/admin.sock";
+pub(crate) const DEFAULT_ADMIN: &str = "unix:.bifrost/admin.sock";
 /// Where clients connect when the spec does not say.
 const DEFAULT_LISTEN: &str = "127.0.0.1:8080";
 

@@ -3,6 +3,7 @@
 mod canary;
 mod catalog;
 mod chat;
+mod completion;
 mod deploy;
 mod diff;
 mod exit_codes;
@@ -15,6 +16,7 @@ mod import;
 mod init;
 mod key;
 mod killed;
+mod man;
 mod mock;
 mod pinned;
 mod render;
