@@ -127,19 +127,20 @@ mod tests {
 
     use super::*;
 
-    /// Cuts one example line into the command lines in it: at pipes, and before redirections and comments.
+    /// Cuts one example line into the command lines in it: at pipes and `||`, and before redirections and comments.
     fn lines(example: &str) -> Vec<Vec<String>> {
         let mut lines = vec![Vec::new()];
         let mut word = String::new();
-        let mut quoted = false;
+        let mut quoted = None;
         for character in example.chars().chain([' ']) {
             match character {
-                '"' => quoted = !quoted,
-                ' ' if !quoted => {
+                quote if quoted == Some(quote) => quoted = None,
+                '"' | '\'' if quoted.is_none() => quoted = Some(character),
+                ' ' if quoted.is_none() => {
                     let word = std::mem::take(&mut word);
                     match word.as_str() {
                         "" => {}
-                        "|" => lines.push(Vec::new()),
+                        "|" | "||" => lines.push(Vec::new()),
                         _ => lines.last_mut().unwrap().push(word),
                     }
                 }
