@@ -42,8 +42,9 @@ pub(super) fn content(text: &str, start: usize, end: usize, parent: usize, heade
         if !inside && !is_blank(bare) {
             break;
         }
-        // The scanner's token may end within the blanks of the line that follows; at the end of the text they count as a line.
-        let whole = line.ends_with('\n') || at + line.len() == text.len();
+        // The scanner's token may end within the blanks of the line that follows. At the end of the text the parser takes them for a line
+        // where they are all there is, and for nothing otherwise.
+        let whole = line.ends_with('\n') || (at == start && at + line.len() == text.len());
         if inside || (header.keep && whole) {
             last = Some(at + bare.len());
         }

@@ -32,7 +32,7 @@ struct Writer {
     anchors: usize,
 }
 
-const SECTIONS: [&str; 8] = ["models", "version", "virtual_keys", "gateway", "teams", "\"rules\"", "providers", "other"];
+pub(super) const SECTIONS: [&str; 8] = ["models", "version", "virtual_keys", "gateway", "teams", "\"rules\"", "providers", "other"];
 
 impl Writer {
     /// A number below `bound` (xorshift).
