@@ -96,6 +96,7 @@ fn no_format_changes_a_code() {
         .file("broken.test.yaml", &tests.replace("expect", "expects"))
         .file("ugly.yaml", &GOOD.replace("  mock: {}", "  mock:   {}"))
         .file("canonical.yaml", "version: 1\n\nproviders:\n  mock: {}\n")
+        .file("key.txt", "sk-bf-abcdefghijklmnopqrstuvwxyz0123451nc0VA\n")
         .file("empty.jsonl", "\n");
     let mut had = 0;
     for (args, code) in [
@@ -124,6 +125,14 @@ fn no_format_changes_a_code() {
         (&["simulate"], 64),
         (&["catalog", "list"], 0),
         (&["key", "hash"], 64),
+        (&["key", "scan", "key.txt"], 2),
+        (&["key", "scan", "gateway.yaml"], 0),
+        (&["key", "scan", "absent"], 1),
+        (&["key", "rotate", "web", "--dry-run"], 0),
+        (&["key", "rotate", "nobody", "--dry-run"], 1),
+        (&["key", "rotate", "web"], 64),
+        (&["key", "rotate", "web", "-f", "bad.yaml"], 3),
+        (&["man", "nothing"], 64),
         (&["history"], 1),
         (&["status"], 1),
     ] {
