@@ -4,7 +4,7 @@ use super::home::Home;
 use super::provider::SPELLING;
 use crate::catalog;
 use crate::import::address;
-use crate::import::draft::{Draft, Notes, at, literal};
+use crate::import::draft::{Draft, Notes, at, literal, tidy_name};
 use crate::import::secret::{Held, held, variable_name};
 use crate::import::tree::Cursor;
 use crate::import::weight;
@@ -95,6 +95,9 @@ pub(super) fn credential(draft: &mut Draft, home: Home, entry: Entry<'_>, provid
             draft.findings.unsupported(it, why);
         }
     }
+    if let Some(it) = key.get("vllm_key_config").and_then(|config| config.get("model_name")) {
+        draft.findings.approximate(it, place.clone(), "a request names the model as the server knows it");
+    }
     if let Some(it) = key.get("blacklisted_models") {
         draft.findings.manual(it, place, "a credential lists what it may be used for, and nothing that it may not: write `models`");
     }
@@ -118,7 +121,9 @@ fn proof(draft: &mut Draft, home: Home, entry: Entry<'_>, provider: &str) -> Cre
         roles(draft, entry, provider);
     }
     let value = entry.1.and_then(|key| key.get("value")).filter(|it| !it.is_empty());
-    if let Some(it) = value.filter(|_| home != Home::Vertex) {
+    // Older files have the id of an AWS key where others have a key of Bedrock's.
+    let is_pair = home == Home::Bedrock && setting(entry, "bedrock_key_config", &["secret_key", "secret_access_key"]).is_some();
+    if let Some(it) = value.filter(|_| home != Home::Vertex && !is_pair) {
         let wish = match home {
             Home::Preset(preset) => catalog::preset(preset).and_then(|it| it.env.clone()).unwrap_or_else(|| "API_KEY".to_owned()),
             Home::Azure => "AZURE_OPENAI_API_KEY".to_owned(),
@@ -185,6 +190,14 @@ fn aws(draft: &mut Draft, entry: Entry<'_>, provider: &str) -> Aws {
         secret(draft, it, wish, provider).filter(|secret| *secret != SecretRef::None)
     };
     let id = part(&["access_key"], "AWS_ACCESS_KEY_ID");
+    let id = id.or_else(|| {
+        let value = entry.1.and_then(|key| key.get("value")).filter(|it| !it.is_empty())?;
+        secret(draft, value, "AWS_ACCESS_KEY_ID", provider).filter(|secret| *secret != SecretRef::None)
+    });
+    let mut part = |names: &[&str], wish: &str| {
+        let it = setting(entry, "bedrock_key_config", names)?;
+        secret(draft, it, wish, provider).filter(|secret| *secret != SecretRef::None)
+    };
     let key = part(&["secret_key", "secret_access_key"], "AWS_SECRET_ACCESS_KEY");
     let token = part(&["session_token"], "AWS_SESSION_TOKEN");
     match (id, key) {
@@ -248,23 +261,34 @@ fn deployments(draft: &mut Draft, entry: Entry<'_>, provider: &str) {
     }
 }
 
-/// Gives the keys of a provider their weights.
-pub(super) fn weigh(draft: &mut Draft, provider: &str, it: Cursor<'_>) {
+/// Gives the keys of the providers that an entry became their weights.
+pub(super) fn weigh(draft: &mut Draft, ours: &[String], it: Cursor<'_>) {
     let keys: Vec<Cursor<'_>> = it.get("keys").into_iter().flat_map(Cursor::items).collect();
     let numbers: Vec<_> = keys.iter().map(|key| key.get("weight").and_then(Cursor::number)).collect();
     let weights = weight::whole(&numbers, numbers.iter().any(Option::is_some));
     let are_same = weights.windows(2).all(|pair| pair.first() == pair.last());
-    let Some(ours) = draft.spec.providers.get_mut(provider).filter(|ours| ours.credentials.len() > 1 && !are_same) else {
-        return weight::tell(draft, keys.into_iter().filter_map(|key| key.get("weight")), &["providers", provider, "credentials"]);
-    };
-    for (key, weight) in keys.iter().zip(weights) {
-        let name = key.get("name").and_then(Cursor::text).map(|name| crate::import::draft::tidy_name(name, "key"));
-        if let Some(credential) = name.and_then(|name| ours.credentials.get_mut(&name)) {
-            credential.weight = Some(weight).filter(|weight| *weight != 1);
+    for provider in ours.iter().filter(|_| !are_same) {
+        let Some(known) = draft.spec.providers.get_mut(provider).filter(|it| it.credentials.len() > 1) else { continue };
+        for (key, weight) in keys.iter().zip(&weights) {
+            let name = key.get("name").and_then(Cursor::text).map(|name| tidy_name(name, "key"));
+            if let Some(credential) = name.and_then(|name| known.credentials.get_mut(&name)) {
+                credential.weight = Some(*weight).filter(|weight| *weight != 1);
+            }
+        }
+        if known.credentials.values().all(|credential| credential.weight == Some(0)) {
+            known.credentials.values_mut().for_each(|credential| credential.weight = None);
         }
     }
-    if ours.credentials.values().all(|credential| credential.weight == Some(0)) {
-        ours.credentials.values_mut().for_each(|credential| credential.weight = None);
+    let written = keys.into_iter().filter_map(|key| key.get("weight"));
+    match ours {
+        [] => {}
+        [only] => weight::tell(draft, written, &["providers", only, "credentials"]),
+        [..] => {
+            for it in written {
+                let why =
+                    "keys with addresses or regions of their own are providers here: weights among those are those of an alias's targets";
+                draft.findings.approximate(it, at(&["providers"]), why);
+            }
+        }
     }
-    weight::tell(draft, keys.into_iter().filter_map(|key| key.get("weight")), &["providers", provider, "credentials"]);
 }

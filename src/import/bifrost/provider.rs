@@ -49,10 +49,8 @@ pub(super) fn read(draft: &mut Draft, name: &str, it: Cursor<'_>) -> Option<Carr
             ours.push(provider);
         }
     }
-    for provider in &ours {
-        network(draft, provider, it);
-        crate::import::bifrost::key::weigh(draft, provider, it);
-    }
+    network(draft, &ours, it);
+    key::weigh(draft, &ours, it);
     rest(draft, it, custom);
     (!ours.is_empty()).then(|| Carried { theirs: name.to_owned(), ours })
 }
@@ -125,35 +123,31 @@ fn base<'t>(notes: &mut Notes<'t>, (name, home): (&str, Home), it: Cursor<'t>, k
     Ok(base)
 }
 
-/// Times, tries and how many at once.
-fn network(draft: &mut Draft, provider: &str, it: Cursor<'_>) {
-    let Some(ours) = draft.spec.providers.get_mut(provider) else { return };
-    let (findings, place) = (&mut draft.findings, |members: &[&str]| at(&[&["providers", provider], members].concat()));
+/// Times, tries and how many at once, of all providers that the entry became. What is told is told of the first.
+fn network(draft: &mut Draft, ours: &[String], it: Cursor<'_>) {
+    let Some(first) = ours.first() else { return };
+    let place = |members: &[&str]| at(&[&["providers", first.as_str()], members].concat());
+    let mut base = Provider::default();
+    let findings = &mut draft.findings;
     if let Some(network) = it.get("network_config") {
         let seconds = |name: &str| network.get(name).and_then(|it| Some((it, amount::seconds(it.number()?)?)));
         if let Some((it, span)) = seconds("default_request_timeout_in_seconds") {
-            ours.timeouts.first_byte = Some(span);
-            findings.approximate(
-                it,
-                place(&["timeouts", "first_byte"]),
-                "of one attempt, until the head of the answer; what follows is bounded by `idle`",
-            );
+            base.timeouts.first_byte = Some(span);
+            let why = "of one attempt, until the head of the answer; what follows is bounded by `idle`";
+            findings.approximate(it, place(&["timeouts", "first_byte"]), why);
         }
         if let Some((it, span)) = seconds("stream_idle_timeout_in_seconds") {
-            ours.timeouts.idle = Some(span);
+            base.timeouts.idle = Some(span);
             findings.exact(it, place(&["timeouts", "idle"]));
         }
         if let Some((it, most)) = network.get("max_retries").and_then(|it| Some((it, it.whole()?))) {
-            ours.retries.max = u32::try_from(most.min(10)).ok();
-            findings.approximate(
-                it,
-                place(&["retries", "max"]),
-                "further tries at the same target, at most 10; other keys and targets are tried beside them",
-            );
+            base.retries.max = u32::try_from(most.min(10)).ok();
+            let why = "further tries at the same target, at most 10; other keys and targets are tried beside them";
+            findings.approximate(it, place(&["retries", "max"]), why);
         }
         let wait = network.any(&["retry_backoff_initial_ms", "retry_backoff_initial"]);
         if let Some((it, ms)) = wait.and_then(|it| Some((it, it.whole().filter(|ms| (1..=3_600_000).contains(ms))?))) {
-            ours.retries.backoff = Some(Span::from_millis(ms));
+            base.retries.backoff = Some(Span::from_millis(ms));
             findings.exact(it, place(&["retries", "backoff"]));
         }
         for (name, why) in NETWORK {
@@ -162,16 +156,16 @@ fn network(draft: &mut Draft, provider: &str, it: Cursor<'_>) {
             }
         }
     }
-    let queue = it.get("concurrency_and_buffer_size");
-    if let Some((it, most)) =
-        queue.and_then(|it| it.get("concurrency")).and_then(|it| Some((it, u32::try_from(it.whole()?).ok().filter(|most| *most > 0)?)))
-    {
-        ours.limits.concurrency = Some(most);
-        findings.approximate(
-            it,
-            place(&["limits", "concurrency"]),
-            "a request that finds no room goes on to the next target at once: there is no queue",
-        );
+    let most = it.get("concurrency_and_buffer_size").and_then(|it| it.get("concurrency"));
+    if let Some((it, most)) = most.and_then(|it| Some((it, u32::try_from(it.whole()?).ok().filter(|most| *most > 0)?))) {
+        base.limits.concurrency = Some(most);
+        let why = "a request that finds no room goes on to the next target at once: there is no queue";
+        findings.approximate(it, place(&["limits", "concurrency"]), why);
+    }
+    for name in ours {
+        if let Some(it) = draft.spec.providers.get_mut(name) {
+            (it.timeouts, it.retries, it.limits) = (base.timeouts.clone(), base.retries.clone(), base.limits.clone());
+        }
     }
 }
 

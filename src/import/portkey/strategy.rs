@@ -156,7 +156,7 @@ fn keys(draft: &mut Draft, nodes: &Nodes<'_>, weights: &[u32]) {
             others.clone().any(|(other, _)| other.credential != leaf.credential) && others.clone().any(|(_, other)| other != weight);
         let provider = draft.spec.providers.get_mut(&leaf.target.provider).filter(|_| differ);
         if let Some(credential) = provider.and_then(|it| it.credentials.get_mut(&leaf.credential)) {
-            credential.weight = credential.weight.or(Some(*weight));
+            credential.weight = credential.weight.or(Some(*weight).filter(|weight| *weight != 1));
         }
     }
     for provider in draft.spec.providers.values_mut().filter(|it| it.credentials.values().all(|key| key.weight == Some(0))) {
