@@ -14,7 +14,7 @@ use super::virtual_key;
 use crate::base::Secret;
 use crate::catalog::{self, Cloud};
 use crate::import::{Imported, Peer};
-use crate::spec::Api;
+use crate::spec::{self, Api};
 
 /// Writes a commented gateway.yaml, a CI workflow and a .gitignore to start from.
 ///
@@ -166,7 +166,9 @@ impl Start {
             Self::Imported(imported) if imported.spec.get("virtual_keys").is_some() => (imported.yaml.clone(), false),
             Self::Imported(imported) => {
                 let key = format!("\nvirtual_keys:\n  default:\n    hashes: [{{sha256: \"{digest}\"}}]\n    models: [\"*\"]\n");
-                (format!("{}{key}", imported.yaml), true)
+                // Behind what was imported, it may not stand where the layout wants it.
+                let text = format!("{}{key}", imported.yaml);
+                (spec::format(&text).unwrap_or(text), true)
             }
         }
     }

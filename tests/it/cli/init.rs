@@ -55,3 +55,18 @@ fn init_from_env_takes_the_providers_whose_keys_are_set() {
     assert_eq!(done.code, 1);
     assert!(done.stderr.contains("no API key of a known provider"), "{}", done.stderr);
 }
+
+#[test]
+fn what_init_writes_passes_the_checks_of_the_workflow_beside_it() {
+    let prices = crate::architecture::root().join("tests/fixtures/import/litellm/prices.yaml");
+    let place = Place::new().file("litellm.yaml", &std::fs::read_to_string(prices).unwrap()).env("GROQ_API_KEY", "CANARY-groq");
+    for args in [&["init", "a"] as &[&str], &["init", "a", "--from", "env"], &["init", "a", "--from", "litellm", "litellm.yaml"]] {
+        let done = place.run(&[args, &["--force"]].concat());
+        assert_eq!(done.code, 0, "{args:?}: {done:?}");
+        let done = place.run(&["fmt", "--check", "-f", "a/gateway.yaml"]);
+        assert_eq!(done.code, 0, "{args:?}: {done:?}");
+    }
+    let done = place.run(&["validate", "--level", "schema", "-f", "a/gateway.yaml"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(place.read("a/gateway.yaml").contains("virtual_keys:"), "the fixture brings no keys of its own");
+}
