@@ -13,7 +13,7 @@ use crate::architecture::{files_under, root};
 
 /// Every page by its path from the root, among them the README.
 fn pages() -> BTreeMap<PathBuf, String> {
-    let paths = files_under("docs").into_iter().chain([PathBuf::from("README.md")]);
+    let paths = files_under("docs").into_iter().chain(["README.md", "charts/bifrostctl/README.md"].map(PathBuf::from));
     paths.map(|path| (path.clone(), std::fs::read_to_string(root().join(path)).unwrap())).collect()
 }
 
@@ -115,7 +115,7 @@ fn every_file_of_tests_in_a_page_is_one() {
 }
 
 /// Splits a line as a shell does, as far as the pages need it.
-fn words(line: &str) -> Vec<String> {
+pub(crate) fn words(line: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut quote = None;
     for c in line.chars() {
@@ -136,8 +136,10 @@ fn every_command_line_in_a_page_is_one() {
     for (path, page) in pages() {
         let lines = blocks(&page, "sh").join("");
         for line in lines.lines() {
-            let Some((_, command)) = line.split_once("bifrostctl ") else { continue };
-            let command = words(command);
+            // The chart and what it makes have the program's name in theirs.
+            let is_program = |(at, _): &(usize, &str)| !line[..*at].ends_with("charts/") && !line[..*at].ends_with('-');
+            let Some((at, found)) = line.match_indices("bifrostctl ").find(is_program) else { continue };
+            let command = words(&line[at + found.len()..]);
             let end = command.iter().position(|word| ["<", ">", "|", "#"].contains(&word.as_str())).unwrap_or(command.len());
             let mut args: Vec<&str> = command[..end].iter().map(String::as_str).collect();
             // The parser stops at this only when it has taken everything before.

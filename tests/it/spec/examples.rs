@@ -34,8 +34,14 @@ const TESTS: &[(&str, &str)] = &[
     ("examples/rules.yaml", "examples/rules.test.yaml"),
 ];
 /// Files beside the specs that are none.
-const OTHERS: &[&str] =
-    &["examples/kubernetes/deployment.yaml", "examples/kubernetes/kustomization.yaml", "examples/prompts/support.md.j2"];
+const OTHERS: &[&str] = &[
+    "examples/kubernetes/deployment.yaml",
+    "examples/kubernetes/kustomization.yaml",
+    "examples/kubernetes/networkpolicy.yaml",
+    "examples/kubernetes/service.yaml",
+    "examples/kubernetes/servicemonitor.yaml",
+    "examples/prompts/support.md.j2",
+];
 
 #[test]
 fn every_file_among_the_examples_is_tested() {
