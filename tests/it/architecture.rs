@@ -169,8 +169,18 @@ fn exempt_tables_exist() {
 
 #[test]
 fn no_file_names_a_path_of_the_machine_it_was_written_on() {
-    let folders = ["src", "tests", "benches", "examples", "schemas", "docs", "ci", ".ci", "charts"];
-    let loose = ["README.md", "CHANGELOG.md", "NOTICE", "gateway.yaml", "Cargo.toml", "deny.toml", "clippy.toml"];
+    let folders = ["src", "tests", "benches", "examples", "schemas", "docs", "ci", ".ci", "kits", "charts"];
+    let loose = [
+        "action.yml",
+        ".pre-commit-hooks.yaml",
+        "README.md",
+        "CHANGELOG.md",
+        "NOTICE",
+        "gateway.yaml",
+        "Cargo.toml",
+        "deny.toml",
+        "clippy.toml",
+    ];
     let files = folders.into_iter().flat_map(files_under).chain(loose.into_iter().map(PathBuf::from));
     let banned = [concat!("/wo", "rk/"), concat!("/ro", "ot/"), concat!("/tmp/", "wt"), concat!("/Us", "ers/")];
     let mut found = Vec::new();

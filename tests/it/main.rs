@@ -7,6 +7,7 @@ mod cli;
 mod control;
 mod docs;
 mod import;
+mod kits;
 mod ledger;
 mod limit;
 mod mock;
