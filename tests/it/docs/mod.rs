@@ -151,3 +151,18 @@ fn every_command_line_in_a_page_is_one() {
     }
     assert!(seen >= 10, "the pages have {seen} command lines");
 }
+
+#[test]
+fn every_command_in_the_checklist_is_one() {
+    let page = std::fs::read_to_string(root().join("docs/production.md")).unwrap();
+    let mut seen = 0;
+    // Every second piece between backticks is code.
+    for command in page.split('`').skip(1).step_by(2).filter_map(|code| code.strip_prefix("bifrostctl ")) {
+        let args = words(command);
+        let args: Vec<&str> = args.iter().map(String::as_str).chain(["--help"]).collect();
+        let done = crate::cli::run(&args);
+        assert_eq!(done.code, 0, "{command}\n{}", done.stderr);
+        seen += 1;
+    }
+    assert!(seen >= 15, "the checklist has {seen} commands");
+}
