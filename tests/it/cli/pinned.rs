@@ -76,12 +76,12 @@ async fn a_revision_that_answers_with_errors_is_taken_back() {
     let it = Loop::new().await;
     it.edit(OLD, "targets: [\"mock/mock-small@status=500\"]");
     let mut command = it.place.command(&["apply", "--yes", "--auto-rollback", "errors>50%/30s", "--timeout", "60s"]);
-    let apply = command.current_dir(it.place.path().join("checkout")).spawn().unwrap();
+    let mut apply = command.current_dir(it.place.path().join("checkout")).spawn().unwrap();
     let url = format!("http://{}/v1/chat/completions", it.gateway.address());
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    // Clients go on until the gateway serves the old spec again.
+    // Clients go on until the gateway serves the old spec again, or nobody watches any more.
     let mut failed = 0;
-    while it.gateway.revision() < 3 {
+    while it.gateway.revision() < 3 && apply.try_wait().unwrap().is_none() {
         let body = json!({"model": "fast", "messages": [{"role": "user", "content": "hi"}]}).to_string();
         let sent = client.post(&url).bearer_auth(&it.key).header("content-type", "application/json").body(body).send().await.unwrap();
         failed += u32::from(sent.status().is_server_error());
