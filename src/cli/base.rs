@@ -22,6 +22,8 @@ pub(super) struct Base {
     loaded: Option<Loaded>,
     /// Why no gateway would serve it.
     pub(super) flaws: Option<Rejected>,
+    /// What was suspicious about it already: codes and messages.
+    suspected: Vec<(&'static str, String)>,
 }
 
 impl Base {
@@ -33,8 +35,9 @@ impl Base {
             Err(rejected) => return Self::unreadable(name, rejected, like),
         };
         let (plan, found) = compile_anyway(&loaded);
+        let suspected = loaded.warnings.iter().chain(&found).map(|found| (found.code, found.message.clone())).collect();
         if found.iter().all(|found| found.severity != Severity::Error) {
-            return Self { name: name.to_owned(), plan, loaded: Some(loaded), flaws: None };
+            return Self { name: name.to_owned(), plan, loaded: Some(loaded), flaws: None, suspected };
         }
         let holds_secret = found.iter().chain(&loaded.warnings).any(|found| found.sensitive);
         let flaws = Rejected { sources: loaded.sources.clone(), diagnostics: found };
@@ -42,17 +45,29 @@ impl Base {
             return Self::unreadable(name, flaws, like);
         }
         let flaws = errors(flaws);
-        Self { name: format!("{name} (not valid: {})", tally(&flaws)), plan, loaded: Some(loaded), flaws: Some(flaws) }
+        Self { name: format!("{name} (not valid: {})", tally(&flaws)), plan, loaded: Some(loaded), flaws: Some(flaws), suspected }
     }
 
     fn unreadable(name: &str, flaws: Rejected, like: &Plan) -> Self {
         let flaws = errors(flaws);
-        Self { name: format!("nothing ({name} is not valid: {})", tally(&flaws)), plan: nothing(like), loaded: None, flaws: Some(flaws) }
+        Self {
+            name: format!("nothing ({name} is not valid: {})", tally(&flaws)),
+            plan: nothing(like),
+            loaded: None,
+            flaws: Some(flaws),
+            suspected: Vec::new(),
+        }
     }
 
     /// Returns whether what the change means cannot be known.
     pub(super) const fn is_unknown(&self) -> bool {
         self.loaded.is_none()
+    }
+
+    /// Lists what is suspicious about a spec and was not before: rules that become unreachable, providers that nothing leads to any more.
+    pub(super) fn arisen(&self, checked: &Checked) -> Vec<Diagnostic> {
+        let is_new = |found: &&Diagnostic| !self.suspected.iter().any(|(code, message)| *code == found.code && *message == found.message);
+        checked.warnings.iter().filter(|found| found.severity == Severity::Warning).filter(is_new).cloned().collect()
     }
 
     /// Compares on the plans, and on the text of what depends on the environment.

@@ -20,9 +20,10 @@ use super::git::Repository;
 use super::input::{Bundle, Checked, NoEnvironment, STDIN, Source, refused};
 use super::output::{Format, Outcome, color};
 use super::saved::SavedPlan;
+use super::table_text::count;
 use super::{runtime, verdict};
 use crate::plan::diff::{Diff, Risk, diff};
-use crate::spec::{Disk, Files as _, Memory, Rejected, report};
+use crate::spec::{Diagnostic, Disk, Files as _, Memory, Rejected, report};
 
 /// Shows what the spec would change: in the running gateway, a Git commit, a file, or an older revision.
 #[derive(Debug, clap::Args)]
@@ -108,18 +109,20 @@ struct Compared {
     flaws: Option<Rejected>,
     /// Whether so much is wrong that nothing is known of the base.
     is_unknown: bool,
+    /// What is suspicious now and was not before.
+    arisen: Vec<Diagnostic>,
 }
 
 impl Compared {
     /// Takes over a diff with a base that is fine.
     fn with(base: impl Into<String>, diff: Diff) -> Self {
-        Self { diff, base: base.into(), refusal: None, flaws: None, is_unknown: false }
+        Self { diff, base: base.into(), refusal: None, flaws: None, is_unknown: false, arisen: Vec::new() }
     }
 
     /// Compares two specs.
     fn new(base: Base, checked: &Checked) -> Self {
-        let (diff, is_unknown) = (base.diff(checked), base.is_unknown());
-        Self { diff, base: base.name, refusal: None, flaws: base.flaws, is_unknown }
+        let (diff, is_unknown, arisen) = (base.diff(checked), base.is_unknown(), base.arisen(checked));
+        Self { diff, base: base.name, refusal: None, flaws: base.flaws, is_unknown, arisen }
     }
 }
 
@@ -146,7 +149,7 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
 }
 
 fn outcome(args: &Args, context: &Context<'_>, source: &Source, checked: &Checked, compared: &Compared) -> Outcome {
-    let Compared { diff, base, refusal, flaws, is_unknown } = compared;
+    let Compared { diff, base, refusal, flaws, is_unknown, arisen } = compared;
     let title = format!("Plan for {base} → {}", source.name());
     let changes = Changes { diff, title: &title, new: Some(&checked.loaded) };
     let mut details = changes.details();
@@ -164,6 +167,12 @@ fn outcome(args: &Args, context: &Context<'_>, source: &Source, checked: &Checke
         let found = Findings::new(flaws.diagnostics.clone(), &flaws.sources).messages(context).messages;
         let how = if *is_unknown { "everything is shown as new" } else { "it is compared as far as it can be read" };
         details.messages = format!("{found}note: these are of the base: {base}; {how}\n");
+    }
+    // What nobody can judge against a base that cannot be read is told by `validate`.
+    if !arisen.is_empty() && !is_unknown {
+        let found = Findings::new(arisen.clone(), &checked.loaded.sources).messages(context);
+        details.messages.push_str(&format!("{}note: {} with this change\n", found.messages, count(arisen.len(), "new warning")));
+        details.diagnostics.extend(found.diagnostics);
     }
     if diff.is_empty() {
         let same = format!("no differences: {} means what {base} means", source.name());

@@ -212,3 +212,23 @@ fn a_kept_revision_is_compared_by_its_text() {
     assert!(done.code == 1 && done.stderr.contains("has no revision 40"), "{done:?}");
     assert_eq!(fake.asked().len(), 2);
 }
+
+#[test]
+fn what_becomes_suspicious_with_a_change_is_told_and_what_was_before_is_not() {
+    let rules = |first: &str| {
+        GOOD.replace(
+            "virtual_keys:",
+            &format!("rules:\n  - {{name: all, when: {first}, use: fast}}\n  - {{name: some, when: stream, use: fast}}\nvirtual_keys:"),
+        )
+        .replace("  mock: {}", "  mock: {}\n  groq: {credentials: {default: {secret: {env: G}}}}")
+    };
+    let place = Place::new().file("gateway.yaml", &rules("\"true\"")).file("old.yaml", &rules("tools"));
+    let done = place.run(&["diff", "--against", "old.yaml", "-o", "human", "-o", "json=d.json"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.stderr.contains("`some`") && done.stderr.contains("note: 1 new warning with this change"), "{done:?}");
+    assert!(!done.stderr.contains("groq"), "nothing led there before, either: {done:?}");
+    let envelope: Value = serde_json::from_str(&place.read("d.json")).unwrap();
+    assert_eq!(envelope["diagnostics"].as_array().unwrap().len(), 1, "{envelope:#}");
+    let back = place.run(&["diff", "-f", "old.yaml", "--against", "gateway.yaml"]);
+    assert!(!back.stderr.contains("new warning"), "{back:?}");
+}
