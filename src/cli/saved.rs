@@ -63,7 +63,7 @@ impl SavedPlan {
         }
     }
 
-    /// Writes it, readable for this user alone where the system knows such a thing.
+    /// Writes it. It holds no secret: it may lie where the reviewer reads it.
     ///
     /// # Errors
     /// What the file system says.

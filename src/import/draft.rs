@@ -4,11 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use super::finding::{Class, Findings};
 use super::secret::Variables;
 use super::tree::{Cursor, looks_secret, pointer};
 use crate::catalog;
-use crate::spec::{Credential, Provider, Spec};
+use crate::spec::{AuthScheme, Credential, Provider, Spec};
 
 /// The spec so far.
 #[derive(Debug, Default)]
@@ -25,6 +27,15 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// Lets a provider do without a key: a header for a key needs one.
+    pub(super) fn keyless(&mut self, provider: &str) {
+        let Some(it) = self.spec.providers.get_mut(provider) else { return };
+        let preset = it.preset.as_deref().and_then(catalog::preset);
+        if preset.is_some_and(|preset| matches!(preset.auth, AuthScheme::Header(_))) {
+            it.auth = Some(AuthScheme::None);
+        }
+    }
+
     /// Keeps names that clients write for aliases: a provider is called something else, unless it is a preset.
     pub(super) fn reserve_names<'n>(&mut self, names: impl Iterator<Item = &'n str>) {
         self.asked.extend(names.map(str::to_owned));
@@ -118,6 +129,16 @@ pub(super) fn free(wish: &str, is_taken: impl Fn(&str) -> bool) -> String {
 /// Keeps a text from being interpolated.
 pub(super) fn literal(text: &str) -> String {
     text.replace("${", "$${")
+}
+
+/// Keeps the texts in a value from being interpolated.
+pub(super) fn uninterpolated(value: Value) -> Value {
+    match value {
+        Value::String(text) => Value::String(literal(&text)),
+        Value::Array(items) => Value::Array(items.into_iter().map(uninterpolated).collect()),
+        Value::Object(members) => Value::Object(members.into_iter().map(|(name, it)| (name, uninterpolated(it))).collect()),
+        Value::Null | Value::Bool(_) | Value::Number(_) => value,
+    }
 }
 
 /// Returns where something of the spec stands.

@@ -1,5 +1,7 @@
 //! What a provider answers, from the words of a test to what the mock does.
 
+use http::HeaderValue;
+
 use crate::mock::Behaviour;
 use crate::spec::Outcome;
 
@@ -9,7 +11,7 @@ pub(super) enum Fate {
     /// Nobody is there.
     NoConnection,
     /// The words that the mock is given; empty for a correct answer.
-    Answered(String),
+    Answered(HeaderValue),
 }
 
 /// The words of tests, and what they are called by the mock.
@@ -52,7 +54,9 @@ pub(super) fn fate(outcome: &Outcome) -> Result<Fate, String> {
         }
     };
     line.parse::<Behaviour>().map_err(|error| format!("`{text}` is no outcome: {error}"))?;
-    Ok(Fate::Answered(line))
+    HeaderValue::try_from(line)
+        .map(Fate::Answered)
+        .map_err(|_| format!("`{text}` holds signs that no header can carry: escape them as `%C3%A4`"))
 }
 
 #[cfg(test)]
@@ -62,7 +66,7 @@ mod tests {
 
     fn behaviour(text: &str) -> Behaviour {
         match fate(&Outcome(text.to_owned())).unwrap() {
-            Fate::Answered(line) => line.parse().unwrap(),
+            Fate::Answered(line) => line.to_str().unwrap().parse().unwrap(),
             Fate::NoConnection => panic!("an answer"),
         }
     }
@@ -82,6 +86,7 @@ mod tests {
     fn what_is_no_outcome_is_told_with_what_would_be_one() {
         let why = |text: &str| fate(&Outcome(text.to_owned())).unwrap_err();
         assert!(why("time_out").contains("`timeout`"), "{}", why("time_out"));
+        assert!(why("text=a\nb").contains("no header can carry"), "{}", why("text=a\nb"));
         assert!(why("42").contains("no status"), "{}", why("42"));
         assert!(why("statsu=503").contains("statsu"), "{}", why("statsu=503"));
     }

@@ -7,6 +7,7 @@ use serde_json::{Map, Value};
 
 use crate::base::{Usd, suspicion};
 use crate::mock::Recorded;
+use crate::plan::expr::KEY_CARRIERS;
 use crate::table::explain::Explanation;
 
 /// A line of the access log, as far as tests look at it.
@@ -62,9 +63,6 @@ pub struct Tried {
     pub ms: u64,
 }
 
-/// Headers that carry keys.
-const CARRIERS: [&str; 5] = ["authorization", "x-api-key", "x-goog-api-key", "api-key", "proxy-authorization"];
-
 impl Seen {
     /// Reads lines of the access log, one for each request.
     pub(super) fn read(lines: &[u8]) -> Vec<Self> {
@@ -74,7 +72,7 @@ impl Seen {
     /// Adds what a provider was sent.
     pub(super) fn send(&mut self, request: &Recorded) {
         self.sent = serde_json::from_slice(&request.body).ok();
-        let is_shown = |name: &str, value: &str| !CARRIERS.contains(&name) && suspicion::suspect(value).is_none();
+        let is_shown = |name: &str, value: &str| !KEY_CARRIERS.contains(&name) && suspicion::suspect(value).is_none();
         let headers = request.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
         self.sent_headers = headers.filter(|(name, value)| is_shown(name, value)).collect();
     }

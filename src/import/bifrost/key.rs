@@ -132,7 +132,7 @@ fn proof(draft: &mut Draft, home: Home, entry: Entry<'_>, provider: &str) -> Cre
         };
         let secret = secret(draft, it, &wish, provider).unwrap_or(SecretRef::None);
         if secret == SecretRef::None {
-            keyless(draft, provider);
+            draft.keyless(provider);
         }
         return Credential { secret: Some(secret), ..none };
     }
@@ -156,15 +156,6 @@ fn proof(draft: &mut Draft, home: Home, entry: Entry<'_>, provider: &str) -> Cre
         }
         Home::Compatible(_) => Credential { secret: Some(SecretRef::Env(format!("{}_API_KEY", variable_name(provider)))), ..none },
         Home::Custom(_) => Credential { secret: Some(SecretRef::None), ..none },
-    }
-}
-
-/// A header for a key needs one.
-fn keyless(draft: &mut Draft, provider: &str) {
-    let Some(it) = draft.spec.providers.get_mut(provider) else { return };
-    let preset = it.preset.as_deref().and_then(catalog::preset);
-    if preset.is_some_and(|preset| matches!(preset.auth, crate::spec::AuthScheme::Header(_))) {
-        it.auth = Some(crate::spec::AuthScheme::None);
     }
 }
 

@@ -10,7 +10,7 @@ use crate::import::draft::{Draft, Notes, at, literal};
 use crate::import::header;
 use crate::import::secret::{Held, Spelling, held, set, variable_name};
 use crate::import::tree::Cursor;
-use crate::spec::{Api, AuthScheme, Credential, Provider, SecretRef};
+use crate::spec::{Api, Credential, Provider, SecretRef};
 
 /// LiteLLM's way of referring to the environment.
 pub(super) const SPELLING: Spelling = Spelling::OsEnviron;
@@ -276,20 +276,11 @@ fn credential(draft: &mut Draft, params: &Params<'_>, upstream: &Upstream<'_>, p
                 became,
                 "it reads like a placeholder, so no key is sent; if it is a key, keep it in a variable and name that",
             );
-            keyless(draft, provider);
+            draft.keyless(provider);
         }
         (_, _, Held::Variable(_) | Held::Literal(_)) => draft.findings.exact(it, became),
     }
     name
-}
-
-/// A header for a key needs one.
-fn keyless(draft: &mut Draft, provider: &str) {
-    let Some(it) = draft.spec.providers.get_mut(provider) else { return };
-    let preset = it.preset.as_deref().and_then(catalog::preset);
-    if preset.is_some_and(|preset| matches!(preset.auth, AuthScheme::Header(_))) {
-        it.auth = Some(AuthScheme::None);
-    }
 }
 
 fn default_key(draft: &mut Draft, upstream: &Upstream<'_>, provider: &str) -> String {

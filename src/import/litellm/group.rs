@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::{Number, Value};
 
 use super::deployment::Deployment;
-use crate::import::draft::{Draft, at, free, literal, tidy_name};
+use crate::import::draft::{Draft, at, free, literal, tidy_name, uninterpolated};
 use crate::import::tree::Cursor;
 use crate::import::weight;
 use crate::spec::{FallbackRef, Model, Rule, TargetRef};
@@ -262,15 +262,5 @@ fn body(draft: &mut Draft, alias: &str, group: &[&Deployment<'_>]) {
                 draft.findings.exact(leaf, became.clone());
             }
         }
-    }
-}
-
-/// Keeps texts of a value from being interpolated.
-fn uninterpolated(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(literal(&text)),
-        Value::Array(items) => Value::Array(items.into_iter().map(uninterpolated).collect()),
-        Value::Object(members) => Value::Object(members.into_iter().map(|(name, it)| (name, uninterpolated(it))).collect()),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value,
     }
 }

@@ -7,7 +7,7 @@ use crate::import::draft::{Draft, Notes, at, literal};
 use crate::import::secret::{Held, held, set, variable_name};
 use crate::import::tree::Cursor;
 use crate::import::{address, header, server};
-use crate::spec::{Api, AuthScheme, Aws, AwsAccount, Credential, FromEnvironment, Google, GoogleAccount, Provider, SecretRef, TargetRef};
+use crate::spec::{Api, Aws, AwsAccount, Credential, FromEnvironment, Google, GoogleAccount, Provider, SecretRef, TargetRef};
 
 /// A target that was carried over.
 #[derive(Debug, Clone)]
@@ -195,7 +195,7 @@ fn credential(draft: &mut Draft, scope: &Scope<'_>, (provider, named): (&str, &s
                     place,
                     "it reads like a placeholder, so no key is sent; if it is a key, keep it in a variable and name that",
                 );
-                keyless(draft, provider);
+                draft.keyless(provider);
             }
         }
         let wish = if let SecretRef::Env(name) = &secret { name.to_ascii_lowercase().replace('_', "-") } else { String::new() };
@@ -219,15 +219,6 @@ fn credential(draft: &mut Draft, scope: &Scope<'_>, (provider, named): (&str, &s
         draft.findings.exact(it, at(&["providers", provider]));
     }
     name
-}
-
-/// A header for a key needs one.
-fn keyless(draft: &mut Draft, provider: &str) {
-    let Some(it) = draft.spec.providers.get_mut(provider) else { return };
-    let preset = it.preset.as_deref().and_then(catalog::preset);
-    if preset.is_some_and(|preset| matches!(preset.auth, AuthScheme::Header(_))) {
-        it.auth = Some(AuthScheme::None);
-    }
 }
 
 fn secret(draft: &mut Draft, it: Cursor<'_>, wish: &str, provider: &str) -> Option<SecretRef> {

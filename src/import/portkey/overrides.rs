@@ -1,9 +1,7 @@
 //! `override_params`: what a target always sends, which is said once for a whole alias here.
 
-use serde_json::Value;
-
 use super::leaf::Leaf;
-use crate::import::draft::{Draft, at, literal};
+use crate::import::draft::{Draft, at, uninterpolated};
 use crate::import::tree::Cursor;
 
 /// Members that the gateway sets itself, or must read as the client sent them.
@@ -27,15 +25,5 @@ pub(super) fn write(draft: &mut Draft, alias: &str, leaves: &[Leaf<'_>]) {
             let place = at(&["models", alias, "overrides", name]);
             it.leaves().into_iter().for_each(|leaf| draft.findings.exact(leaf, place.clone()));
         }
-    }
-}
-
-/// Keeps texts of a value from being interpolated.
-fn uninterpolated(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(literal(&text)),
-        Value::Array(items) => Value::Array(items.into_iter().map(uninterpolated).collect()),
-        Value::Object(members) => Value::Object(members.into_iter().map(|(name, it)| (name, uninterpolated(it))).collect()),
-        Value::Null | Value::Bool(_) | Value::Number(_) => value,
     }
 }

@@ -222,9 +222,8 @@ impl Object for Tokens {
 #[derive(Debug)]
 struct Headers(Arc<HeaderMap>);
 
-/// Carriers of virtual keys: a template must not be able to send one upstream.
-pub(in crate::plan) const KEY_CARRIERS: [&str; 6] =
-    ["authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "proxy-authorization"];
+/// Carriers of keys and sessions: no template may send one upstream, and none is written or shown.
+pub const KEY_CARRIERS: [&str; 6] = ["authorization", "x-api-key", "x-goog-api-key", "api-key", "cookie", "proxy-authorization"];
 
 impl Object for Headers {
     fn get_value(self: &Arc<Self>, key: &Value) -> Option<Value> {

@@ -15,8 +15,7 @@ use std::sync::OnceLock;
 use minijinja::value::ValueKind;
 use minijinja::{Environment, Error, ErrorKind, Expression, State, UndefinedBehavior, Value, filters, tests};
 
-pub(in crate::plan) use facts::KEY_CARRIERS;
-pub use facts::{ENDPOINTS, Endpoint, FACTS, Fact, Facts, KeyFacts};
+pub use facts::{ENDPOINTS, Endpoint, FACTS, Fact, Facts, KEY_CARRIERS, KeyFacts};
 
 /// Work that one condition may do, in minijinja's fuel (about one instruction, or 64 bytes of text).
 const CONDITION_FUEL: u64 = 2_000;
