@@ -15,6 +15,15 @@ pub(super) const fn version(api: Api) -> &'static str {
     }
 }
 
+/// What a gateway puts between an address and the path of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Behind {
+    /// The API's version, whatever the address ends with: Bifrost.
+    Version,
+    /// Nothing, but for providers whose paths have the version in them: Portkey.
+    Nothing,
+}
+
 /// Makes a server of one's own of OpenAI's preset at another address: what is special about OpenAI's is not about it.
 pub(super) fn own(base: &mut Provider) {
     let is_elsewhere = base.base_url.as_ref().is_some_and(|url| !url.contains(".openai.com/"));
@@ -23,12 +32,21 @@ pub(super) fn own(base: &mut Provider) {
     }
 }
 
-/// Writes an address into a provider, with the version behind it where nothing stands there yet. One that is the preset's own is left out.
-pub(super) fn place<'t>(notes: &mut Notes<'t>, base: &mut Provider, (it, address): (Cursor<'t>, &Address)) {
+/// Writes an address into a provider, with what the source's gateway puts behind it. One that is the preset's own is left out.
+pub(super) fn place<'t>(notes: &mut Notes<'t>, base: &mut Provider, (it, address): (Cursor<'t>, &Address), behind: Behind) {
     let preset = base.preset.as_deref().and_then(catalog::preset);
     let api = base.api.or_else(|| preset.map(|preset| preset.api)).unwrap_or(Api::OpenaiChat);
+    let name = base.preset.as_deref().unwrap_or_default();
     let has_path = address.url.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
-    let ends = if has_path || address.is_unknown { "" } else { version(api) };
+    let is_put = match (behind, api) {
+        // Perplexity's paths have no version, and Gemini's address has it already.
+        (Behind::Version, Api::OpenaiChat | Api::Anthropic) => name != "perplexity",
+        (Behind::Version, Api::Gemini) => !has_path,
+        (Behind::Nothing, _) => !has_path && matches!(name, "ollama" | "gemini"),
+        (Behind::Version, Api::Bedrock | Api::Cohere | Api::Ollama) => false,
+    };
+    let is_there = address.url.ends_with(version(api));
+    let ends = if is_there || !is_put || address.is_unknown { "" } else { version(api) };
     let url = format!("{}{ends}", address.url);
     let is_presets_own = preset.and_then(|preset| preset.base_url.as_deref()).is_some_and(|own| own == url || own == address.url);
     if is_presets_own {

@@ -82,7 +82,12 @@ impl<'i> Report<'i> {
             };
             let _ = writeln!(out, "{title}");
             for group in self.groups(class) {
-                let _ = writeln!(out, "  {}", group.head());
+                // Each value that is lost or left to do has a line: nobody looks for what is not named.
+                let lists_all = matches!(class, Class::Manual | Class::Unsupported);
+                let _ = writeln!(out, "  {}", group.head(!lists_all));
+                for other in group.others.iter().filter(|_| lists_all) {
+                    let _ = writeln!(out, "  {}", placed(other));
+                }
                 if !group.first.why.is_empty() {
                     let _ = writeln!(out, "      {}", group.first.why);
                 }
@@ -126,11 +131,10 @@ impl<'i> Report<'i> {
 }
 
 impl Group<'_> {
-    fn head(&self) -> String {
-        let became = self.first.became.as_deref().map(|became| format!(" → {}", dotted(became))).unwrap_or_default();
+    fn head(&self, with_others: bool) -> String {
         let more = self.more();
-        let more = if more.is_empty() { String::new() } else { format!("; {more}") };
-        format!("{}{}{became}{more}", place(self.first), self.first.path)
+        let more = if more.is_empty() || !with_others { String::new() } else { format!("; {more}") };
+        format!("{}{more}", placed(self.first))
     }
 
     /// Names some of the other places, and counts the rest.
@@ -152,6 +156,9 @@ impl Group<'_> {
     }
 }
 
-fn place(finding: &Finding) -> String {
-    finding.place.as_ref().map(|place| format!("{place}  ")).unwrap_or_default()
+/// Names a value with its place, and what it became.
+fn placed(finding: &Finding) -> String {
+    let became = finding.became.as_deref().map(|became| format!(" → {}", dotted(became))).unwrap_or_default();
+    let place = finding.place.as_ref().map(|place| format!("{place}  ")).unwrap_or_default();
+    format!("{place}{}{became}", finding.path)
 }

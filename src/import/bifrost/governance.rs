@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::Names;
+use super::allowed;
 use super::provider::SPELLING;
 use crate::import::amount::{Length, dollars};
 use crate::import::draft::{Draft, at, free, literal, tidy_name};
@@ -15,7 +16,7 @@ use crate::spec::{BudgetRef, KeyHash, RateLimits, Team, VirtualKey};
 pub(super) fn read(draft: &mut Draft, names: &mut Names, it: Cursor<'_>) {
     let ledger = Ledger { it };
     for customer in items(it, "customers") {
-        self::customer(draft, &ledger, customer);
+        self::customer(draft, names, &ledger, customer);
     }
     for team in items(it, "teams") {
         self::team(draft, names, &ledger, team);
@@ -164,14 +165,19 @@ fn refer(draft: &mut Draft, it: Cursor<'_>) {
 }
 
 /// A customer is above teams, which have nothing above them here: its budgets become shared ones, which teams and keys name.
-fn customer(draft: &mut Draft, ledger: &Ledger<'_>, it: Cursor<'_>) {
+fn customer(draft: &mut Draft, names: &mut Names, ledger: &Ledger<'_>, it: Cursor<'_>) {
     let Some((named, name)) = it.get("name").and_then(|it| Some((it, it.text()?))) else { return };
     let name = format!("customer-{}", tidy_name(name, "customer"));
     let budgets = ledger.take(draft, (it, "customer_id"), &["budgets"]);
-    for (index, budget) in budgets.into_iter().enumerate() {
+    let mut ours = Vec::new();
+    for budget in budgets {
         let BudgetRef::Own(budget) = budget else { continue };
-        let name = if index == 0 { name.clone() } else { format!("{name}-{}", index + 1) };
-        draft.spec.budgets.insert(name, *budget);
+        let name = free(&name, |name| draft.spec.budgets.contains_key(name));
+        draft.spec.budgets.insert(name.clone(), *budget);
+        ours.push(name);
+    }
+    if let Some(id) = it.get("id").and_then(Cursor::text) {
+        names.customers.insert(id.to_owned(), ours);
     }
     let why = "there is nothing above a team: its budgets are shared ones, which its teams and keys name";
     draft.findings.approximate(named, at(&["budgets"]), why);
@@ -190,21 +196,14 @@ fn identify(draft: &mut Draft, it: Cursor<'_>) {
 }
 
 /// Names the shared budgets of the customer that an owner belongs to.
-fn of_customer(draft: &mut Draft, ledger: &Ledger<'_>, owner: Cursor<'_>) -> Vec<BudgetRef> {
+fn of_customer(draft: &mut Draft, names: &Names, owner: Cursor<'_>) -> Vec<BudgetRef> {
     let Some(it) = owner.get("customer_id") else { return Vec::new() };
-    let customer = it.text().and_then(|id| ledger.by_id("customers", id));
-    let Some(name) = customer.and_then(|customer| customer.get("name")?.text()) else {
+    let Some(budgets) = it.text().and_then(|id| names.customers.get(id)) else {
         draft.findings.manual(it, None, "no entry of `customers` has this id");
         return Vec::new();
     };
     draft.findings.exact(it, at(&["budgets"]));
-    let prefix = format!("customer-{}", tidy_name(name, "customer"));
-    let is_one = |known: &&String| {
-        known
-            .strip_prefix(&prefix)
-            .is_some_and(|rest| rest.is_empty() || (rest.starts_with('-') && rest.bytes().skip(1).all(|b| b.is_ascii_digit())))
-    };
-    draft.spec.budgets.keys().filter(is_one).cloned().map(BudgetRef::Shared).collect()
+    budgets.iter().cloned().map(BudgetRef::Shared).collect()
 }
 
 fn team(draft: &mut Draft, names: &mut Names, ledger: &Ledger<'_>, it: Cursor<'_>) {
@@ -212,7 +211,7 @@ fn team(draft: &mut Draft, names: &mut Names, ledger: &Ledger<'_>, it: Cursor<'_
     let name = free(&tidy_name(name, "team"), |name| draft.spec.teams.contains_key(name));
     let place = ["teams", name.as_str()];
     let mut budgets = ledger.take(draft, (it, "team_id"), &place);
-    budgets.extend(of_customer(draft, ledger, it));
+    budgets.extend(of_customer(draft, names, it));
     let limits = ledger.limits(draft, it, &place);
     draft.findings.exact(named, at(&place));
     if let Some(id) = it.get("id").and_then(Cursor::text) {
@@ -250,11 +249,11 @@ fn key(draft: &mut Draft, names: &mut Names, ledger: &Ledger<'_>, it: Cursor<'_>
     value.into_iter().for_each(|value| draft.findings.exact(value, at(&["virtual_keys", &name, "hashes"])));
     let mut key = VirtualKey { hashes: vec![hash], ..VirtualKey::default() };
     key.budgets = ledger.take(draft, (it, "virtual_key_id"), &place);
-    key.budgets.extend(of_customer(draft, ledger, it));
+    key.budgets.extend(of_customer(draft, names, it));
     key.limits = ledger.limits(draft, it, &place);
     belongs(draft, names, it, (&place, &mut key));
     life(draft, it, (&place, &mut key));
-    key.models = models(draft, names, it, &name);
+    key.models = allowed::models(draft, names, it, &name);
     if let Some(id) = it.get("id").and_then(Cursor::text) {
         names.keys.insert(id.to_owned(), name.clone());
     }
@@ -300,63 +299,5 @@ fn life(draft: &mut Draft, it: Cursor<'_>, (place, key): (&[&str], &mut VirtualK
         if let Some(it) = it.get(name) {
             draft.findings.unsupported(it, why);
         }
-    }
-}
-
-/// Lists what a key may ask for: `provider/model` of each provider that it names.
-fn models(draft: &mut Draft, names: &Names, key: Cursor<'_>, name: &str) -> Vec<String> {
-    let place = at(&["virtual_keys", name, "models"]);
-    if let Some(it) = key.get("allow_all_providers").filter(|it| it.bool() == Some(true)) {
-        draft.findings.exact(it, place);
-        return vec!["*".to_owned()];
-    }
-    let mut models: Vec<String> = Vec::new();
-    for config in items(key, "provider_configs") {
-        let Some(provider) = config.get("provider") else { continue };
-        let Some(ours) = provider.text().and_then(|theirs| names.providers.get(theirs)) else {
-            draft.findings.manual(config, place.clone(), "the provider was not carried over");
-            continue;
-        };
-        draft.findings.exact(provider, place.clone());
-        let allowed = config.get("allowed_models");
-        let listed = allowed.and_then(Cursor::texts).unwrap_or_else(|| vec!["*"]);
-        if let Some(it) = allowed {
-            match listed.iter().any(|model| model.starts_with("regex:")) {
-                true => {
-                    draft.findings.manual(it, place.clone(), "patterns here are `*` and `?`, not regular expressions: write them by hand")
-                }
-                false => draft.findings.exact(it, place.clone()),
-            }
-        }
-        for provider in ours {
-            let plain = listed.iter().filter(|model| !model.starts_with("regex:") && !model.is_empty());
-            models.extend(plain.map(|model| literal(&format!("{provider}/{model}"))));
-        }
-        config_rest(draft, config, place.clone());
-    }
-    models.dedup();
-    models
-}
-
-fn config_rest(draft: &mut Draft, config: Cursor<'_>, place: Option<String>) {
-    if let Some(it) = config.get("weight") {
-        let why = "it decides among providers where a client names a model alone: here that is an alias, with weights of its targets";
-        draft.findings.manual(it, place.clone(), why);
-    }
-    for (name, why) in [
-        ("id", "entries are known by what they name"),
-        ("key_ids", "credentials are for models, not for keys of clients"),
-        ("keys", "credentials are for models, not for keys of clients"),
-        ("rate_limit_id", "limits are those of keys, teams, aliases and providers"),
-        ("rate_limit", "limits are those of keys, teams, aliases and providers"),
-        ("budget_id", "budgets are those of keys and teams"),
-        ("budgets", "budgets are those of keys and teams"),
-    ] {
-        if let Some(it) = config.get(name) {
-            draft.findings.unsupported(it, why);
-        }
-    }
-    if let Some(it) = config.get("blacklisted_models") {
-        draft.findings.manual(it, place, "a key lists what it may use, and nothing that it may not: a rule can deny the rest");
     }
 }

@@ -37,7 +37,7 @@ const PRESETS: [(&str, &str); 18] = [
     ("xai", "xai"),
 ];
 
-const COMPATIBLE: [(&str, &str); 2] = [("nebius", "https://api.studio.nebius.ai/v1"), ("parasail", "https://api.parasail.io/v1")];
+const COMPATIBLE: [(&str, &str); 2] = [("nebius", "https://api.tokenfactory.nebius.com/v1"), ("parasail", "https://api.parasail.io/v1")];
 
 /// Finds what a provider is, by its name and by what it is said to be like.
 pub(super) fn home(name: &str, like: Option<&str>) -> Option<Home> {

@@ -64,7 +64,7 @@ pub(super) fn cloud<'t>(notes: &mut Notes<'t>, home: Home, entry: Entry<'t>, bas
 }
 
 /// Adds a key as a credential, and tells what became of it.
-pub(super) fn credential(draft: &mut Draft, home: Home, entry: Entry<'_>, provider: &str) {
+pub(super) fn credential(draft: &mut Draft, (home, is_empty_all): (Home, bool), entry: Entry<'_>, provider: &str) {
     let (_, key) = entry;
     let proof = proof(draft, home, entry, provider);
     let mut credential = Credential { weight: None, models: Vec::new(), optional: false, ..proof };
@@ -90,6 +90,15 @@ pub(super) fn credential(draft: &mut Draft, home: Home, entry: Entry<'_>, provid
         }
     }
     let Some(key) = key else { return };
+    let listed = names.and_then(Cursor::texts).unwrap_or_default();
+    if listed.is_empty() && !is_empty_all {
+        let why = "no list of models, or an empty one, is for none in Bifrost since 1.5; here the key is for all: give it `models`";
+        draft.findings.approximate(names.or_else(|| key.get("name")).unwrap_or(key), place.clone(), why);
+    }
+    if let Some(it) = names.filter(|_| home == Home::Vertex && listed.iter().any(|model| is_elsewhere(model))) {
+        let why = "a provider of Vertex AI has Gemini, whose names have nothing before them here; Claude has `preset: vertex-anthropic`";
+        draft.findings.manual(it, place.clone(), why);
+    }
     for (member, why) in REST {
         if let Some(it) = key.get(member) {
             draft.findings.unsupported(it, why);
@@ -105,6 +114,11 @@ pub(super) fn credential(draft: &mut Draft, home: Home, entry: Entry<'_>, provid
         draft.findings.exact(it, at(&["providers", provider, "credentials", &name]));
     }
     deployments(draft, entry, provider);
+}
+
+/// Returns whether a model of Vertex AI is none that a provider of its preset calls under this name.
+fn is_elsewhere(model: &str) -> bool {
+    model.starts_with("claude") || (model.contains('/') && !model.starts_with("publishers/") && !model.starts_with("endpoints/"))
 }
 
 const REST: [(&str, &str); 4] = [

@@ -9,8 +9,9 @@ use crate::base::Span;
 use crate::import::address;
 use crate::import::draft::{Draft, Notes, at};
 use crate::import::secret::Spelling;
+use crate::import::server::{self, Behind};
 use crate::import::tree::Cursor;
-use crate::import::{amount, header, server};
+use crate::import::{amount, header};
 use crate::spec::{Api, Provider};
 
 /// Bifrost's way of referring to the environment.
@@ -23,10 +24,12 @@ pub(super) struct Carried {
     pub(super) theirs: String,
     /// What each of its keys is under here: the first has Bifrost's name if it can.
     pub(super) ours: Vec<String>,
+    /// What each key is under here, by its id and by its name.
+    pub(super) keys: Vec<(String, String)>,
 }
 
 /// Reads a provider. None where it cannot be carried over, which is told.
-pub(super) fn read(draft: &mut Draft, name: &str, it: Cursor<'_>) -> Option<Carried> {
+pub(super) fn read(draft: &mut Draft, name: &str, it: Cursor<'_>, is_empty_all: bool) -> Option<Carried> {
     let custom = it.get("custom_provider_config");
     let like = custom.and_then(|custom| custom.get("base_provider_type"));
     let Some(home) = home(name, like.and_then(Cursor::text)) else {
@@ -42,9 +45,11 @@ pub(super) fn read(draft: &mut Draft, name: &str, it: Cursor<'_>) -> Option<Carr
     if keys.is_empty() {
         keys.push(None);
     }
-    let mut ours: Vec<String> = Vec::new();
+    let (mut ours, mut placed): (Vec<String>, Vec<(String, String)>) = (Vec::new(), Vec::new());
     for key in keys {
-        let Some(provider) = one(draft, (name, home), it, key) else { continue };
+        let Some(provider) = one(draft, (name, (home, is_empty_all)), it, key) else { continue };
+        let known_as = ["id", "name"].into_iter().filter_map(|member| key?.get(member)?.text());
+        placed.extend(known_as.map(|known| (known.to_owned(), provider.clone())));
         if !ours.contains(&provider) {
             ours.push(provider);
         }
@@ -52,11 +57,11 @@ pub(super) fn read(draft: &mut Draft, name: &str, it: Cursor<'_>) -> Option<Carr
     network(draft, &ours, it);
     key::weigh(draft, &ours, it);
     rest(draft, it, custom);
-    (!ours.is_empty()).then(|| Carried { theirs: name.to_owned(), ours })
+    (!ours.is_empty()).then(|| Carried { theirs: name.to_owned(), ours, keys: placed })
 }
 
 /// Adds the provider that one key is for, and the key. None where that cannot be, which is told.
-fn one(draft: &mut Draft, (name, home): (&str, Home), it: Cursor<'_>, key: Option<Cursor<'_>>) -> Option<String> {
+fn one(draft: &mut Draft, (name, (home, is_empty_all)): (&str, (Home, bool)), it: Cursor<'_>, key: Option<Cursor<'_>>) -> Option<String> {
     if key.and_then(|key| key.get("enabled")).and_then(Cursor::bool) == Some(false) {
         key.into_iter().for_each(|key| draft.findings.unsupported(key, "a key that is off is left out"));
         return None;
@@ -74,7 +79,7 @@ fn one(draft: &mut Draft, (name, home): (&str, Home), it: Cursor<'_>, key: Optio
     // The name decides what clients reach, so two entries are never one provider.
     let provider = draft.provider(&wishes, &base, Some(name));
     notes.tell(&mut draft.findings, &["providers", &provider]);
-    key::credential(draft, home, (it, key), &provider);
+    key::credential(draft, (home, is_empty_all), (it, key), &provider);
     if let Some(key) = key.filter(|_| provider != name) {
         let why = format!(
             "a key with an address or a region of its own is a provider of its own here, `{provider}`: an alias with both as targets balances them"
@@ -99,7 +104,7 @@ fn base<'t>(notes: &mut Notes<'t>, (name, home): (&str, Home), it: Cursor<'t>, k
     let written = own.or_else(|| network?.get("base_url").filter(|it| !it.is_empty()));
     if let Some(url) = written {
         let found = address::read(url, SPELLING).map_err(|why| format!("its address cannot be taken over: {why}"))?;
-        server::place(notes, &mut base, (url, &found));
+        server::place(notes, &mut base, (url, &found), Behind::Version);
         server::own(&mut base);
     }
     let needs = match home {

@@ -8,10 +8,17 @@ use crate::import::tree::Cursor;
 use crate::import::weight;
 use crate::spec::{FallbackRef, Model, Rule, TargetRef};
 
-/// Reads the rules, in their order.
+/// Reads the rules, in the order in which Bifrost asks them.
 pub(super) fn read(draft: &mut Draft, names: &Names, it: Cursor<'_>) {
     let mut rules: Vec<Cursor<'_>> = it.get("routing_rules").into_iter().flat_map(Cursor::items).collect();
-    rules.sort_by_key(|rule| rule.get("priority").and_then(Cursor::whole).unwrap_or(0));
+    // Bifrost asks the rules of a key first, then those of its team, then those for all; within these by priority.
+    let rank = |rule: &Cursor<'_>| match rule.get("scope").and_then(Cursor::text) {
+        Some("virtual_key") => 0,
+        Some("team") => 1,
+        Some("customer") => 2,
+        Some(_) | None => 3,
+    };
+    rules.sort_by_key(|rule| (rank(rule), rule.get("priority").and_then(Cursor::whole).unwrap_or(0)));
     for rule in rules {
         if let Err(why) = one(draft, names, rule) {
             draft.findings.manual(rule, at(&["rules"]), why);
@@ -48,27 +55,25 @@ fn one(draft: &mut Draft, names: &Names, it: Cursor<'_>) -> Result<(), &'static 
     }
     draft.spec.models.insert(alias.clone(), Model { targets, fallbacks, ..Model::default() });
     draft.spec.rules.push(Rule { name: name.clone(), when: literal(&when), use_alias: Some(alias.clone()), targets: None, deny: None });
-    tell(draft, it, &alias);
+    tell(draft, names, it, &alias);
     Ok(())
 }
 
 /// Tells what became of the parts of a rule that was carried over.
-fn tell(draft: &mut Draft, it: Cursor<'_>, alias: &str) {
+fn tell(draft: &mut Draft, names: &Names, it: Cursor<'_>, alias: &str) {
     let place = at(&["models", alias]);
-    for name in ["id", "name", "enabled", "priority", "scope", "scope_id", "cel_expression", "provider", "model", "fallbacks"] {
+    for name in ["id", "name", "enabled", "priority", "scope", "scope_id", "cel_expression", "fallbacks"] {
         if let Some(it) = it.get(name) {
             draft.findings.exact(it, place.clone());
         }
     }
-    for target in it.get("targets").into_iter().flat_map(Cursor::items) {
-        for name in ["provider", "model", "weight"] {
+    for target in it.get("targets").into_iter().flat_map(Cursor::items).chain([it]) {
+        for name in ["model", "weight"] {
             if let Some(it) = target.get(name) {
                 draft.findings.exact(it, place.clone());
             }
         }
-        if let Some(it) = target.get("key_id") {
-            draft.findings.unsupported(it, "which credential serves is decided by weights and by what each is for");
-        }
+        which(draft, names, target, place.as_ref());
     }
     if let Some(it) = it.get("description").and_then(|it| Some((it, it.text()?))).map(|(it, text)| (it, literal(text))) {
         if let Some(model) = draft.spec.models.get_mut(alias) {
@@ -78,6 +83,27 @@ fn tell(draft: &mut Draft, it: Cursor<'_>, alias: &str) {
     }
     if let Some(it) = it.get("chain_rule") {
         draft.findings.unsupported(it, "the first rule that holds decides; no other is looked at after it");
+    }
+}
+
+/// Tells which of the providers that one of Bifrost's became a target leads to.
+fn which(draft: &mut Draft, names: &Names, target: Cursor<'_>, place: Option<&String>) {
+    let Some((it, theirs)) = target.get("provider").and_then(|it| Some((it, it.text()?))) else { return };
+    let are_several = names.providers.get(theirs).is_some_and(|ours| ours.len() > 1);
+    let key = target.get("key_id");
+    let is_found = key.and_then(Cursor::text).is_some_and(|key| names.placed.contains_key(&(theirs.to_owned(), key.to_owned())));
+    if are_several && !is_found {
+        let why = "keys with addresses or regions of their own are providers here, and this leads to the first of them";
+        draft.findings.approximate(it, place.cloned(), why);
+    } else {
+        draft.findings.exact(it, place.cloned());
+    }
+    match key {
+        Some(key) if are_several && is_found => {
+            draft.findings.approximate(key, place.cloned(), "it leads to the provider that the key is under here");
+        }
+        Some(key) => draft.findings.unsupported(key, "which credential serves is decided by weights and by what each is for"),
+        None => {}
     }
 }
 
@@ -116,9 +142,12 @@ fn targets(names: &Names, it: Cursor<'_>) -> Result<Vec<TargetRef>, &'static str
         let (Some(provider), Some(model)) = (text("provider"), text("model")) else {
             return Err("a target without a provider or a model leaves it to the request: name both");
         };
+        let key = text("key_id").and_then(|key| names.placed.get(&(provider.to_owned(), key.to_owned())));
         let target = ours(names, provider, model).ok_or("a target's provider was not carried over")?;
-        if targets.iter().all(|known| (&known.provider, &known.model) != (&target.provider, &target.model)) {
-            targets.push(TargetRef { weight: Some(weight), ..target });
+        let target = TargetRef { provider: key.cloned().unwrap_or(target.provider), ..target };
+        match targets.iter_mut().find(|known| (&known.provider, &known.model) == (&target.provider, &target.model)) {
+            Some(same) => same.weight = Some(same.weight.unwrap_or(0).saturating_add(weight).min(weight::MOST)),
+            None => targets.push(TargetRef { weight: Some(weight), ..target }),
         }
     }
     if targets.is_empty() {
@@ -180,7 +209,9 @@ fn comparison(names: &Names, text: &str) -> Option<String> {
         (None, "virtual_key_name") if names.keys.values().any(|name| name == value) => "key.name".to_owned(),
         _ => return None,
     };
-    Some(format!("{subject}{operator}{}", quoted(value)))
+    let said = format!("{subject}{operator}{}", quoted(value));
+    // For Bifrost a header that is not there makes a condition fail, whatever it is compared with.
+    Some(if header.is_some() && operator == " != " { format!("({subject} != \"\" and {said})") } else { said })
 }
 
 #[cfg(test)]
@@ -195,6 +226,7 @@ mod tests {
             ("", Some("true")),
             ("model == \"gpt-4o\"", Some("(model == \"gpt-4o\" or model is endingwith(\"/gpt-4o\"))")),
             ("headers[\"X-Tier\"] == 'gold'", Some("header(\"x-tier\", \"\") == \"gold\"")),
+            ("headers['x-tier'] != 'gold'", Some("(header(\"x-tier\", \"\") != \"\" and header(\"x-tier\", \"\") != \"gold\")")),
             (
                 "team_name == \"growth\" && model != \"o3\"",
                 Some("(key.team == \"growth\" and not (model == \"o3\" or model is endingwith(\"/o3\")))"),

@@ -13,7 +13,6 @@ const MCP: &str = "there is no gateway of MCP servers";
 /// Sections that are known to have no counterpart.
 const SECTIONS: &[(&str, &str)] = &[
     ("$schema", "the schema of the spec is named in its first line"),
-    ("version", "the version of this format is that of the spec"),
     ("source_of_truth", STORE),
     ("encryption_key", "no secret is stored, so there is nothing to encrypt"),
     ("config_store", STORE),

@@ -1,6 +1,6 @@
 //! Rows whose models are in a cloud: where in it, and how they sign in.
 
-use super::deployment::{Params, Placed, SPELLING, Upstream, headers, place, secret_credential};
+use super::deployment::{Params, Placed, SPELLING, Upstream, headers, place, responses, secret_credential};
 use super::home::Home;
 use crate::import::draft::{Draft, Notes, at, literal};
 use crate::import::secret::{Held, held, set};
@@ -99,6 +99,7 @@ pub(super) fn vertex<'t>(params: &Params<'t>, address: Placed<'t>, model: &str) 
 /// Azure OpenAI: the address of the resource, and what LiteLLM puts behind it.
 pub(super) fn azure<'t>(params: &Params<'t>, address: Placed<'t>, model: &str) -> Result<Upstream<'t>, String> {
     let mut notes = Notes::default();
+    let model = responses(&mut notes, params, model);
     let model = ["o_series/", "gpt5_series/"].iter().find_map(|kind| model.strip_prefix(kind)).unwrap_or(model);
     let mut base = Provider { preset: Some("azure-classic".to_owned()), ..Provider::default() };
     let mut wishes = vec!["azure".to_owned()];

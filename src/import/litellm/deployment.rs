@@ -154,6 +154,10 @@ fn upstream<'t>(params: &Params<'t>, (home, model): (Home, &str), asked: &str) -
         Home::Azure => cloud::azure(params, address, model),
         Home::AzureAi => cloud::azure_ai(params, address, model),
         Home::Preset(preset) => Ok(server(params, address, (preset, model), asked)),
+        // What has no address by default is known by the one that the row gives.
+        Home::Compatible { url, .. } if url.starts_with("${env:") && address.is_some() => {
+            Ok(server(params, address, ("openai", model), asked))
+        }
         Home::Compatible { name, url, env: _ } => Ok(compatible(params, address, (name, url), (home, model))),
     }
 }
@@ -167,7 +171,11 @@ fn compatible<'t>(params: &Params<'t>, address: Placed<'t>, (name, url): (&str, 
         Some((it, address)) => place(&mut notes, &mut base, it, &address),
         None => {
             if let Some(it) = params.get("model") {
-                notes.approximate(it, &["base_url"], "this is where LiteLLM calls it by default; check the address");
+                let why = match url.strip_prefix("${env:").and_then(|rest| rest.strip_suffix('}')) {
+                    Some(variable) => format!("nothing says where the server is: set {variable}, or write its address"),
+                    None => "this is where LiteLLM calls it by default; check the address".to_owned(),
+                };
+                notes.approximate(it, &["base_url"], why);
             }
         }
     }
@@ -178,6 +186,7 @@ fn compatible<'t>(params: &Params<'t>, address: Placed<'t>, (name, url): (&str, 
 /// Makes a provider of a preset, at its own address or another.
 fn server<'t>(params: &Params<'t>, address: Placed<'t>, (preset, model): (&'static str, &str), asked: &str) -> Upstream<'t> {
     let mut notes = Notes::default();
+    let model = responses(&mut notes, params, model);
     let known = catalog::preset(preset);
     let mut base = Provider { preset: Some(preset.to_owned()), ..Provider::default() };
     let mut wish = preset.to_owned();
@@ -194,7 +203,7 @@ fn server<'t>(params: &Params<'t>, address: Placed<'t>, (preset, model): (&'stat
         }
         Some((it, _)) => notes.exact(it, &[]),
         None if known.is_some_and(|it| it.base_url.is_none()) => {
-            let variable = format!("{}_API_BASE", variable_name(preset));
+            let variable = home::base_variable(preset).map_or_else(|| format!("{}_API_BASE", variable_name(preset)), str::to_owned);
             base.base_url = Some(format!("${{env:{variable}}}"));
             if let Some(it) = params.get("model") {
                 notes.approximate(it, &["base_url"], format!("nothing says where the server is: set {variable}, or write its address"));
@@ -210,9 +219,20 @@ fn server<'t>(params: &Params<'t>, address: Placed<'t>, (preset, model): (&'stat
     Upstream { wishes, base, model: literal(model), home: Home::Preset(preset), has_address, scope, notes }
 }
 
+/// Takes off what makes LiteLLM call the Responses API for a model.
+pub(super) fn responses<'t, 'm>(notes: &mut Notes<'t>, params: &Params<'t>, model: &'m str) -> &'m str {
+    let Some(rest) = model.strip_prefix("responses/") else { return model };
+    if let Some(it) = params.get("model") {
+        let why =
+            "LiteLLM calls the Responses API for it, whatever was asked for: here only what clients ask of `/v1/responses` goes there";
+        notes.approximate(it, &[], why);
+    }
+    rest
+}
+
 /// LiteLLM adds the version to addresses of some providers itself.
 fn version(base: &mut Provider, preset: &str, address: &Address) {
-    if preset == "anthropic" && !address.is_unknown && !address.url.ends_with("/v1") {
+    if matches!(preset, "anthropic" | "huggingface") && !address.is_unknown && !address.url.ends_with("/v1") {
         base.base_url = Some(format!("{}/v1", address.url));
     }
 }

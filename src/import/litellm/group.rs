@@ -161,7 +161,7 @@ fn one(draft: &mut Draft, names: &mut Names, group: &[&Deployment<'_>], has_chai
     }
     let (now, later) = by_order(group);
     let mut model = Model { targets: targets(draft, &now), ..Model::default() };
-    for row in later {
+    for row in &later {
         let link = FallbackRef::Target { provider: row.provider.clone(), model: row.model.clone() };
         let is_target = model.targets.iter().any(|it| it.provider == row.provider && it.model == row.model);
         if !is_target && !model.fallbacks.contains(&link) {
@@ -183,7 +183,10 @@ fn one(draft: &mut Draft, names: &mut Names, group: &[&Deployment<'_>], has_chai
     let is_split = draft.spec.models.get(&alias).is_some_and(|model| model.targets.len() > 1);
     // Several keys of one target: the weights are theirs.
     let place = if is_split { ["models", &alias, "targets"] } else { ["providers", &first.provider, "credentials"] };
-    weight::tell(draft, group.iter().filter_map(|row| row.params.get("weight")), &place);
+    weight::tell(draft, now.iter().filter_map(|row| row.params.get("weight")), &place);
+    for it in later.iter().filter_map(|row| row.params.get("weight")) {
+        draft.findings.unsupported(it, "who comes later by `order` is a link of the chain, which has no weight");
+    }
     body(draft, &alias, group);
     orders(draft, &alias, group);
 }
@@ -209,11 +212,28 @@ fn orders(draft: &mut Draft, alias: &str, group: &[&Deployment<'_>]) {
     }
 }
 
-/// Makes the targets of rows, with the weights that LiteLLM's shuffle gives them: `weight`, else `rpm`, else `tpm`, by what the first has.
-fn targets(draft: &mut Draft, group: &[&Deployment<'_>]) -> Vec<TargetRef> {
+/// Returns the weights that LiteLLM's shuffle gives rows: `weight`, else `rpm`, else `tpm`, by what the first has; and which of them it was.
+fn shuffled(group: &[&Deployment<'_>]) -> (Vec<u32>, Option<&'static str>) {
     let by = ["weight", "rpm", "tpm"].into_iter().find(|by| group.first().is_some_and(|row| row.params.get(by).is_some()));
     let numbers: Vec<Option<&Number>> = group.iter().map(|row| by.and_then(|by| row.params.get(by)?.number())).collect();
-    let weights = weight::whole(&numbers, by.is_some());
+    (weight::whole(&numbers, by.is_some()), by)
+}
+
+/// Returns what each row weighs among those of its name that are asked with it, by the row's number.
+pub(super) fn shares(rows: &[Deployment<'_>]) -> BTreeMap<usize, u32> {
+    let names: BTreeSet<&str> = rows.iter().map(|row| row.asked).collect();
+    let of = |asked: &str| -> Vec<(usize, u32)> {
+        let group: Vec<&Deployment<'_>> = rows.iter().filter(|row| row.asked == asked).collect();
+        let (now, _) = by_order(&group);
+        let (weights, _) = shuffled(&now);
+        now.iter().map(|row| row.row.id()).zip(weights).collect()
+    };
+    names.into_iter().flat_map(of).collect()
+}
+
+/// Makes the targets of rows, with their weights.
+fn targets(draft: &mut Draft, group: &[&Deployment<'_>]) -> Vec<TargetRef> {
+    let (weights, by) = shuffled(group);
     let mut targets: Vec<TargetRef> = Vec::new();
     for (row, weight) in group.iter().zip(&weights) {
         match targets.iter_mut().find(|it| it.provider == row.provider && it.model == row.model) {

@@ -23,7 +23,7 @@ pub(super) enum Home {
     Vertex,
 }
 
-const PRESETS: [(&str, &str); 36] = [
+const PRESETS: [(&str, &str); 34] = [
     ("anthropic", "anthropic"),
     ("cerebras", "cerebras"),
     ("cohere", "cohere"),
@@ -37,7 +37,6 @@ const PRESETS: [(&str, &str); 36] = [
     ("hosted_vllm", "vllm"),
     ("huggingface", "huggingface"),
     ("jina_ai", "jina"),
-    ("litellm_proxy", "openai"),
     ("llamafile", "llamacpp"),
     ("lm_studio", "lmstudio"),
     ("mistral", "mistral"),
@@ -45,7 +44,6 @@ const PRESETS: [(&str, &str); 36] = [
     ("ollama", "ollama-native"),
     ("ollama_chat", "ollama-native"),
     ("openai", "openai"),
-    ("openai_like", "openai"),
     ("openrouter", "openrouter"),
     ("perplexity", "perplexity"),
     ("responses", "openai"),
@@ -62,15 +60,78 @@ const PRESETS: [(&str, &str); 36] = [
     ("docker_model_runner", "llamacpp"),
 ];
 
-const COMPATIBLE: [(&str, &str, &str); 8] = [
+/// Servers like OpenAI's; what begins with `${env:` is where LiteLLM looks for an address that has no default.
+const COMPATIBLE: [(&str, &str, &str); 14] = [
     ("ai21", "https://api.ai21.com/studio/v1", "AI21_API_KEY"),
     ("codestral", "https://codestral.mistral.ai/v1", "CODESTRAL_API_KEY"),
+    ("databricks", "${env:DATABRICKS_API_BASE}", "DATABRICKS_API_KEY"),
     ("deepinfra", "https://api.deepinfra.com/v1/openai", "DEEPINFRA_API_KEY"),
+    ("friendliai", "https://api.friendli.ai/serverless/v1", "FRIENDLI_TOKEN"),
+    ("github", "https://models.inference.ai.azure.com", "GITHUB_API_KEY"),
     ("hyperbolic", "https://api.hyperbolic.xyz/v1", "HYPERBOLIC_API_KEY"),
+    ("litellm_proxy", "${env:LITELLM_PROXY_API_BASE}", "LITELLM_PROXY_API_KEY"),
+    ("meta_llama", "https://api.llama.com/compat/v1", "LLAMA_API_KEY"),
     ("nebius", "https://api.studio.nebius.ai/v1", "NEBIUS_API_KEY"),
     ("novita", "https://api.novita.ai/v3/openai", "NOVITA_API_KEY"),
     ("nvidia_nim", "https://integrate.api.nvidia.com/v1", "NVIDIA_NIM_API_KEY"),
+    ("openai_like", "${env:OPENAI_LIKE_API_BASE}", "OPENAI_LIKE_API_KEY"),
     ("sambanova", "https://api.sambanova.ai/v1", "SAMBANOVA_API_KEY"),
+];
+
+/// Providers like OpenAI's for which LiteLLM has an address, and nothing here has: only with one that the row gives.
+const LIKE: [&str; 21] = [
+    "aiml",
+    "anyscale",
+    "baseten",
+    "chutes",
+    "cometapi",
+    "compactifai",
+    "empower",
+    "featherless_ai",
+    "galadriel",
+    "heroku",
+    "inception",
+    "lambda_ai",
+    "lemonade",
+    "morph",
+    "nscale",
+    "oobabooga",
+    "ovhcloud",
+    "v0",
+    "vercel_ai_gateway",
+    "wandb",
+    "xinference",
+];
+
+/// Providers with a format of their own that nothing here speaks, whatever address a row gives.
+const OTHERS: [&str; 27] = [
+    "aleph_alpha",
+    "anthropic_text",
+    "assemblyai",
+    "bytez",
+    "clarifai",
+    "cloudflare",
+    "deepgram",
+    "elevenlabs",
+    "fal_ai",
+    "gigachat",
+    "github_copilot",
+    "gradient_ai",
+    "maritalk",
+    "nlp_cloud",
+    "oci",
+    "palm",
+    "petals",
+    "predibase",
+    "recraft",
+    "replicate",
+    "runwayml",
+    "sagemaker",
+    "sagemaker_chat",
+    "snowflake",
+    "triton",
+    "watsonx",
+    "watsonx_text",
 ];
 
 /// How names begin that LiteLLM knows without a prefix.
@@ -101,19 +162,22 @@ const BARE: [(&str, Home); 19] = [
 pub(super) fn home<'m>(model: &'m str, provider: Option<&str>, has_address: bool) -> Option<(Home, &'m str)> {
     if let Some(provider) = provider {
         let rest = model.strip_prefix(provider).and_then(|rest| rest.strip_prefix('/')).unwrap_or(model);
-        return by_prefix(provider).map(|home| (home, rest));
+        return by_prefix(provider, has_address).map(|home| (home, rest));
     }
-    if let Some((prefix, rest)) = model.split_once('/')
-        && let Some(home) = by_prefix(prefix)
-    {
-        return Some((home, rest));
+    if let Some((prefix, rest)) = model.split_once('/') {
+        if let Some(home) = by_prefix(prefix, has_address) {
+            return Some((home, rest));
+        }
+        if OTHERS.contains(&prefix) || LIKE.contains(&prefix) {
+            return None;
+        }
     }
     let bare = BARE.iter().find(|(begin, _)| model.starts_with(begin)).map(|(_, home)| (*home, model));
     // LiteLLM takes what it knows before what the address tells.
     bare.or_else(|| has_address.then_some((Home::Preset("openai"), model)))
 }
 
-fn by_prefix(prefix: &str) -> Option<Home> {
+fn by_prefix(prefix: &str, has_address: bool) -> Option<Home> {
     let preset = PRESETS.iter().find(|(theirs, _)| *theirs == prefix).map(|(_, ours)| Home::Preset(ours));
     let compatible = || {
         let (name, url, env) = *COMPATIBLE.iter().find(|(name, ..)| *name == prefix)?;
@@ -124,8 +188,18 @@ fn by_prefix(prefix: &str) -> Option<Home> {
         "azure_ai" => Some(Home::AzureAi),
         "bedrock" | "bedrock_converse" => Some(Home::Bedrock),
         "vertex_ai" | "vertex_ai_beta" => Some(Home::Vertex),
+        like if has_address && LIKE.contains(&like) => Some(Home::Preset("openai")),
         _ => None,
     })
+}
+
+/// Returns the variable that LiteLLM takes the address of a server from, where the parameters name none.
+pub(super) fn base_variable(preset: &str) -> Option<&'static str> {
+    match preset {
+        "vllm" => Some("HOSTED_VLLM_API_BASE"),
+        "lmstudio" => Some("LM_STUDIO_API_BASE"),
+        _ => None,
+    }
 }
 
 /// Returns the variable that LiteLLM reads where the parameters name no key.
@@ -171,6 +245,10 @@ mod tests {
             ("azure/dep", None, true, Some((Home::Azure, "dep"))),
             ("qwen3", Some("hosted_vllm"), true, Some((Home::Preset("vllm"), "qwen3"))),
             ("sagemaker/x", None, false, None),
+            ("sagemaker/x", None, true, None),
+            ("nscale/x/y", None, true, Some((Home::Preset("openai"), "x/y"))),
+            ("nscale/x/y", None, false, None),
+            ("litellm_proxy/gpt-4o", None, false, by_prefix("litellm_proxy", false).map(|home| (home, "gpt-4o"))),
             ("my-model", None, false, None),
         ] {
             assert_eq!(home(model, provider, has_address), expected, "{model}");

@@ -292,12 +292,17 @@ fn overall_budget(draft: &mut Draft, root: Cursor<'_>) {
     let Some(settings) = root.get("litellm_settings") else { return };
     let Some(it) = settings.get("max_budget") else { return };
     let window = settings.get("budget_duration");
-    let period =
-        window.and_then(|it| amount::Length::read(it.text()?)?.period(false)).map_or(crate::spec::Period::Total, |(period, _)| period);
-    let Some(limit) = it.number().and_then(amount::dollars) else { return };
+    let mut by_hand = |why: &str| [Some(it), window].into_iter().flatten().for_each(|it| draft.findings.manual(it, None, why));
+    let period = match window.map(|it| amount::Length::read(it.text()?)?.period(false)) {
+        None => crate::spec::Period::Total,
+        Some(Some((period, _))) => period,
+        Some(None) => return by_hand("the window is none that a budget here can have; write the budget by hand"),
+    };
+    let Some(limit) = it.number().and_then(amount::dollars) else {
+        return by_hand("the amount is none that a budget here can have; write the budget by hand");
+    };
     if draft.spec.virtual_keys.is_empty() {
-        draft.findings.manual(it, None, "name a budget like this one in `budgets` of every key");
-        return;
+        return by_hand("name a budget like this one in `budgets` of every key");
     }
     draft.spec.budgets.insert("whole-gateway".to_owned(), keys::budget(limit, period));
     for key in draft.spec.virtual_keys.values_mut() {

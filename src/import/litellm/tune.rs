@@ -1,9 +1,9 @@
 //! The numbers of rows: limits, times, tries, prices and sizes. Several rows may share a provider, which has one of each.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::deployment::Deployment;
-use super::group::{Asked, Names};
+use super::group::{self, Asked, Names};
 use crate::base::{Per, Span};
 use crate::import::draft::{Draft, at};
 use crate::import::tree::Cursor;
@@ -12,10 +12,11 @@ use crate::spec::{ModelCapacity, RateLimits, Timeouts};
 
 /// Settles everything that rows say in numbers.
 pub(super) fn settle(draft: &mut Draft, rows: &[Deployment<'_>], names: &Names) {
+    let shares = group::shares(rows);
     let providers: BTreeSet<&str> = rows.iter().map(|row| row.provider.as_str()).collect();
     for provider in providers {
         let own: Vec<&Deployment<'_>> = rows.iter().filter(|row| row.provider == provider).collect();
-        credentials(draft, provider, &own);
+        credentials(draft, provider, &own, &shares);
         shared_keys(draft, provider, &own);
         for (member, kind) in [("rpm", Kind::Requests), ("tpm", Kind::Tokens), ("max_parallel_requests", Kind::Concurrency)] {
             limit(draft, names, (provider, rows), (member, kind));
@@ -60,20 +61,26 @@ impl Kind {
 }
 
 /// Keeps each key to the models that it is written for, and gives several keys of one model their weights.
-fn credentials(draft: &mut Draft, provider: &str, rows: &[&Deployment<'_>]) {
+fn credentials(draft: &mut Draft, provider: &str, rows: &[&Deployment<'_>], shares: &BTreeMap<usize, u32>) {
+    let mut uneven = Vec::new();
     let Some(it) = draft.spec.providers.get_mut(provider).filter(|it| it.credentials.len() > 1) else { return };
     for (name, credential) in &mut it.credentials {
         let own = rows.iter().filter(|row| row.credential == *name);
         let models: BTreeSet<&String> = own.clone().map(|row| &row.model).collect();
         credential.models = if models.iter().any(|model| *model == "*") { Vec::new() } else { models.into_iter().cloned().collect() };
-        let weights: BTreeSet<u64> = own.filter_map(|row| row.params.get("weight")?.whole()).collect();
+        let weights: BTreeSet<u32> = own.clone().filter_map(|row| shares.get(&row.row.id())).copied().collect();
         // One number for all models: where rows differ, the keys share alike.
-        credential.weight = match weights.first().copied() {
-            Some(weight) if weights.len() == 1 && weight > 1 => {
-                u32::try_from(weight).ok().filter(|weight| *weight <= crate::import::weight::MOST)
-            }
-            Some(_) | None => None,
-        };
+        credential.weight = weights.first().copied().filter(|weight| weights.len() == 1 && *weight != 1);
+        if weights.len() > 1 {
+            uneven.extend(own.filter_map(|row| row.params.get("weight")));
+        }
+    }
+    if it.credentials.values().all(|credential| credential.weight == Some(0)) {
+        it.credentials.values_mut().for_each(|credential| credential.weight = None);
+    }
+    for it in uneven {
+        let why = "a key has one weight for all models, and the rows with this key differ in theirs: it has none here";
+        draft.findings.approximate(it, at(&["providers", provider, "credentials"]), why);
     }
 }
 

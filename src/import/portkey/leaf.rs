@@ -1,12 +1,13 @@
 //! One target: a provider with its key, and the model that it is asked for.
 
 use super::{SPELLING, Scope};
-use crate::base::Span;
+use crate::base::{Digest, Span};
 use crate::catalog;
 use crate::import::draft::{Draft, Notes, at, literal};
 use crate::import::secret::{Held, held, set, variable_name};
+use crate::import::server::{self, Behind};
 use crate::import::tree::Cursor;
-use crate::import::{address, header, server};
+use crate::import::{address, header};
 use crate::spec::{Api, Aws, AwsAccount, Credential, FromEnvironment, Google, GoogleAccount, Provider, SecretRef, TargetRef};
 
 /// A target that was carried over.
@@ -45,7 +46,7 @@ fn parts<'t>(draft: &mut Draft, scope: &Scope<'t>, params: Option<Cursor<'t>>) -
         (None, None) => return Err("the target names no provider".to_owned()),
     };
     let mut notes = Notes::default();
-    let (base, wish) = base(&mut notes, scope, &named)?;
+    let (mut base, wish) = base(&mut notes, scope, &named)?;
     let deployment = scope.get(&["azure_deployment_id", "azureDeploymentId", "deployment_id", "deploymentId"]).filter(|_| is_azure(&named));
     let model = deployment.or_else(|| params?.get("model"));
     let Some((model_at, model)) = model.and_then(|it| Some((it, it.text().filter(|text| !text.is_empty())?))) else {
@@ -53,10 +54,12 @@ fn parts<'t>(draft: &mut Draft, scope: &Scope<'t>, params: Option<Cursor<'t>>) -
     };
     // `@integration/model` names where the model is, too.
     let model = model.strip_prefix('@').and_then(|rest| rest.split_once('/')).map_or(model, |(_, model)| model);
-    let name = draft.provider(&[&wish], &base, None);
+    let model = if base.preset.as_deref() == Some("vertex") { on_vertex(&mut base, model)? } else { model.to_owned() };
+    let wishes = if base.preset.as_deref() == Some("vertex-anthropic") { ["vertex-anthropic"] } else { [wish.as_str()] };
+    let name = draft.provider(&wishes, &base, None);
     notes.tell(&mut draft.findings, &["providers", &name]);
     let credential = credential(draft, scope, (&name, &named), slug);
-    let model = literal(model);
+    let model = literal(&model);
     draft.written_for(&name, &credential, &model);
     for it in [provider, scope.get(&["virtual_key", "virtualKey"])].into_iter().flatten().filter(|it| Some(it.id()) != slug.map(Cursor::id))
     {
@@ -67,6 +70,22 @@ fn parts<'t>(draft: &mut Draft, scope: &Scope<'t>, params: Option<Cursor<'t>>) -
         draft.findings.exact(it, at(&["models"]));
     }
     Ok(Leaf { target: TargetRef { provider: name, model, weight: None }, credential, params })
+}
+
+/// Names a model of Vertex AI as it is named here, where Portkey writes `anthropic.claude-…`; Claude is another provider.
+fn on_vertex(base: &mut Provider, model: &str) -> Result<String, String> {
+    match model.split_once('.') {
+        Some(("anthropic", name)) => {
+            base.preset = Some("vertex-anthropic".to_owned());
+            Ok(name.to_owned())
+        }
+        Some(("google", name)) => Ok(name.to_owned()),
+        Some(("endpoints", id)) => Ok(format!("endpoints/{id}")),
+        Some(("meta" | "mistralai", _)) => {
+            Err("models of other vendors on Vertex AI have an endpoint of their own: write a provider with its `base_url`".to_owned())
+        }
+        Some(_) | None => Ok(model.to_owned()),
+    }
 }
 
 fn is_azure(name: &str) -> bool {
@@ -108,7 +127,7 @@ fn base<'t>(notes: &mut Notes<'t>, scope: &Scope<'t>, named: &str) -> Result<(Pr
     cloud(notes, scope, &mut base, host.is_some())?;
     if let Some(it) = host {
         let found = address::read(it, SPELLING).map_err(|why| format!("its address cannot be taken over: {why}"))?;
-        server::place(notes, &mut base, (it, &found));
+        server::place(notes, &mut base, (it, &found), Behind::Nothing);
         server::own(&mut base);
         if base.preset.is_none() && named == "openai" {
             wish.clone_from(&found.name);
@@ -201,6 +220,10 @@ fn credential(draft: &mut Draft, scope: &Scope<'_>, (provider, named): (&str, &s
         let wish = if let SecretRef::Env(name) = &secret { name.to_ascii_lowercase().replace('_', "-") } else { String::new() };
         (Credential { secret: Some(secret), ..none }, wish)
     } else if is_bedrock {
+        if let Some(it) = slug {
+            let why = "the keys and the region are kept in Portkey: write them here, or let the environment have them";
+            draft.findings.manual(it, place, why);
+        }
         (Credential { aws: Some(aws(draft, scope, provider)), ..none }, "aws".to_owned())
     } else if is_google {
         (Credential { google: Some(google(draft, scope, provider)), ..none }, "google".to_owned())
@@ -254,8 +277,10 @@ fn google(draft: &mut Draft, scope: &Scope<'_>, provider: &str) -> Google {
         return Google::Environment(FromEnvironment::Environment);
     };
     if it.is_map() {
-        draft.findings.manual(it, at(&["providers", provider, "credentials"]), set("VERTEX_CREDENTIALS"));
-        return Google::Account(GoogleAccount { service_account: SecretRef::Env("VERTEX_CREDENTIALS".to_owned()) });
+        let whole: String = it.leaves().into_iter().filter_map(Cursor::secret).flat_map(|part| [part, "\n"]).collect();
+        let variable = draft.variables.name(Digest::of(whole.as_bytes()), "VERTEX_CREDENTIALS");
+        draft.findings.manual(it, at(&["providers", provider, "credentials"]), set(&variable));
+        return Google::Account(GoogleAccount { service_account: SecretRef::Env(variable) });
     }
     match secret(draft, it, "VERTEX_CREDENTIALS", provider) {
         Some(service_account) => Google::Account(GoogleAccount { service_account }),

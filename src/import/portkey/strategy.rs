@@ -36,6 +36,9 @@ fn add(draft: &mut Draft, wish: &str, node: Node<'_>) -> String {
     alias
 }
 
+/// The codes after which a chain goes on; without them Portkey's goes on after every failure.
+const CODES: [&str; 2] = ["on_status_codes", "onStatusCodes"];
+
 fn mode<'t>(it: Cursor<'t>) -> Option<&'t str> {
     it.get("strategy").and_then(|strategy| strategy.get("mode")).and_then(Cursor::text)
 }
@@ -50,6 +53,10 @@ fn node<'t>(draft: &mut Draft, scope: &Scope<'t>, it: Cursor<'t>, name: &str) ->
     let inner = scope.below(it);
     if let Some(mode) = it.get("strategy").and_then(|strategy| strategy.get("mode")) {
         match mode.text() {
+            Some("fallback") if it.get("strategy").is_none_or(|strategy| strategy.any(&CODES).is_none()) => {
+                let why = "moves on after every failure but a refusal of the content filter and other 4xx";
+                draft.findings.approximate(mode, at(&["models", name, "fallbacks"]), why);
+            }
             Some("single" | "fallback" | "loadbalance") => draft.findings.exact(mode, at(&["models", name])),
             _ => {
                 let why = "a strategy of this kind, at this place, has no counterpart: conditions are rules over whole requests";
@@ -187,7 +194,7 @@ fn chained<'t>(draft: &mut Draft, nodes: Nodes<'t>, name: &str) -> Option<Node<'
 
 /// After which failures the chain goes on.
 fn moves_on(draft: &mut Draft, it: Cursor<'_>, name: &str, model: &mut Model) {
-    let Some(codes) = it.get("strategy").and_then(|strategy| strategy.any(&["on_status_codes", "onStatusCodes"])) else { return };
+    let Some(codes) = it.get("strategy").and_then(|strategy| strategy.any(&CODES)) else { return };
     let listed: Vec<u64> = codes.items().filter_map(Cursor::whole).collect();
     let place = at(&["models", name, "fallback_on"]);
     if listed.is_empty() || model.fallbacks.is_empty() {

@@ -34,6 +34,18 @@ fn the_spec_is_data_and_the_findings_are_messages() {
 }
 
 #[test]
+fn each_value_that_is_lost_is_named_with_its_place() {
+    let made_up: Vec<String> = (0..9).map(|number| format!("made_up_{number}: 1")).collect();
+    let text = format!("model_list:\n  - {{model_name: fast, litellm_params: {{model: groq/llama, {}}}}}\n", made_up.join(", "));
+    let done = Place::new().file("config.yaml", &text).run(&["import", "litellm", "config.yaml"]);
+    for number in 0..9 {
+        let path = format!("model_list[0].litellm_params.made_up_{number}\n");
+        let line = done.stderr.split_inclusive('\n').find(|line| line.ends_with(&path));
+        assert!(line.is_some_and(|line| line.starts_with("  config.yaml:2:")), "{path}{}", done.stderr);
+    }
+}
+
+#[test]
 fn what_is_written_validates_and_nothing_is_overwritten() {
     let place = Place::new().file("config.yaml", LITELLM);
     let done = place.run(&["import", "litellm", "config.yaml", "--out", "gateway.yaml"]);

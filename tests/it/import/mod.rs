@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use bifrostctl::import::{Class, Finding, Imported, Peer, Unread, import};
 use bifrostctl::plan;
 use bifrostctl::spec::{Diagnostic, Disk, Inputs, Memory, Severity, load, report};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::architecture::files_under;
 
@@ -128,6 +128,38 @@ fn every_fixture_becomes_what_was_read_and_agreed_to() {
             insta::assert_snapshot!(name, format!("{}\n---\n{}", imported.yaml, listed(&imported.findings)));
         }
     }
+}
+
+/// What a fixture became.
+fn spec_of(peer: Peer, name: &str) -> Value {
+    read(peer, &PathBuf::from(format!("tests/fixtures/import/{}/{name}", peer.name()))).spec
+}
+
+#[test]
+fn budgets_stay_those_of_their_own_customer() {
+    let spec = spec_of(Peer::Bifrost, "regions.json");
+    for (team, limit, period) in [("one", "$10", "month"), ("two", "$20", "day"), ("three", "$30", "week")] {
+        let [budget] = spec["teams"][team]["budgets"].as_array().unwrap().as_slice() else { panic!("{team} has one budget: {spec}") };
+        let budget = &spec["budgets"][budget.as_str().unwrap()];
+        assert_eq!((budget["limit"].as_str(), budget["period"].as_str()), (Some(limit), Some(period)), "{team}");
+    }
+}
+
+#[test]
+fn rules_of_a_key_come_before_those_of_its_team_and_of_all() {
+    let spec = spec_of(Peer::Bifrost, "regions.json");
+    let names: Vec<&str> = spec["rules"].as_array().unwrap().iter().filter_map(|rule| rule["name"].as_str()).collect();
+    assert_eq!(names, ["of-key", "of-team", "for-all"], "whatever their priorities are");
+}
+
+#[test]
+fn a_key_gets_no_more_than_it_had() {
+    let spec = spec_of(Peer::Bifrost, "regions.json");
+    let models = |spec: &Value, key: &str| spec["virtual_keys"][key]["models"].clone();
+    assert_eq!(models(&spec, "european"), json!(["azure-eu/*", "openai/*"]), "it was kept to the key of one region");
+    assert_eq!((models(&spec, "nothing"), models(&spec, "empty")), (json!([]), json!([])));
+    let older = spec_of(Peer::Bifrost, "lists-of-1-4.json");
+    assert_eq!(models(&older, "nothing"), json!(["*"]), "before 1.5 no list was one of all");
 }
 
 #[test]
