@@ -86,12 +86,12 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
         return Ok(Outcome { summary: "dry run: nothing was written, and the new secret was thrown away".to_owned(), ..outcome });
     }
     agree(args, &rotated, context)?;
-    if let Some(path) = &args.out_secret {
-        write_secret(path, &secret)?;
-    }
     let meanwhile = source.files.read(&rotated.path).ok();
     if meanwhile.as_deref() != Some(rotated.before.as_bytes()) {
         return Err(CommandError::failure(format!("{} has changed meanwhile; nothing was written", rotated.path.display())));
+    }
+    if let Some(path) = &args.out_secret {
+        write_secret(path, &secret)?;
     }
     control::replace(vec![(rotated.path.clone(), rotated.after.clone())]).map_err(CommandError::failure)?;
     Ok(hand_over(args, &secret, outcome, context))

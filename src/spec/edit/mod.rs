@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use super::format::{column_of, comments, in_unix};
 use super::load::parsed;
+use inline::Names;
 use place::{Container, Style};
 
 /// Why a text was not changed.
@@ -63,7 +64,8 @@ fn insert_in(text: &str, pointer: &str, value: &Value) -> Result<String, EditErr
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => return Err(EditError::Place),
     };
-    let entry = if container.is_list { inline::value(value) } else { format!("{}: {}", inline::name(&name), inline::value(value)) };
+    let names = Names::of(text);
+    let entry = if container.is_list { names.value(value) } else { names.member(&name, value) };
     let edits = match container.style {
         Style::Flow => insert_flow(text, &container, at, &entry),
         Style::Block => insert_block(text, &container, at, value, &entry)?,
@@ -89,7 +91,7 @@ fn replace_in(text: &str, pointer: &str, value: &Value) -> Result<String, EditEr
     if written.is_empty() || (child.is_filled && !text.get(written.clone()).is_some_and(|text| text.starts_with(['[', '{']))) {
         return Err(EditError::Form);
     }
-    finish(text, vec![(written, inline::value(value))], &expected)
+    finish(text, vec![(written, Names::of(text).value(value))], &expected)
 }
 
 /// Takes a member out of a map or an item out of a list, with the comments beside it; not the last one.
@@ -191,7 +193,7 @@ fn insert_block(text: &str, container: &Container, at: usize, value: &Value, ent
             Value::Object(members) if first.is_filled && !place::opens(text, first.value.start) && !members.is_empty() => {
                 for (number, (name, value)) in members.iter().enumerate() {
                     let mark = if number == 0 { "- " } else { "  " };
-                    new.push_str(&format!("{indent}{mark}{}: {}\n", inline::name(name), inline::value(value)));
+                    new.push_str(&format!("{indent}{mark}{}\n", Names::Bare.member(name, value)));
                 }
             }
             _ => new.push_str(&format!("{indent}- {entry}\n")),

@@ -132,3 +132,12 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_file_of_json_stays_json() {
+    let text = r#"{"version": 1, "virtual_keys": {"web": {"hashes": [{"sha256": "a"}]}}}"#;
+    let added = insert(text, "/virtual_keys/web/hashes/1", &json!({"sha256": "b"})).unwrap();
+    let ended = insert(&added, "/virtual_keys/web/hashes/0/not_after", &json!("2027-01-01T00:00:00Z")).unwrap();
+    let value: serde_json::Value = serde_json::from_str(&ended).unwrap_or_else(|error| panic!("{error}: {ended}"));
+    assert_eq!(value["virtual_keys"]["web"]["hashes"], json!([{"sha256": "a", "not_after": "2027-01-01T00:00:00Z"}, {"sha256": "b"}]));
+}
