@@ -28,6 +28,8 @@ pub enum Kind {
     LossyTranslation,
     /// The gateway is full.
     Overloaded,
+    /// The gateway ends, and the answer did not end within the grace.
+    Draining,
     /// Every candidate was excluded before it was tried.
     NoCandidate,
     /// A limit of the spec is reached; or every candidate was excluded before it was tried, and what ends first is a rate limit.
@@ -87,7 +89,7 @@ pub enum Retry {
 
 impl Kind {
     /// Every kind, in the order of its declaration: `Kind::ALL[kind as usize] == kind`.
-    pub const ALL: [Self; 32] = [
+    pub const ALL: [Self; 33] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -99,6 +101,7 @@ impl Kind {
         Self::ClientTimeout,
         Self::LossyTranslation,
         Self::Overloaded,
+        Self::Draining,
         Self::NoCandidate,
         Self::RateLimited,
         Self::BudgetExceeded,
@@ -136,6 +139,7 @@ impl Kind {
             Self::ClientTimeout => "client_timeout",
             Self::LossyTranslation => "lossy_translation",
             Self::Overloaded => "overloaded",
+            Self::Draining => "draining",
             Self::NoCandidate => "no_candidate",
             Self::RateLimited => "rate_limited",
             Self::BudgetExceeded => "budget_exceeded",
@@ -180,7 +184,7 @@ impl Kind {
             | Self::UpstreamMalformed
             | Self::UpstreamTruncated
             | Self::UpstreamTooLarge => 502,
-            Self::Overloaded | Self::NoCandidate | Self::UpstreamOverload | Self::LedgerUnavailable => 503,
+            Self::Overloaded | Self::Draining | Self::NoCandidate | Self::UpstreamOverload | Self::LedgerUnavailable => 503,
             Self::UpstreamTimeout => 504,
         }
     }
@@ -216,6 +220,7 @@ impl Kind {
             | Self::TooLarge
             | Self::ClientTimeout
             | Self::Overloaded
+            | Self::Draining
             | Self::NoCandidate
             | Self::RateLimited
             | Self::LedgerUnavailable

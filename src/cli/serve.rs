@@ -22,7 +22,7 @@ use crate::telemetry::log;
 
 /// Runs the gateway from its spec: serves clients and the admin API, watches the files, and swaps in what changes.
 ///
-/// SIGHUP reloads. SIGTERM or Ctrl-C lets running requests finish within `gateway.drain`; a second one cuts them.
+/// SIGHUP reloads. SIGTERM or Ctrl-C lets running requests finish within `gateway.drain`; a second one ends them at once, with an error.
 #[derive(Debug, clap::Args)]
 #[command(before_help = EXAMPLES)]
 pub(crate) struct Args {

@@ -1,7 +1,8 @@
 //! The one task that all others of a gateway belong to: it waits for the order to stop, and for every task after it.
 //!
-//! The end has an order: no new connections and no reloads; requests finish, or are cut when the time is up; the admin API, which
-//! shows the drain, comes next; then the access log and the book, which the last requests wrote to; the built-in mock last.
+//! The end has an order: no new connections and no reloads; requests finish, or are told so and end when the time is up; whoever does
+//! not take that is cut; the admin API, which shows the drain, comes next; then the access log and the book, which the last requests
+//! wrote to; the built-in mock last.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -16,11 +17,16 @@ use super::ready::Upstream;
 use super::shared::Shared;
 use super::signals::{self, Signals};
 use super::writer::{Triggers, Writer};
+use crate::pipeline::Ending;
 use crate::server::{Drained, Listener, Server, Stop};
 use crate::telemetry::AccessLog;
 
 /// How long the admin API's last answers may take, and the access log's last lines.
 pub(super) const LAST_WORDS: Duration = Duration::from_secs(5);
+
+/// How long a client may take to read that its answer ends, when the grace is over; and when somebody does not want to wait for that.
+const FAREWELL: Duration = Duration::from_secs(5);
+const SHORT_FAREWELL: Duration = Duration::from_millis(500);
 
 /// How a gateway ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,6 +41,7 @@ pub struct Ended {
 pub(super) struct Life {
     shared: Arc<Shared>,
     log: AccessLog,
+    ending: Arc<Ending>,
     /// The order to stop the whole.
     stop: Arc<signal::Sender<Stop>>,
     ordered: signal::Receiver<Stop>,
@@ -54,11 +61,11 @@ enum Done {
 
 impl Life {
     /// Begins with no tasks.
-    pub(super) fn new(shared: Arc<Shared>, log: AccessLog, stop: Arc<signal::Sender<Stop>>) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, (log, ending): (AccessLog, Arc<Ending>), stop: Arc<signal::Sender<Stop>>) -> Self {
         let ordered = stop.subscribe();
         let ended = Ended { drained: Drained { finished: 0, aborted: 0 }, failed: false };
         let (client, admin) = (signal::Sender::new(Stop::Run), signal::Sender::new(Stop::Run));
-        Self { shared, log, stop, ordered, client, admin, tasks: JoinSet::new(), ended, upstream: None }
+        Self { shared, log, ending, stop, ordered, client, admin, tasks: JoinSet::new(), ended, upstream: None }
     }
 
     /// Serves clients.
@@ -111,26 +118,40 @@ impl Life {
         self.stop.send_replace(Stop::Drain);
     }
 
-    /// Lets requests finish, or cuts them when the time is up or a second order comes.
+    /// Lets requests finish; when the time is up or a second order comes, tells them to end, and cuts those whose clients do not take it.
     async fn drain(&mut self) {
         self.shared.draining.store(true, Ordering::Relaxed);
         let grace = self.shared.live.load().plan.gateway.drain;
         tracing::info!(%grace, "the gateway ends: running requests may finish");
         self.client.send_replace(Stop::Drain);
+        if !self.is_drained_within(grace.get(), true).await {
+            let running = self.ending.end();
+            if running > 0 {
+                tracing::warn!(running, %grace, "requests have not finished in time and end with an error");
+            }
+            // An order that came before says that nobody wants to wait.
+            let farewell = if *self.ordered.borrow() == Stop::Now { SHORT_FAREWELL } else { FAREWELL };
+            self.is_drained_within(farewell, false).await;
+        }
+        self.client.send_replace(Stop::Now);
+    }
+
+    /// Waits until all connections of clients have ended, for so long at most, or until a second order where that counts; returns whether
+    /// they have.
+    async fn is_drained_within(&mut self, most: Duration, may_be_cut: bool) -> bool {
         let mut ordered = self.ordered.clone();
-        let mut cut = std::pin::pin!(async move {
+        let mut over = std::pin::pin!(async move {
             tokio::select! {
-                () = tokio::time::sleep(grace.get()) => {}
-                () = signals::cut(&mut ordered) => {}
+                () = tokio::time::sleep(most) => {}
+                () = signals::cut(&mut ordered), if may_be_cut => {}
             }
         });
         loop {
             tokio::select! {
-                () = &mut cut => break,
-                done = self.tasks.join_next() => if self.take(done) { break },
+                () = &mut over => return false,
+                done = self.tasks.join_next() => if self.take(done) { return true },
             }
         }
-        self.client.send_replace(Stop::Now);
     }
 
     async fn close(mut self) -> Ended {
@@ -139,6 +160,14 @@ impl Life {
         self.stop.send_replace(Stop::Now);
         while let Some(done) = self.tasks.join_next().await {
             self.take(Some(done));
+        }
+        // A connection that was cut leaves requests that are still being settled.
+        self.ending.end();
+        if tokio::time::timeout(LAST_WORDS, self.ending.all_gone()).await.is_err() {
+            tracing::error!(
+                running = self.ending.running(),
+                "requests were not settled in time; the next start charges what is known of them"
+            );
         }
         let log = self.log;
         let closed = tokio::task::spawn_blocking(move || log.close(LAST_WORDS)).await;

@@ -23,7 +23,7 @@ use super::watch;
 use super::watched::watch_set;
 use super::writer::{Outcome, Refusal, Triggers, Writer};
 use super::{alerts, retention};
-use crate::pipeline::{Affinity, Gateway};
+use crate::pipeline::{Affinity, Ending, Gateway};
 use crate::server::{Acceptor, Config, Drained, Listener, Server, Stop, Workers};
 use crate::spec::Rejected;
 use crate::store::Revisions;
@@ -145,14 +145,15 @@ pub(super) fn run(assembled: Assembled, options: Options) -> Result<Running, Sta
     let shared = share((origin, store, book), &services, ready, addresses, &options);
     let stop = Arc::new(signal::Sender::new(Stop::Run));
     let hang_up = Arc::new(Notify::new());
-    let mut life = Life::new(Arc::clone(&shared), log.clone(), Arc::clone(&stop));
+    let ending = Arc::new(Ending::default());
+    let mut life = Life::new(Arc::clone(&shared), (log.clone(), Arc::clone(&ending)), Arc::clone(&stop));
 
     let (noticed, files) = mpsc::channel(1);
     let set = watch_set(&shared.origin, &disk.sources, &disk.mentions, Some(&shared.current().materials));
     // It is set here and nowhere else.
     let _ = shared.watcher.set(watch::spawn(set, options.watch, noticed));
     let (applies, applied) = mpsc::channel(1);
-    let gateway = gateway(&shared, services.clone(), log.clone())?;
+    let gateway = gateway(&shared, services.clone(), (log.clone(), ending))?;
     let tls = acceptor.clone();
     let counters = Arc::clone(&services.counters);
     let (heard, alerts) = alerts::listen(&services.ledger);
@@ -222,7 +223,7 @@ fn share(
     shared
 }
 
-fn gateway(shared: &Shared, services: Services, log: AccessLog) -> Result<Gateway, StartError> {
+fn gateway(shared: &Shared, services: Services, (log, ending): (AccessLog, Arc<Ending>)) -> Result<Gateway, StartError> {
     let random = |error: getrandom::Error| StartError::System(error.to_string());
     Ok(Gateway {
         affinity: Affinity::default(),
@@ -232,5 +233,6 @@ fn gateway(shared: &Shared, services: Services, log: AccessLog) -> Result<Gatewa
         log,
         ids: RequestIds::random().map_err(random)?,
         seed: AtomicU64::new(getrandom::u64().map_err(random)?),
+        ending,
     })
 }

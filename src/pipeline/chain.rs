@@ -245,6 +245,7 @@ const fn fallback_on(kind: Kind) -> Option<FallbackOn> {
         | Kind::ClientTimeout
         | Kind::LossyTranslation
         | Kind::Overloaded
+        | Kind::Draining
         | Kind::NoCandidate
         | Kind::RateLimited
         | Kind::BudgetExceeded

@@ -8,6 +8,7 @@ use http::{HeaderMap, Method, Uri};
 
 use super::Gateway;
 use super::attempt::{Answer, AnswerBody, Call, Failure};
+use super::ending::Guest;
 use super::limits::{self, Limits};
 use super::money::{Bill, End, Tab};
 use super::reader::Reader;
@@ -99,6 +100,8 @@ pub(super) struct Exchange {
     pub(super) in_flight: Option<Held>,
     pub(super) stream_open: Option<Held>,
     pub(super) done: bool,
+    /// Counted until the record is written: the last to drop.
+    pub(super) guest: Guest,
 }
 
 /// What the log tells of a request, for whoever replays it.
@@ -173,6 +176,7 @@ impl Exchange {
             in_flight: None,
             stream_open: None,
             done: false,
+            guest: gateway.ending.enter(),
         }
     }
 
@@ -252,10 +256,10 @@ impl Exchange {
             // What came was fine, but nobody knows what would have followed.
             None if client_gone => {}
             None => last.target.health.success(last.started_ms, now_ms),
-            // An error of the account, or a key that was revoked here.
+            // An error of the account, a key that was revoked here, or our own end.
             Some(_) => {}
         }
-        last.failure = failure.filter(|kind| *kind != Kind::Revoked);
+        last.failure = failure.filter(|kind| !matches!(kind, Kind::Revoked | Kind::Draining));
         last.target.metrics.attempt(last.failure, Duration::from_millis(last.took_ms));
     }
 

@@ -11,6 +11,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 use super::affinity::Affinity;
 use super::attempt::{Answer, AnswerBody, Call};
 use super::choose::{Chosen, Wish};
+use super::ending::Ending;
 use super::exchange::{Attempt, Exchange};
 use super::facts::{self, LazyFacts};
 use super::money::Spender;
@@ -51,6 +52,8 @@ pub struct Gateway {
     pub affinity: Affinity,
     /// Seeds every choice by chance.
     pub seed: AtomicU64,
+    /// Tells requests that they must end.
+    pub ending: Arc<Ending>,
 }
 
 impl Handler for Gateway {
@@ -62,7 +65,8 @@ impl Handler for Gateway {
         let is_head = head.method == Method::HEAD;
         let mut exchange = Exchange::begin(self, &table, &head);
         let waiting = Waiting::new(&*self.clock);
-        let outcome = Box::pin(self.serve((&table, head, body), &mut exchange, &waiting)).await;
+        let serving = Box::pin(self.serve((&table, head, body), &mut exchange, &waiting));
+        let outcome = self.ending.or(serving).await.unwrap_or_else(|error| Err(refusal::over(error)));
         let sees_routing = exchange.key.as_ref().is_some_and(|key| key.spec.routing_headers);
         let mut response = outcome.unwrap_or_else(|refusal| {
             exchange.error = Some(refusal.error.kind);

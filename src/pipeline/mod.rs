@@ -9,6 +9,7 @@ mod auth;
 mod chain;
 mod choose;
 mod convert;
+mod ending;
 mod exchange;
 mod facts;
 mod handle;
@@ -29,5 +30,6 @@ mod translate;
 mod waiting;
 
 pub use affinity::Affinity;
+pub use ending::Ending;
 pub use handle::Gateway;
 pub use reply::Reply;

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 use http_body::{Body as _, SizeHint};
 
+use super::ending;
 use super::exchange::Exchange;
 use super::stream::Lease;
 use crate::error::{GatewayError, Kind};
@@ -40,6 +41,9 @@ impl Passing {
             if self.lease.as_mut().is_some_and(|lease| !lease.holds()) {
                 let error = GatewayError::new(Kind::Revoked, "The virtual key was revoked while this answer was running.");
                 return Poll::Ready(self.end(Some(error)));
+            }
+            if self.exchange.as_mut().is_some_and(|exchange| exchange.guest.is_over(cx)) {
+                return Poll::Ready(self.end(Some(ending::over())));
             }
             match ready!(Pin::new(upstream).poll_frame(cx)) {
                 None => return Poll::Ready(self.end(None)),

@@ -13,6 +13,12 @@ pub(super) fn full(limit: u32) -> Refusal {
     Refusal { retry_after_ms: Some(1_000), ..GatewayError::new(Kind::Overloaded, text).into() }
 }
 
+/// A gateway that ends before the request does.
+pub(super) fn over(error: GatewayError) -> Refusal {
+    // Whoever comes again finds another gateway, or the next one in its place.
+    Refusal { retry_after_ms: Some(1_000), ..error.into() }
+}
+
 /// A path that does not exist.
 pub(super) fn no_path(path: &str) -> Refusal {
     GatewayError::new(Kind::UnknownPath, format!("There is no `{path}` here. The paths of OpenAI's API begin with `/v1/`.")).into()

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http_body::Body as _;
 use tokio::runtime::Handle;
 
+use super::ending;
 use super::exchange::Exchange;
 use super::reader::{Heard, Reader};
 use crate::base::{Clock, Digest};
@@ -167,6 +168,10 @@ impl Stream {
             }
             if self.lease.as_mut().is_some_and(|lease| !lease.holds()) {
                 self.fail(&GatewayError::new(Kind::Revoked, "The virtual key was revoked while this stream was running."));
+                continue;
+            }
+            if self.exchange.as_mut().is_some_and(|exchange| exchange.guest.is_over(cx)) {
+                self.fail(&ending::over());
                 continue;
             }
             // The piece that opened the gate may hold more events, the end among them.

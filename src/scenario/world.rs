@@ -103,6 +103,7 @@ impl World {
         let services = services(network, &time);
         let table = table::prepare(Arc::new(offline(plan)), 0, &services).map_err(Unready::Table)?;
         let gateway = Gateway {
+            ending: Arc::default(),
             live: Arc::new(Live::new(table)),
             log: AccessLog::kept(services.metrics.access_log_dropped()),
             services,

@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::ready;
@@ -85,6 +86,7 @@ impl<H: Handler> Connection<H> {
     async fn serve_http1<T: AsyncRead + AsyncWrite + Unpin + Send + 'static>(mut self, io: T, first: Vec<u8>, deadline: Instant) {
         let exchange = Arc::new(Exchange::default());
         let (handler, peer, timers) = (Arc::clone(&self.handler), self.peer, self.config.body);
+        let leaving = Arc::clone(&exchange);
         let gate = Gate::new(io, first, deadline, Arc::clone(&self.config), Arc::clone(&exchange));
         let service = service_fn(move |request: Request<Incoming>| {
             let running = Running::start(&exchange);
@@ -92,8 +94,8 @@ impl<H: Handler> Connection<H> {
             async move {
                 let request = request.map(|body| RequestBody::incoming(body, timers, Some(&exchange)));
                 let mut response = handler.handle(request, peer).await;
-                if exchange.is_abandoned() {
-                    // Nobody will read the rest of this request, so no other request can follow it.
+                if exchange.is_last() {
+                    // The gateway ends; or nobody will read the rest of this request, so no other request can follow it.
                     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 Ok::<_, Infallible>(response.map(|body| ResponseBody::handler(body, running)))
@@ -106,10 +108,19 @@ impl<H: Handler> Connection<H> {
             .max_buf_size(WRITE_BUFFER.max(self.config.max_header_bytes * 2))
             .serve_connection(TokioIo::new(gate), service);
         let mut is_stopping = false;
+        let ordered = self.stop.clone();
         let _ = loop {
+            let served = poll_fn(|cx| {
+                // An answer that is written from here on says that it is the last.
+                if *ordered.borrow() != Stop::Run {
+                    leaving.leave();
+                }
+                Pin::new(&mut connection).poll(cx)
+            });
             tokio::select! {
                 biased;
-                result = &mut connection => break result,
+                // First: a request that has come already is served, although the order came as well.
+                result = served => break result,
                 () = draining(&mut self.stop), if !is_stopping => {
                     is_stopping = true;
                     Pin::new(&mut connection).graceful_shutdown();
@@ -242,7 +253,7 @@ fn refusal<B>(reason: Reason, running: Running) -> Response<ResponseBody<B>> {
 
 /// Reads what is there through a buffer on the stack, so that waiting for it needs no memory.
 async fn read_some<T: AsyncRead + Unpin>(io: &mut T) -> io::Result<Vec<u8>> {
-    std::future::poll_fn(|cx| {
+    poll_fn(|cx| {
         let mut space = [0; 4096];
         let mut buffer = ReadBuf::new(&mut space);
         ready!(Pin::new(&mut *io).poll_read(cx, &mut buffer))?;

@@ -26,6 +26,8 @@ pub(in crate::server) struct Exchange {
     unread: AtomicBool,
     /// The handler has dropped the current request's body.
     body_dropped: AtomicBool,
+    /// The connection closes after the answer that comes next.
+    is_leaving: AtomicBool,
 }
 
 impl Exchange {
@@ -40,6 +42,16 @@ impl Exchange {
 
     pub(in crate::server) fn finish(&self) {
         self.finished.fetch_add(1, Ordering::Release);
+    }
+
+    /// Notes that the connection is to close.
+    pub(in crate::server) fn leave(&self) {
+        self.is_leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// Returns whether the connection closes after the current answer, so that its head should say so.
+    pub(in crate::server) fn is_last(&self) -> bool {
+        self.is_leaving.load(Ordering::Relaxed) || self.is_abandoned()
     }
 
     /// Returns whether a request is running.

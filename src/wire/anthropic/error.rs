@@ -64,7 +64,7 @@ const fn error_type(kind: Kind) -> &'static str {
         Kind::NotFound | Kind::UnknownPath => "not_found_error",
         Kind::TooLarge => "request_too_large",
         Kind::UpstreamRateLimit | Kind::RateLimited => "rate_limit_error",
-        Kind::Overloaded | Kind::NoCandidate | Kind::UpstreamOverload | Kind::LedgerUnavailable => "overloaded_error",
+        Kind::Overloaded | Kind::Draining | Kind::NoCandidate | Kind::UpstreamOverload | Kind::LedgerUnavailable => "overloaded_error",
         Kind::UpstreamTimeout => "timeout_error",
         Kind::UpstreamConnect
         | Kind::UpstreamQuota

@@ -91,9 +91,12 @@ pub(super) const fn exception_name(kind: Kind) -> &'static str {
         | Kind::Unpriced
         | Kind::UnknownPath => "validationException",
         Kind::UpstreamRateLimit | Kind::RateLimited => "throttlingException",
-        Kind::Overloaded | Kind::NoCandidate | Kind::UpstreamOverload | Kind::UpstreamConnect | Kind::LedgerUnavailable => {
-            "serviceUnavailableException"
-        }
+        Kind::Overloaded
+        | Kind::Draining
+        | Kind::NoCandidate
+        | Kind::UpstreamOverload
+        | Kind::UpstreamConnect
+        | Kind::LedgerUnavailable => "serviceUnavailableException",
         Kind::UpstreamTimeout | Kind::UpstreamServerError | Kind::UpstreamMalformed | Kind::UpstreamTruncated | Kind::UpstreamTooLarge => {
             "modelStreamErrorException"
         }
@@ -120,9 +123,12 @@ pub const fn error_type(kind: Kind) -> &'static str {
         Kind::Forbidden | Kind::Denied | Kind::Unpriced => "AccessDeniedException",
         Kind::NotFound | Kind::UnknownPath => "ResourceNotFoundException",
         Kind::UpstreamRateLimit | Kind::RateLimited => "ThrottlingException",
-        Kind::Overloaded | Kind::NoCandidate | Kind::UpstreamOverload | Kind::UpstreamConnect | Kind::LedgerUnavailable => {
-            "ServiceUnavailableException"
-        }
+        Kind::Overloaded
+        | Kind::Draining
+        | Kind::NoCandidate
+        | Kind::UpstreamOverload
+        | Kind::UpstreamConnect
+        | Kind::LedgerUnavailable => "ServiceUnavailableException",
         Kind::UpstreamTimeout => "ModelTimeoutException",
         Kind::UpstreamServerError | Kind::UpstreamMalformed | Kind::UpstreamTruncated | Kind::UpstreamTooLarge => "ModelErrorException",
         Kind::UpstreamQuota | Kind::UpstreamAuth | Kind::TemplateFailed | Kind::Internal => "InternalServerException",

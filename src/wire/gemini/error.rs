@@ -64,7 +64,12 @@ const fn status_word(kind: Kind) -> &'static str {
         Kind::Forbidden | Kind::Denied | Kind::Unpriced => "PERMISSION_DENIED",
         Kind::NotFound | Kind::UnknownPath => "NOT_FOUND",
         Kind::UpstreamRateLimit | Kind::RateLimited | Kind::BudgetExceeded => "RESOURCE_EXHAUSTED",
-        Kind::Overloaded | Kind::NoCandidate | Kind::UpstreamOverload | Kind::UpstreamConnect | Kind::LedgerUnavailable => "UNAVAILABLE",
+        Kind::Overloaded
+        | Kind::Draining
+        | Kind::NoCandidate
+        | Kind::UpstreamOverload
+        | Kind::UpstreamConnect
+        | Kind::LedgerUnavailable => "UNAVAILABLE",
         Kind::UpstreamTimeout | Kind::ClientTimeout => "DEADLINE_EXCEEDED",
         Kind::UpstreamQuota
         | Kind::UpstreamAuth

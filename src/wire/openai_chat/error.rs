@@ -100,6 +100,7 @@ pub const fn error_type(kind: Kind) -> &'static str {
         Kind::Forbidden | Kind::Denied | Kind::Unpriced => "permission_error",
         Kind::RateLimited | Kind::UpstreamRateLimit => "rate_limit_error",
         Kind::Overloaded
+        | Kind::Draining
         | Kind::NoCandidate
         | Kind::LedgerUnavailable
         | Kind::UpstreamConnect

@@ -30,7 +30,7 @@ pub(super) const fn code(kind: Kind) -> &'static str {
     match kind {
         Kind::UpstreamServerError | Kind::Internal => "server_error",
         Kind::UpstreamQuota => "insufficient_quota",
-        Kind::UpstreamOverload | Kind::Overloaded => "server_is_overloaded",
+        Kind::UpstreamOverload | Kind::Overloaded | Kind::Draining => "server_is_overloaded",
         other => client_code(other),
     }
 }

@@ -210,24 +210,6 @@ async fn a_drain_finishes_streams_and_shows_itself_on_the_admin_api() {
 }
 
 #[tokio::test]
-async fn a_second_order_cuts_what_still_runs() {
-    let lab = Lab::new().await;
-    let mut stream = lab.post(KEY, &ask("mock/mock-small@chunks=3;stall_at=event:2", true)).await;
-    stream.chunk().await.unwrap();
-    lab.gateway.drain();
-    lab.gateway.drain();
-    let ended = tokio::time::timeout(super::lab::PATIENCE, lab.gateway.ended()).await.unwrap();
-    assert_eq!((ended.drained.aborted, ended.failed), (1, false));
-    let rest = loop {
-        match stream.chunk().await {
-            Ok(Some(_)) => {}
-            other => break other,
-        }
-    };
-    assert!(rest.is_err(), "a stream that is cut does not look complete");
-}
-
-#[tokio::test]
 async fn a_key_ends_by_the_clock_without_a_reload() {
     let clock = Arc::new(bifrostctl::base::ManualClock::at(1_800_000_000_000));
     let place = Place::with(|root| {

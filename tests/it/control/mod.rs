@@ -3,6 +3,7 @@
 mod admin;
 mod alerts;
 mod apply;
+mod farewell;
 mod lab;
 mod lifecycle;
 mod limits;

@@ -105,6 +105,7 @@ impl Rig {
         };
         let table = prepare(Arc::new(plan(change)), 1, &services).unwrap();
         let gateway = Gateway {
+            ending: Arc::default(),
             affinity: Affinity::default(),
             live: Arc::new(Live::new(table)),
             services,
