@@ -12,7 +12,7 @@ use super::output::{Format, Outcome};
 use super::peek;
 use crate::base::{Digest, SystemClock};
 use crate::control::watch::{self, Mode};
-use crate::control::{Ended, OnInvalid, Options, Running, StartError, start};
+use crate::control::{Ended, OnInvalid, Options, Running, Sockets, StartError, service, start_on};
 use crate::plan::Auth;
 use crate::spec::{ProcessEnvironment, Rejected};
 use crate::store::StoreError;
@@ -74,6 +74,8 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
     }
     let filter = context.io.variable(log::FILTER_VARIABLE);
     log::init(filter.as_deref()).map_err(|error| CommandError::usage(error.to_string()))?;
+    // Before there are threads: it changes the environment.
+    let sockets = Sockets::passed().map_err(|error| CommandError::failure(format!("the gateway did not start: {error}")))?;
     let mode = match args.watch {
         Watch::Auto => Mode::Auto,
         Watch::Notify => Mode::Notify,
@@ -100,7 +102,8 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
         .build()
         .map_err(|error| CommandError::failure(format!("cannot start the async runtime: {error}")))?;
     let ended = runtime.block_on(async {
-        let running = start(options).await.map_err(|error| explain(&error, context))?;
+        let running = start_on(sockets, options).await.map_err(|error| explain(&error, context))?;
+        service::ready();
         let text = greeting(&running, context);
         context.io.stdout.put(&text);
         context.io.stdout.flush();

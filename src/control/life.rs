@@ -14,6 +14,7 @@ use tokio::task::{JoinError, JoinSet};
 use super::admin::Admin;
 use super::front::Front;
 use super::ready::Upstream;
+use super::service;
 use super::shared::Shared;
 use super::signals::{self, Signals};
 use super::writer::{Triggers, Writer};
@@ -123,6 +124,7 @@ impl Life {
         self.shared.draining.store(true, Ordering::Relaxed);
         let grace = self.shared.live.load().plan.gateway.drain;
         tracing::info!(%grace, "the gateway ends: running requests may finish");
+        service::stopping();
         self.client.send_replace(Stop::Drain);
         if !self.is_drained_within(grace.get(), true).await {
             let running = self.ending.end();

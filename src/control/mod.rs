@@ -7,6 +7,7 @@
 //! | file | is |
 //! |---|---|
 //! | `start`, `running`, `life` | from files to a serving process, its handle, its end |
+//! | `sockets`, `service` | the service manager: sockets that it passes, and what it is told |
 //! | `origin`, `candidate`, `materials`, `ready` | a spec on its way: where from, loaded, what it refers to, prepared |
 //! | `writer`, `apply` | reload: triggers one at a time; what comes through the admin API |
 //! | `files` | writing the spec's own files, all or none |
@@ -33,8 +34,10 @@ mod ready;
 mod renames;
 mod retention;
 mod running;
+pub mod service;
 mod shared;
 mod signals;
+mod sockets;
 mod sources;
 mod start;
 pub mod watch;
@@ -44,4 +47,5 @@ mod writer;
 pub(crate) use files::replace;
 pub use life::Ended;
 pub use running::Running;
-pub use start::{OnInvalid, Options, StartError, Variables, start};
+pub use sockets::{Sockets, SocketsError};
+pub use start::{OnInvalid, Options, StartError, Variables, start, start_on};

@@ -8,6 +8,7 @@ use super::origin::{Origin, Texts};
 use super::ready::{self, Ready, Upstream};
 use super::renames;
 use super::running::{Assembled, Running};
+use super::sockets::Sockets;
 use super::watched::Mentions;
 use super::writer::{Provenance, blocking, new_revision};
 use super::{books, codes, limits, watch};
@@ -93,6 +94,14 @@ pub enum StartError {
 /// # Errors
 /// [`StartError`]; then nothing of it runs any more.
 pub async fn start(options: Options) -> Result<Running, StartError> {
+    start_on(Sockets::default(), options).await
+}
+
+/// As [`start`], on sockets that listen already; those that are missing are made.
+///
+/// # Errors
+/// As [`start`].
+pub async fn start_on(mut sockets: Sockets, options: Options) -> Result<Running, StartError> {
     let origin = Origin::new(&options.paths);
     let metrics = Metrics::new();
     let services = Services {
@@ -128,8 +137,11 @@ pub async fn start(options: Options) -> Result<Running, StartError> {
     limits::share(&ready, &begin.services, &options.clock)?;
     let book = books::open(&store, &ready, &begin.services, &options.clock).await?;
     open_ledger(&begin.services.ledger, &book, &plan, options.clock.unix_ms()).await?;
-    let client = Listener::tcp(&plan.gateway.listen).await?;
-    let admin = admin_listener(&plan.gateway.admin).await?;
+    let client = sockets.clients(&plan.gateway.listen).await?;
+    let admin = match sockets.admin(&plan.gateway.admin).await? {
+        Some(given) => given,
+        None => admin_listener(&plan.gateway.admin).await?,
+    };
     let ready = number(ready, Arc::clone(&store)).await?;
     let Begin { origin, services, upstream, clock: _ } = begin;
     let assembled = Assembled { origin, services, upstream, ready, rejected, disk, store, book, acceptor, log, client, admin };

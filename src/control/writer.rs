@@ -16,7 +16,7 @@ use super::renames;
 use super::shared::{Current, LastReload, Shared};
 use super::watch::Trigger;
 use super::watched::{self, Mentions, watch_set};
-use super::{codes, signals};
+use super::{codes, service, signals};
 use crate::base::Digest;
 use crate::plan::Plan;
 use crate::plan::diff::Diff;
@@ -108,8 +108,10 @@ impl Writer {
                     let _ = answer.send(reply);
                 }
                 () = triggers.hang_up.notified() => {
+                    service::reloading();
                     self.log_reopened().await;
                     self.reload("signal").await;
+                    service::reloaded();
                 }
                 Some(trigger) = triggers.files.recv() => self.on_files(trigger).await,
             }

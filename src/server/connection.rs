@@ -1,8 +1,8 @@
 //! One connection from its first byte to its close: which protocol, hyper behind the gate, refusals, lingering close.
 
 use std::convert::Infallible;
-use std::io;
 use std::future::poll_fn;
+use std::io;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::ready;

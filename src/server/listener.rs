@@ -34,7 +34,7 @@ pub enum BindError {
 pub enum Listener {
     /// TCP. Connections get `TCP_NODELAY`.
     Tcp(TcpListener),
-    /// A Unix socket of mode 0600; its file goes when the listener drops.
+    /// A Unix socket of mode 0600; its file goes when the listener drops, if it is this process's.
     Unix(UnixListener, SocketFile),
 }
 
@@ -76,7 +76,25 @@ impl Listener {
         std::fs::set_permissions(&hidden, std::fs::Permissions::from_mode(0o600)).map_err(failed)?;
         let inode = std::fs::symlink_metadata(&hidden).map_err(failed)?.ino();
         std::fs::rename(&hidden, path).map_err(failed)?;
-        Ok(Self::Unix(listener, SocketFile { path: path.to_owned(), inode }))
+        Ok(Self::Unix(listener, SocketFile { path: path.to_owned(), inode: Some(inode) }))
+    }
+
+    /// Takes a socket that listens already. Must run in a tokio runtime.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn from_tcp(listener: std::net::TcpListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        TcpListener::from_std(listener).map(Self::Tcp)
+    }
+
+    /// Takes a Unix socket that listens already. Its file is somebody else's, and stays. Must run in a tokio runtime.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn from_unix(listener: std::os::unix::net::UnixListener) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        Ok(Self::Unix(UnixListener::from_std(listener)?, SocketFile { path: PathBuf::new(), inode: None }))
     }
 
     /// Returns the bound TCP address.
@@ -152,12 +170,13 @@ fn check_free(path: &Path) -> Result<(), BindError> {
 #[derive(Debug)]
 pub struct SocketFile {
     path: PathBuf,
-    inode: u64,
+    /// None where it is somebody else's.
+    inode: Option<u64>,
 }
 
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        if std::fs::symlink_metadata(&self.path).is_ok_and(|metadata| metadata.ino() == self.inode) {
+        if self.inode.is_some() && std::fs::symlink_metadata(&self.path).ok().map(|metadata| metadata.ino()) == self.inode {
             let _ = std::fs::remove_file(&self.path);
         }
     }

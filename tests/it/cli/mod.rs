@@ -27,6 +27,7 @@ mod rotate;
 mod scan;
 mod serve;
 mod simulate;
+mod sockets;
 mod spend;
 mod status;
 mod streams;

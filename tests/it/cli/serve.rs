@@ -1,7 +1,7 @@
 //! `serve`, as a process: what it prints, which signals it knows, how it ends.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStdout};
+use std::process::{Child, ChildStdout, Command};
 
 use bifrostctl::base::Digest;
 use rustix::process::{Pid, Signal, kill_process};
@@ -20,7 +20,12 @@ pub(super) struct Serving {
 impl Serving {
     /// Starts it and reads what it prints up to the line to paste.
     pub(super) fn start(place: &Place, args: &[&str]) -> Self {
-        let mut child = place.command(&[&["serve"], args].concat()).spawn().unwrap();
+        Self::of(place.command(&[&["serve"], args].concat()))
+    }
+
+    /// The same for a command that becomes it.
+    pub(super) fn of(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         while !greeting.contains("curl ") {
@@ -36,6 +41,10 @@ impl Serving {
     pub(super) fn url(&self) -> String {
         let line = self.greeting.lines().find(|line| line.contains("clients")).unwrap();
         line.split_whitespace().last().unwrap().to_owned()
+    }
+
+    pub(super) fn pid(&self) -> u32 {
+        self.child.id()
     }
 
     pub(super) fn signal(&self, signal: Signal) {
