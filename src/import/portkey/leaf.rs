@@ -202,6 +202,8 @@ fn credential(draft: &mut Draft, scope: &Scope<'_>, (provider, named): (&str, &s
     let key = scope.get(&["api_key", "apiKey"]).filter(|it| !it.is_empty());
     let is_google = preset.is_some_and(|it| it.cloud == Some(catalog::Cloud::Vertex));
     let is_bedrock = preset.is_some_and(|it| it.api == Api::Bedrock);
+    let is_guess = slug.is_some_and(|slug| scope.get(&["provider"]).is_none_or(|provider| provider.id() == slug.id()));
+    let guess = if is_guess { format!("; that it is for {named} is only read off its name") } else { String::new() };
     let (proof, wish) = if let Some(it) = key {
         let found = held(it, SPELLING).unwrap_or(Held::Placeholder);
         let (secret, must_be_set) = draft.variables.reference(&found, &env);
@@ -222,7 +224,7 @@ fn credential(draft: &mut Draft, scope: &Scope<'_>, (provider, named): (&str, &s
     } else if is_bedrock {
         if let Some(it) = slug {
             let why = "the keys and the region are kept in Portkey: write them here, or let the environment have them";
-            draft.findings.manual(it, place, why);
+            draft.findings.manual(it, place, format!("{why}{guess}"));
         }
         (Credential { aws: Some(aws(draft, scope, provider)), ..none }, "aws".to_owned())
     } else if is_google {
@@ -230,7 +232,7 @@ fn credential(draft: &mut Draft, scope: &Scope<'_>, (provider, named): (&str, &s
     } else if let Some((it, text)) = slug.and_then(|it| Some((it, it.text()?))) {
         let slug = text.trim_start_matches('@').split('/').next().unwrap_or(text);
         let variable = format!("{}_API_KEY", variable_name(slug));
-        draft.findings.manual(it, place, format!("the key is kept in Portkey: set {variable} to it where the gateway runs"));
+        draft.findings.manual(it, place, format!("the key is kept in Portkey: set {variable} to it where the gateway runs{guess}"));
         (Credential { secret: Some(SecretRef::Env(variable)), ..none }, slug.to_owned())
     } else {
         let is_needed = preset.is_none_or(|it| it.credential == catalog::CredentialNeed::Required);

@@ -66,6 +66,10 @@ fn node<'t>(draft: &mut Draft, scope: &Scope<'t>, it: Cursor<'t>, name: &str) ->
         }
     }
     let targets: Vec<Cursor<'t>> = it.get("targets").into_iter().flat_map(Cursor::items).collect();
+    if targets.is_empty() {
+        draft.findings.manual(it, None, "it has no targets, so it leads nowhere");
+        return None;
+    }
     let mut nodes = Vec::new();
     for (index, target) in targets.iter().enumerate() {
         let own = target.get("name").and_then(Cursor::text).map_or_else(|| (index + 1).to_string(), str::to_owned);
