@@ -43,11 +43,14 @@ pub(crate) struct Args {
     /// provider of the header `x-bifrost-provider`, or to the only one that the key covers.
     #[arg(long, value_enum, default_value_t = Called::Chat, value_name = "ENDPOINT", hide_possible_values = true)]
     call: Called,
+    /// The answer is streamed; where the body says so itself (all but Gemini's and Bedrock's), it need not be said here.
+    #[arg(long)]
+    stream: bool,
     /// Asks the running gateway instead of the spec.
     #[arg(long)]
     live: bool,
     /// Tells what became of a request that was made: its id, as `x-bifrost-request-id` says it, or the beginning of it.
-    #[arg(long, value_name = "ID", conflicts_with_all = ["key", "model", "header", "body", "live"])]
+    #[arg(long, value_name = "ID", conflicts_with_all = ["key", "model", "header", "body", "stream", "live"])]
     request: Option<String>,
     /// The access log in which the request is looked for; `-` reads standard input [default: the file that the spec names].
     #[arg(long, value_name = "PATH", requires = "request")]
@@ -134,7 +137,7 @@ fn question(args: &Args, context: &mut Context<'_>) -> Result<Question, CommandE
         return Err(CommandError::usage("no model is named").hint(hint));
     }
     let headers: BTreeMap<String, String> = args.header.iter().map(|header| (header.0.clone(), header.1.clone())).collect();
-    Ok(Question { key: args.key.clone(), model: named, headers, body, endpoint: Some(args.call.name().to_owned()) })
+    Ok(Question { key: args.key.clone(), model: named, headers, body, endpoint: Some(args.call.name().to_owned()), stream: args.stream })
 }
 
 fn body(path: &Path, context: &mut Context<'_>) -> Result<Value, CommandError> {

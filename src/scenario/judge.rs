@@ -33,9 +33,12 @@ pub(super) fn judge(expect: &Expect, seen: &Seen) -> Vec<Miss> {
     misses.equal("alias", expect.alias.as_ref(), &text(&seen.alias));
     misses.equal("rule", expect.rule.as_ref(), &text(&seen.rule));
     if let Some(Named(names)) = &expect.target {
-        let was = text(&seen.target);
-        let is_met = names.iter().any(|name| glob::matches(name, &was));
-        misses.unless(is_met, "target", &expect.target, json!(was));
+        // Nobody is no text that a pattern could stand for.
+        let is_met = names.iter().any(|name| match &seen.target {
+            Some(target) => glob::matches(name, target),
+            None => name == NONE,
+        });
+        misses.unless(is_met, "target", &expect.target, json!(text(&seen.target)));
     }
     misses.equal("attempts", expect.attempts.as_ref(), &seen.attempts.iter().map(|tried| tried.target.clone()).collect());
     let credentials = seen.attempts.iter().map(|tried| text(&tried.credential)).collect();
@@ -77,16 +80,20 @@ impl Misses {
     }
 
     fn unless(&mut self, is_met: bool, member: &'static str, expected: impl serde::Serialize, was: Value) {
-        if is_met {
-            return;
+        if !is_met {
+            self.add(member, expected, was.clone(), was);
         }
+    }
+
+    /// Adds one, with what came in words and as a test could say it.
+    fn add(&mut self, member: &'static str, expected: impl serde::Serialize, came: Value, was: Value) {
         let expected = json!(expected);
         let relation = match member {
             "cost_at_most" | "within" => "at most ",
             "sent" | "sent_headers" => "with ",
             _ => "",
         };
-        let message = format!("{member}: expected {relation}{}, was {}", told(&expected), told(&was));
+        let message = format!("{member}: expected {relation}{}, was {}", told(&expected), told(&came));
         self.0.push(Miss { member, expected, was, message });
     }
 }
@@ -107,8 +114,7 @@ fn told(value: &Value) -> String {
 
 /// Returns the shares of those that are tried first.
 fn shares(seen: &Seen) -> BTreeMap<String, String> {
-    let candidates = seen.foretold.iter().flat_map(|told| &told.candidates);
-    let first = candidates.filter(|candidate| candidate.stage == 1 && candidate.share_percent > 0);
+    let first = seen.foretold.iter().flat_map(|told| told.first_choices());
     first.map(|candidate| (candidate.target.clone(), format!("{}%", candidate.share_percent))).collect()
 }
 
@@ -121,14 +127,22 @@ fn most(seen: &Seen) -> Option<Usd> {
 
 fn sent(expect: &Expect, seen: &Seen, misses: &mut Misses) {
     if let Some(wanted) = &expect.sent {
-        let sent = seen.sent.clone().unwrap_or_default();
-        let was = wanted.keys().map(|name| (name.clone(), sent.get(name).cloned().unwrap_or(Value::Null))).collect();
-        misses.unless(&was == wanted, "sent", wanted, Value::Object(was));
+        match &seen.sent {
+            // That a member was not there says nothing where there was no body.
+            None => misses.add("sent", wanted, json!("nothing that is JSON"), Value::Null),
+            Some(sent) => {
+                let was = wanted.keys().map(|name| (name.clone(), sent.get(name).cloned().unwrap_or(Value::Null))).collect();
+                misses.unless(&was == wanted, "sent", wanted, Value::Object(was));
+            }
+        }
     }
     if let Some(wanted) = &expect.sent_headers {
         let header = |name: &String| seen.sent_headers.get(&name.to_ascii_lowercase()).cloned();
-        let is_met = wanted.iter().all(|(name, value)| header(name).as_ref() == Some(value));
         let was: BTreeMap<&String, Option<String>> = wanted.keys().map(|name| (name, header(name))).collect();
-        misses.unless(is_met, "sent_headers", wanted, json!(was));
+        if wanted.iter().any(|(name, value)| header(name).as_ref() != Some(value)) {
+            // A test cannot say that a header is not there.
+            let written = if was.values().all(Option::is_some) { json!(was) } else { Value::Null };
+            misses.add("sent_headers", wanted, json!(was), written);
+        }
     }
 }

@@ -7,6 +7,7 @@ use http::{HeaderName, HeaderValue, Method, Request};
 use serde_json::{Map, Value, json};
 
 use super::world::secret_of;
+use crate::base::path_segment;
 use crate::server::RequestBody;
 use crate::spec::{Feature, TestEndpoint, TestRequest};
 use crate::table::explain::Question;
@@ -29,17 +30,22 @@ const MOST: u64 = 1_024;
 
 /// Lays a request over what holds for all of its file.
 pub(super) fn over(defaults: &TestRequest, request: &TestRequest) -> TestRequest {
-    let mut headers = defaults.headers.clone();
-    headers.extend(request.headers.clone());
+    let by_name = |headers: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+        headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone())).collect()
+    };
+    let mut headers = by_name(&defaults.headers);
+    headers.extend(by_name(&request.headers));
+    // A body of the test's own says itself what those would make one of.
+    let made = if request.body.is_some() { &TestRequest::default() } else { defaults };
     TestRequest {
         key: request.key.clone().or_else(|| defaults.key.clone()),
         model: request.model.clone().or_else(|| defaults.model.clone()),
         endpoint: request.endpoint.or(defaults.endpoint),
         headers,
         stream: request.stream.or(defaults.stream),
-        prompt_tokens: request.prompt_tokens.or(defaults.prompt_tokens),
-        max_tokens: request.max_tokens.or(defaults.max_tokens),
-        features: if request.features.is_empty() { defaults.features.clone() } else { request.features.clone() },
+        prompt_tokens: request.prompt_tokens.or(made.prompt_tokens),
+        max_tokens: request.max_tokens.or(made.max_tokens),
+        features: if request.features.is_empty() { made.features.clone() } else { request.features.clone() },
         body: request.body.clone().or_else(|| defaults.body.clone()),
     }
 }
@@ -62,7 +68,8 @@ pub(super) fn make(asked: &TestRequest) -> Result<Made, (&'static str, String)> 
         return Err(("model", "the request names no model".to_owned()));
     };
     let mut body = asked.body.clone().unwrap_or_else(|| members(asked, endpoint));
-    if endpoint != TestEndpoint::GenerateContent {
+    // Others say both in their path.
+    if !matches!(endpoint, TestEndpoint::GenerateContent | TestEndpoint::Converse) {
         body.insert("model".to_owned(), model.clone().into());
         if is_stream {
             body.insert("stream".to_owned(), true.into());
@@ -79,6 +86,7 @@ pub(super) fn make(asked: &TestRequest) -> Result<Made, (&'static str, String)> 
         headers: asked.headers.clone(),
         body: Some(Value::Object(body.clone())),
         endpoint: Some(name(endpoint).to_owned()),
+        stream: is_stream,
     };
     let mut headers = asked.headers.clone();
     if let Some(key) = &asked.key {
@@ -117,8 +125,11 @@ fn path(endpoint: TestEndpoint, model: &str, is_stream: bool) -> String {
         (TestEndpoint::Messages, _) => "/v1/messages".to_owned(),
         (TestEndpoint::Completions, _) => "/v1/completions".to_owned(),
         (TestEndpoint::Embeddings, _) => "/v1/embeddings".to_owned(),
-        (TestEndpoint::GenerateContent, false) => format!("/v1beta/models/{model}:generateContent"),
-        (TestEndpoint::GenerateContent, true) => format!("/v1beta/models/{model}:streamGenerateContent?alt=sse"),
+        (TestEndpoint::CohereChat, _) => "/cohere/v2/chat".to_owned(),
+        (TestEndpoint::GenerateContent, false) => format!("/v1beta/models/{}:generateContent", path_segment(model)),
+        (TestEndpoint::GenerateContent, true) => format!("/v1beta/models/{}:streamGenerateContent?alt=sse", path_segment(model)),
+        (TestEndpoint::Converse, false) => format!("/bedrock/model/{}/converse", path_segment(model)),
+        (TestEndpoint::Converse, true) => format!("/bedrock/model/{}/converse-stream", path_segment(model)),
     }
 }
 
@@ -128,6 +139,8 @@ const fn name(endpoint: TestEndpoint) -> &'static str {
         TestEndpoint::Responses => "responses",
         TestEndpoint::Messages => "messages",
         TestEndpoint::GenerateContent => "generate_content",
+        TestEndpoint::Converse => "converse",
+        TestEndpoint::CohereChat => "cohere_chat",
         TestEndpoint::Completions => "completions",
         TestEndpoint::Embeddings => "embeddings",
     }
@@ -141,12 +154,20 @@ fn members(asked: &TestRequest, endpoint: TestEndpoint) -> Map<String, Value> {
         TestEndpoint::Responses => (json!({"input": prompt}), "max_output_tokens"),
         TestEndpoint::Messages => (json!({"max_tokens": MOST, "messages": [{"role": "user", "content": prompt}]}), "max_tokens"),
         TestEndpoint::Completions => (json!({"prompt": prompt}), "max_tokens"),
+        TestEndpoint::CohereChat => (json!({"messages": [{"role": "user", "content": prompt}]}), "max_tokens"),
         TestEndpoint::Embeddings => (json!({"input": prompt}), ""),
         TestEndpoint::GenerateContent => {
             let config = asked.max_tokens.map(|most| json!({"maxOutputTokens": most}));
             let mut body = json!({"contents": [{"role": "user", "parts": [{"text": prompt}]}]});
             if let (Some(config), Some(body)) = (config, body.as_object_mut()) {
                 body.insert("generationConfig".to_owned(), config);
+            }
+            (body, "")
+        }
+        TestEndpoint::Converse => {
+            let mut body = json!({"messages": [{"role": "user", "content": [{"text": prompt}]}]});
+            if let (Some(most), Some(body)) = (asked.max_tokens, body.as_object_mut()) {
+                body.insert("inferenceConfig".to_owned(), json!({"maxTokens": most}));
             }
             (body, "")
         }

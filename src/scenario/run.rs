@@ -12,10 +12,11 @@ use super::judge::{Miss, judge};
 use super::request::{self, Made};
 use super::seen::Seen;
 use super::world::{Unready, World};
-use crate::base::{Clock as _, Usd};
+use crate::base::{Clock as _, Usd, glob};
 use crate::plan::Plan;
 use crate::server::{Handler as _, Peer};
 use crate::spec::{Defaults, Outcomes, Test, TestFile};
+use crate::table::RoutingTable;
 use crate::table::explain::{Moment, explain};
 
 /// What came of the tests of a file that were wanted, in their order.
@@ -82,6 +83,7 @@ fn once(
     let spent: BTreeMap<String, Usd> = over(&defaults.spent, &test.spent);
     runtime.block_on(async {
         let world = World::new(plan, (unix_ms, seed), &outcomes).map_err(|unready| told(&unready))?;
+        every_outcome_is_somebodys(&world.table(), made.question.model.as_deref(), (test, defaults))?;
         for (name, amount) in &spent {
             world.spend(name, *amount).map_err(|unready| told(&unready))?;
         }
@@ -107,7 +109,7 @@ async fn ask(world: &World, made: &Made, test: &Test) -> Result<Vec<Seen>, Broke
         let is_last = number == times;
         let foretold = is_last.then(|| explain(&world.table(), &made.question, at)).transpose();
         let foretold = foretold.map_err(|error| ("/request".to_owned(), error.to_string()))?;
-        let before = world.upstreams.requests().len();
+        let before = world.upstreams.last().map_or(0, |request| request.number);
         let request = made.request().map_err(|why| ("/request".to_owned(), why))?;
         let response = world.gateway.handle(request, Peer::default()).await;
         // A stream that is cut is an outcome, too: the log says which.
@@ -115,13 +117,46 @@ async fn ask(world: &World, made: &Made, test: &Test) -> Result<Vec<Seen>, Broke
         let mut seen = Seen::read(&world.gateway.log.take());
         if let Some(last) = seen.last_mut() {
             last.foretold = foretold;
-            if let Some(request) = world.upstreams.requests().get(before..).and_then(<[_]>::last) {
-                last.send(request);
+            if let Some(request) = world.upstreams.last().filter(|request| request.number > before) {
+                last.send(&request);
             }
         }
         all.extend(seen);
     }
     Ok(all)
+}
+
+/// Refuses outcomes that nobody would have: such a test shows nothing of what it says. What holds for the whole file need only name a
+/// provider, for the models that clients name differ from test to test.
+fn every_outcome_is_somebodys(table: &RoutingTable, asked: Option<&str>, (test, defaults): (&Test, &Defaults)) -> Result<(), Broken> {
+    let providers = &table.plan.providers;
+    let is_provider = |pattern: &str| providers.keys().any(|name| glob::may_match_below(pattern, &format!("{name}/")));
+    let has_credential = |target: &str, name: &str| {
+        let provider = target.split_once('/').and_then(|(provider, _)| providers.get(provider));
+        provider.is_some_and(|provider| provider.credentials.contains_key(name))
+    };
+    let is_target = |text: &str| {
+        let mut known = table.targets.keys().map(String::as_str).chain(asked);
+        known.any(|target| match text.strip_prefix(target) {
+            Some("") => true,
+            Some(rest) => rest.strip_prefix(':').is_some_and(|credential| has_credential(target, credential)),
+            None => false,
+        })
+    };
+    let is_somebodys =
+        |pattern: &str, is_exact: bool| is_provider(pattern) && (!is_exact || pattern.contains(['*', '?']) || is_target(pattern));
+    let own = test.outcomes.keys().filter(|pattern| !is_somebodys(pattern, true));
+    let shared = defaults.outcomes.keys().filter(|pattern| !is_somebodys(pattern, false));
+    let Some(pattern) = own.chain(shared).next() else { return Ok(()) };
+    let mut targets: Vec<&str> = table.targets.keys().map(String::as_str).collect();
+    targets.sort_unstable();
+    let help = crate::spec::suggest::suggest(pattern, "targets", targets);
+    Err((outcome_at(pattern), format!("nobody is `{pattern}`, so the outcome would never come; {help}")))
+}
+
+/// Points to an outcome in its test.
+fn outcome_at(pattern: &str) -> String {
+    format!("/outcomes/{}", pattern.replace('~', "~0").replace('/', "~1"))
 }
 
 /// Lays some entries over others.
@@ -145,12 +180,14 @@ fn told(unready: &Unready) -> Broken {
             let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
             (String::new(), format!("no table can be made of the spec: {}", errors.join("; ")))
         }
-        Unready::Outcome(whose, why) => (format!("/outcomes/{}", whose.replace('~', "~0").replace('/', "~1")), why.clone()),
+        Unready::Outcome(whose, why) => (outcome_at(whose), why.clone()),
         Unready::Account(name) => {
             let place = format!("/spent/{}", name.replace('~', "~0").replace('/', "~1"));
             (
                 place,
-                format!("there is no budget `{name}`; write a shared budget's name, or `key:NAME` or `team:NAME` for budgets of their own"),
+                format!(
+                    "there is no budget `{name}`; write a shared budget's name, or `key:NAME` or `team:NAME` of who has budgets of their own"
+                ),
             )
         }
     }

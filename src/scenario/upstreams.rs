@@ -49,12 +49,13 @@ impl Upstreams {
         }
         // The longest decides; of equally long ones, the first by name.
         scripts.sort_by_key(|script| std::cmp::Reverse(script.pattern.len()));
-        Ok(Self { mock: LocalMock::new(Config::default()), scripts: scripts.into() })
+        // A thousand long prompts would be much to remember, and nobody asks for more than the last.
+        Ok(Self { mock: LocalMock::new(Config { records: 1, ..Config::default() }), scripts: scripts.into() })
     }
 
-    /// Returns what was asked of them, oldest first.
-    pub(super) fn requests(&self) -> Vec<Recorded> {
-        self.mock.requests()
+    /// Returns what they were asked last.
+    pub(super) fn last(&self) -> Option<Recorded> {
+        self.mock.requests().pop()
     }
 
     /// Takes the next outcome of an attempt; none where no script is for it.

@@ -14,7 +14,7 @@ use super::upstreams::Upstreams;
 use crate::base::{Clock, Digest, ManualClock, Usd};
 use crate::limit::budget::Ledger;
 use crate::pipeline::{Affinity, Gateway};
-use crate::plan::{Plan, Proof, SecretRef};
+use crate::plan::{BudgetRef, Plan, Proof, SecretRef};
 use crate::provider::{Attempted, Clients, Health, Network, Signers};
 use crate::spec::{Environment, Outcomes};
 use crate::table::{self, Live, PrepareError, RoutingTable, Services};
@@ -34,7 +34,7 @@ pub enum Unready {
     Table(Vec<PrepareError>),
     /// An outcome is none: for whom, and why.
     Outcome(String, String),
-    /// Nobody spends on this account.
+    /// No budget looks at this account.
     Account(String),
 }
 
@@ -127,14 +127,19 @@ impl World {
     pub fn spend(&self, name: &str, spent: Usd) -> Result<(), Unready> {
         let plan = &self.table().plan;
         let account = match name.split_once(':') {
-            Some(("key", key)) if plan.virtual_keys.contains_key(key) => name.to_owned(),
-            Some(("team", team)) if plan.teams.contains_key(team) => name.to_owned(),
+            Some(("key", key)) if plan.virtual_keys.get(key).is_some_and(|key| has_own(&key.budgets)) => name.to_owned(),
+            Some(("team", team)) if plan.teams.get(team).is_some_and(|team| has_own(&team.budgets)) => name.to_owned(),
             None if plan.budgets.contains_key(name) => format!("budget:{name}"),
             Some(_) | None => return Err(Unready::Account(name.to_owned())),
         };
         self.gateway.services.ledger.assume(&account, spent);
         Ok(())
     }
+}
+
+/// Returns whether one of the budgets is nobody else's.
+fn has_own(budgets: &[BudgetRef]) -> bool {
+    budgets.iter().any(|budget| matches!(budget, BudgetRef::Own(_)))
 }
 
 /// Returns services that touch nothing but these.

@@ -132,6 +132,10 @@ pub enum Endpoint {
     Messages,
     /// Gemini's `generateContent`.
     GenerateContent,
+    /// Bedrock's `converse`.
+    Converse,
+    /// Cohere's chat.
+    CohereChat,
     /// OpenAI's old completions.
     Completions,
     /// Embeddings.

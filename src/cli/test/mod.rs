@@ -20,6 +20,10 @@ use crate::base::glob;
 use crate::scenario::{self, Coverage};
 use crate::spec::{Disk, LoadedTests, load_tests};
 use report::{Report, Suite};
+use update::Updated;
+
+/// Expectations that `--update` cannot write and tells of; more are counted.
+const MOST_LEFT: usize = 8;
 
 /// Runs the tests of the spec: what is asked, what providers answer, and what should come of it.
 ///
@@ -71,7 +75,7 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
     if report.total() == 0 {
         return Err(CommandError::failure("no test has such a name").hint("`bifrostctl test` without --run runs them all"));
     }
-    let updated = if args.update { update::write(&report)? } else { Vec::new() };
+    let updated = if args.update { update::write(&report)? } else { Updated::default() };
     Ok(outcome(args, context, &report, &updated))
 }
 
@@ -101,7 +105,7 @@ fn read(paths: &[PathBuf], context: &Context<'_>) -> Result<Vec<LoadedTests>, Co
     }
 }
 
-fn outcome(args: &Args, context: &Context<'_>, report: &Report, updated: &[PathBuf]) -> Outcome {
+fn outcome(args: &Args, context: &Context<'_>, report: &Report, updated: &Updated) -> Outcome {
     let failed = report.failed();
     let covered = report.coverage.as_ref().map_or(0, Coverage::percent);
     let short = args.coverage_at_least.filter(|least| covered < usize::from(least.get()));
@@ -120,10 +124,16 @@ fn outcome(args: &Args, context: &Context<'_>, report: &Report, updated: &[PathB
     let exit = if failed > 0 || short.is_some() { Exit::Differences } else { Exit::Ok };
     let color = color(context.global.color, context.io.terminal.stdout, context.io);
     let mut outcome = Outcome::ok(summary).text(report.human(color)).result(report.json()).details(details).exit(exit);
-    for path in updated {
+    for path in &updated.files {
         outcome = outcome.hint(format!("{} says what came now: review it before it is committed", path.display()));
     }
-    if failed > 0 && updated.is_empty() && !args.update {
+    for left in updated.left.iter().take(MOST_LEFT) {
+        outcome = outcome.hint(left);
+    }
+    if let Some(more) = updated.left.len().checked_sub(MOST_LEFT).filter(|more| *more > 0) {
+        outcome = outcome.hint(format!("not written: {more} more"));
+    }
+    if failed > 0 && !args.update {
         outcome = outcome.hint("`bifrostctl test --update` writes what came into the tests, where that is what is meant");
     }
     outcome

@@ -1,45 +1,148 @@
 //! `--update`: what came is written where the test says something else. Only the values change; the rest of the file stays as it is.
+//!
+//! Rule: what is written reads as what came, in its place and in no other; what cannot be written so is left alone, and said.
 
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::report::Report;
+use super::report::{Report, Suite};
+use crate::base::visible;
 use crate::cli::exit::CommandError;
-use crate::scenario::Verdict;
+use crate::control;
+use crate::scenario::{Miss, Verdict};
+use crate::spec::{Disk, Files as _, LoadedTests, Memory, load_tests};
 
-/// Writes what came into the files of the tests that failed. Returns the files.
+/// What became of the files.
+#[derive(Debug, Default)]
+pub(super) struct Updated {
+    /// Those that say something else now.
+    pub(super) files: Vec<PathBuf>,
+    /// What they still say otherwise than it came: the place, and why.
+    pub(super) left: Vec<String>,
+}
+
+/// Values for one place in a text.
+struct Edit {
+    range: Range<usize>,
+    /// Whose they are, as JSON pointers: several tests share what has an anchor.
+    pointers: Vec<String>,
+    value: Value,
+    /// Whether all of them say the same.
+    is_one: bool,
+}
+
+/// Writes what came into the files of the tests that failed: all of them or none.
 ///
 /// # Errors
-/// A file that cannot be written.
-pub(super) fn write(report: &Report) -> Result<Vec<PathBuf>, CommandError> {
-    let mut written = Vec::new();
+/// A file that has changed meanwhile, or cannot be written.
+pub(super) fn write(report: &Report) -> Result<Updated, CommandError> {
+    let mut updated = Updated::default();
+    let mut texts = Vec::new();
     for suite in &report.suites {
         let Some(source) = suite.loaded.sources.0.first() else { continue };
-        let mut edits: Vec<(Range<usize>, String)> = Vec::new();
-        for (place, verdict) in suite.verdicts() {
-            let Verdict::Done(misses, _) = verdict else { continue };
-            for miss in misses.iter().filter(|miss| !miss.was.is_null()) {
-                if let Some(at) = suite.loaded.spans.own(&format!("/tests/{place}/expect/{}", miss.member)) {
-                    edits.push((at.start..at.end, flow(&miss.was)));
-                }
+        let (edits, unsayable) = edits(suite);
+        let (text, unwritten) = rewritten(&suite.loaded, &source.path, edits);
+        let left = |pointer: &String, why: &str| told(suite, pointer, why);
+        updated.left.extend(unsayable.iter().map(|pointer| left(pointer, "a test cannot say what came")));
+        updated.left.extend(unwritten.iter().map(|pointer| left(pointer, "other tests share it through an anchor")));
+        if text != source.text {
+            texts.push((source.path.clone(), format!("{}{text}", mark(&source.path, &source.text)?)));
+            updated.files.push(source.path.clone());
+        }
+    }
+    control::replace(texts).map_err(CommandError::failure)?;
+    Ok(updated)
+}
+
+/// Collects what is to be written, from the end of the text on, and what no test could say.
+fn edits(suite: &Suite) -> (Vec<Edit>, Vec<String>) {
+    let (mut edits, mut unsayable): (Vec<Edit>, Vec<String>) = (Vec::new(), Vec::new());
+    let misses = suite.verdicts().flat_map(|(place, verdict)| match verdict {
+        Verdict::Done(misses, _) => misses.iter().map(|miss| (place, miss)).collect::<Vec<(usize, &Miss)>>(),
+        Verdict::Broken(..) => Vec::new(),
+    });
+    for (place, miss) in misses {
+        let pointer = format!("/tests/{place}/expect/{}", miss.member);
+        let Some(at) = suite.loaded.spans.own(&pointer).filter(|_| !miss.was.is_null()) else {
+            unsayable.push(pointer);
+            continue;
+        };
+        match edits.iter_mut().find(|edit| edit.range == (at.start..at.end)) {
+            Some(edit) => {
+                edit.is_one &= edit.value == miss.was;
+                edit.pointers.push(pointer);
+            }
+            None => edits.push(Edit { range: at.start..at.end, pointers: vec![pointer], value: miss.was.clone(), is_one: true }),
+        }
+    }
+    edits.sort_by_key(|edit| std::cmp::Reverse(edit.range.start));
+    (edits, unsayable)
+}
+
+/// Writes values into a text; returns it with the places of those that cannot be written there.
+fn rewritten(loaded: &LoadedTests, path: &Path, edits: Vec<Edit>) -> (String, Vec<String>) {
+    let text = loaded.sources.0.first().map(|source| source.text.clone()).unwrap_or_default();
+    let (all, split): (Vec<Edit>, Vec<Edit>) = edits.into_iter().partition(|edit| edit.is_one);
+    let mut left: Vec<String> = split.into_iter().flat_map(|edit| edit.pointers).collect();
+    let start = (text, loaded.value.clone());
+    let done = all.iter().fold(start.clone(), |done, edit| edit.applied(&done));
+    if reads_as(&done, path) {
+        return (done.0, left);
+    }
+    let mut so_far = start;
+    for edit in all {
+        let next = edit.applied(&so_far);
+        if reads_as(&next, path) {
+            so_far = next;
+        } else {
+            left.extend(edit.pointers);
+        }
+    }
+    (so_far.0, left)
+}
+
+impl Edit {
+    /// Returns a text with it, and what that should say then.
+    fn applied(&self, (text, value): &(String, Value)) -> (String, Value) {
+        let (mut text, mut value) = (text.clone(), value.clone());
+        if text.get(self.range.clone()).is_some() {
+            text.replace_range(self.range.clone(), &flow(&self.value));
+        }
+        for pointer in &self.pointers {
+            if let Some(place) = value.pointer_mut(pointer) {
+                *place = self.value.clone();
             }
         }
-        if edits.is_empty() {
-            continue;
-        }
-        // From the end, so that places stay what they are.
-        edits.sort_by_key(|(range, _)| std::cmp::Reverse(range.start));
-        let mut text = source.text.clone();
-        for (range, value) in edits {
-            text.replace_range(range, &value);
-        }
-        std::fs::write(&source.path, text)
-            .map_err(|error| CommandError::failure(format!("cannot write {}: {error}", source.path.display())))?;
-        written.push(source.path.clone());
+        (text, value)
     }
-    Ok(written)
+}
+
+/// Returns whether a text is a file of tests that says this.
+fn reads_as((text, expected): &(String, Value), path: &Path) -> bool {
+    let files = Memory([(path.to_owned(), text.as_bytes().to_vec())].into());
+    load_tests(&files, path).is_ok_and(|loaded| loaded.value == *expected)
+}
+
+/// Returns the byte order mark of a file that has one.
+fn mark(path: &Path, text: &str) -> Result<&'static str, CommandError> {
+    const MARK: &str = "\u{feff}";
+    let name = path.display();
+    let bytes = Disk.read(path).map_err(|error| CommandError::failure(format!("cannot read {name}: {error}")))?;
+    match bytes.strip_prefix(MARK.as_bytes()) {
+        Some(rest) if rest == text.as_bytes() => Ok(MARK),
+        None if bytes == text.as_bytes() => Ok(""),
+        Some(_) | None => Err(CommandError::failure(format!("{name} has changed meanwhile; nothing was written"))),
+    }
+}
+
+/// Says what was left, and where.
+fn told(suite: &Suite, pointer: &str, why: &str) -> String {
+    let mut parts = pointer.split('/').skip(2);
+    let place: usize = parts.next().and_then(|place| place.parse().ok()).unwrap_or_default();
+    let (member, line) = (parts.nth(1).unwrap_or_default(), suite.line(place).unwrap_or(1));
+    format!("not written: `{member}` of `{}` ({}:{line}): {why}", visible(suite.test(place)), visible(&suite.name()))
 }
 
 /// Writes a value on one line.

@@ -22,6 +22,7 @@ pub(super) struct Asked<'q> {
     format: Option<Format>,
     headers: Arc<HeaderMap>,
     body: Option<&'q Value>,
+    stream: bool,
 }
 
 /// Headers that carry keys; who asks is said by name.
@@ -64,7 +65,9 @@ impl<'q> Asked<'q> {
                 "a request of `{wanted}` names a model; only `other` ones, such as files and batches, may name none"
             )));
         }
-        Ok(Self { key, model, endpoint, format, headers: Arc::new(headers), body: question.body.as_ref() })
+        let body = question.body.as_ref();
+        let stream = question.stream || body.and_then(|body| body.get("stream")).and_then(Value::as_bool).unwrap_or(false);
+        Ok(Self { key, model, endpoint, format, headers: Arc::new(headers), body, stream })
     }
 
     /// Returns the key, where the gateway looks at keys at all.
@@ -107,9 +110,9 @@ impl<'q> Asked<'q> {
         matches!(self.endpoint, Endpoint::Embeddings)
     }
 
-    /// Returns whether the body asks for a stream.
-    pub(super) fn is_stream(&self) -> bool {
-        self.body.and_then(|body| body.get("stream")).and_then(Value::as_bool).unwrap_or(false)
+    /// Returns whether a stream is asked for.
+    pub(super) const fn is_stream(&self) -> bool {
+        self.stream
     }
 
     pub(super) const fn has_body(&self) -> bool {
@@ -150,7 +153,7 @@ impl<'q> Asked<'q> {
             key: key.map_or(&table.anonymous, |key| &key.facts),
             model: self.model.unwrap_or_default(),
             endpoint: self.endpoint,
-            stream: object.is_some_and(|object| object.is_true("stream")),
+            stream: self.stream,
             body: object,
             body_bytes: self.body_bytes().len() as u64,
             headers: &self.headers,

@@ -55,6 +55,9 @@ pub struct Question {
     /// `chat` (the default), `responses`, `messages`, `generate_content`, `converse`, `cohere_chat`, `completions`, `embeddings` or `other`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<String>,
+    /// Whether the answer is streamed, where not the body but the path says so (`generate_content`, `converse`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stream: bool,
 }
 
 /// When it is asked, and with what luck.
@@ -89,7 +92,7 @@ pub fn explain(table: &RoutingTable, question: &Question, at: Moment) -> Result<
     if let Err(refused) = answer(table, &asked, at, &mut told) {
         told.outcome = Outcome::Denied;
         told.instead.clone_from(&refused.instead);
-        told.denial = Some(DenialTold::new(&refused));
+        told.denial = Some(DenialTold::new(&refused, asked.format()));
         told.candidates.clear();
     }
     Ok(told)

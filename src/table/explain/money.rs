@@ -143,7 +143,7 @@ impl Bill<'_> {
         target.price.as_deref().and_then(|price| price.at(self.unix_ms))
     }
 
-    fn is_stream(&self) -> bool {
+    const fn is_stream(&self) -> bool {
         self.asked.is_stream()
     }
 

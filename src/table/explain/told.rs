@@ -12,6 +12,7 @@ use crate::limit::{Limiter, Measure, Refused};
 use crate::plan::PromptPosition;
 use crate::table::refusal::Refusal;
 use crate::table::{Excluded, Exclusion, Rule, RuleAction, Target};
+use crate::wire::Format;
 use crate::wire::openai_chat::client_code;
 
 /// Where a request would go, and why.
@@ -59,6 +60,15 @@ pub struct Explanation {
     /// Body members that are set whatever the client sends.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overrides: Vec<String>,
+}
+
+impl Explanation {
+    /// Returns what may be tried first: of the first stage that has a target which does not refuse the request, those targets.
+    pub fn first_choices(&self) -> impl Iterator<Item = &CandidateTold> {
+        let tried = || self.candidates.iter().filter(|candidate| !candidate.is_refused);
+        let first = tried().map(|candidate| candidate.stage).min();
+        tried().filter(move |candidate| Some(candidate.stage) == first && candidate.share_percent > 0)
+    }
 }
 
 /// A budget that must have room, and where it stands.
@@ -305,9 +315,12 @@ pub struct ExcludedTold {
 }
 
 impl DenialTold {
-    pub(super) fn new(refused: &Refusal) -> Self {
+    /// `format` is the client's, whose clients may expect a status of their own.
+    pub(super) fn new(refused: &Refusal, format: Option<Format>) -> Self {
+        let kind = refused.error.kind;
+        let status = || format.map_or(kind.status(), |format| format.codec().error_status(kind));
         Self {
-            status: refused.status.unwrap_or(refused.error.kind.status()),
+            status: refused.status.unwrap_or_else(status),
             code: client_code(refused.error.kind).to_owned(),
             message: refused.error.public.clone(),
             // Of targets, the explanation says more, and in its own place.

@@ -71,6 +71,51 @@ fn update_writes_what_came_and_leaves_the_rest() {
 }
 
 #[test]
+fn update_writes_nothing_that_would_say_something_else() {
+    let tests = r#"version: 1
+defaults: {request: {key: web, model: fast}}
+tests:
+  - name: shared
+    expect: &all {target: x, status: 201}
+  - name: shared and different
+    outcomes: {one/m: 503}
+    expect: *all
+  - name: a header that is not sent
+    expect: {sent_headers: {x-a: b}, alias: slow}
+  - name: a price that nobody knows
+    expect: {cost_at_most: $1, status: 200}
+  - name: as it is
+    expect: &ok {status: 200, alias: fast}
+  - name: shared with one that passed
+    request: {model: one/m}
+    expect: *ok
+"#;
+    let place = Place::new().file("gateway.yaml", SPEC).file("a.test.yaml", tests);
+    let done = place.run(&["test", "--update"]);
+    assert_eq!(done.code, 2, "{done:?}");
+    let expected = tests.replace("target: x, status: 201", "target: x, status: 200").replace("alias: slow", "alias: fast");
+    assert_eq!(place.read("a.test.yaml"), expected);
+    for said in [
+        "`target` of `shared` (a.test.yaml:4): other tests share it",
+        "`target` of `shared and different` (a.test.yaml:6): other",
+        "`sent_headers` of `a header that is not sent` (a.test.yaml:9): a test cannot say",
+        "`cost_at_most` of `a price that nobody knows` (a.test.yaml:11): a test cannot say",
+        "`alias` of `shared with one that passed` (a.test.yaml:15): other",
+    ] {
+        assert!(done.stderr.contains(&format!("hint: not written: {said}")), "{said}: {done:?}");
+    }
+}
+
+#[test]
+fn update_keeps_how_a_file_is_written() {
+    let tests = "\u{feff}version: 1\r\ntests:\r\n  - name: a\r\n    request: {key: web, model: fast}\r\n    expect:\r\n      attempts:\r\n        - two/n\r\n      status: 201 # why\r\n";
+    let place = Place::new().file("gateway.yaml", SPEC).file("a.test.yaml", tests);
+    assert_eq!(place.run(&["test", "--update"]).code, 2);
+    let expected = tests.replace("- two/n", "[one/m]").replace("201", "200");
+    assert_eq!(place.read("a.test.yaml"), expected);
+}
+
+#[test]
 fn too_little_coverage_fails() {
     let place = place();
     assert_eq!(place.run(&["test", "--run", "one answers", "--coverage-at-least", "60"]).code, 0);

@@ -86,6 +86,15 @@ fn what_a_provider_is_sent_is_told_without_its_key() {
 }
 
 #[test]
+fn of_many_requests_only_what_the_last_one_sent_is_told() {
+    assert_eq!(seen(&spec(), &one(", max_tokens: 7}\n    times: 40")).sent.unwrap()["max_tokens"], 7);
+    let mut limited = spec();
+    limited["virtual_keys"]["web"]["limits"] = json!({"requests": "1/min"});
+    let seen = seen(&limited, &one("}\n    times: 2"));
+    assert_eq!((seen.status, seen.sent), (429, None));
+}
+
+#[test]
 fn what_does_not_fit_is_told_with_its_member() {
     let broken = |rest: &str| match &ran(&spec(), &one(rest)).verdicts[..] {
         [(0, Verdict::Broken(member, why))] => (member.clone(), why.clone()),
@@ -102,6 +111,74 @@ fn what_does_not_fit_is_told_with_its_member() {
     assert!(member == "/request/body" && why.contains("max_tokens"), "{member}: {why}");
     let text = one("}").replace("key: web", "key: wep");
     assert!(matches!(&ran(&spec(), &text).verdicts[..], [(0, Verdict::Broken(_, why))] if why.contains("did you mean `web`?")));
+}
+
+#[test]
+fn what_nobody_would_have_is_told_and_not_passed_over() {
+    let ran_with = |rest: &str| ran(&spec(), &one(rest)).verdicts.remove(0).1;
+    for (rest, said) in [
+        ("}\n    outcomes: {\"oen/*\": 503}", "nobody is `oen/*`"),
+        ("}\n    outcomes: {one: 503}", "nobody is `one`"),
+        ("}\n    outcomes: {one/n: 503}", "did you mean `one/m`?"),
+        ("}\n    outcomes: {\"one/m:z\": 503}", "nobody is `one/m:z`"),
+        ("}\n    spent: {\"key:web\": $5}", "no budget `key:web`"),
+    ] {
+        assert!(matches!(ran_with(rest), Verdict::Broken(_, why) if why.contains(said)), "{rest}: {:?}", ran_with(rest));
+    }
+    // A client may name a model that the spec does not.
+    for rest in [
+        "}\n    outcomes: {\"*\": 503, \"o*/m\": 503, \"one/m:b\": 503}",
+        ", model: one/other}\n    outcomes: {one/other: 503, \"one/other:a\": ok}",
+    ] {
+        let text = one(rest).replace("model: fast, model", "model");
+        assert!(matches!(&ran(&spec(), &text).verdicts[..], [(0, Verdict::Done(..))]), "{rest}");
+    }
+    // What holds for a whole file need not be of use to every test.
+    let shared = |pattern: &str| format!("{}defaults: {{outcomes: {{\"{pattern}\": 503}}}}\n", one("}"));
+    assert!(matches!(&ran(&spec(), &shared("one/other")).verdicts[..], [(0, Verdict::Done(..))]));
+    assert!(matches!(&ran(&spec(), &shared("oen/other")).verdicts[..], [(0, Verdict::Broken(..))]));
+    let mut own = spec();
+    own["virtual_keys"]["web"]["budgets"] = json!([{"limit": "$5", "period": "month", "mode": "progressive"}]);
+    assert_eq!(seen(&own, &one("}\n    spent: {\"key:web\": $5}")).status, 402);
+}
+
+#[test]
+fn any_target_is_not_nobody() {
+    let met = |model: &str, target: &str| {
+        let text = one("}").replace("model: fast", &format!("model: {model}")).replace("status: 599", &format!("target: {target}"));
+        ran(&spec(), &text).verdicts[0].1.is_passed()
+    };
+    assert!(met("fast", "\"*\"") && met("fast", "[two/n, one/m]"));
+    assert!(!met("nope", "\"*\"") && !met("nope", "n*"));
+    assert!(met("nope", "none") && !met("fast", "none"));
+    // Nor does a body that nobody was sent lack a member.
+    let sent = |model: &str| one("}").replace("model: fast", &format!("model: {model}")).replace("status: 599", "sent: {top_p: null}");
+    assert!(ran(&spec(), &sent("fast")).verdicts[0].1.is_passed() && !ran(&spec(), &sent("nope")).verdicts[0].1.is_passed());
+}
+
+#[test]
+fn a_tests_own_request_goes_before_that_of_its_file() {
+    let defaults = "defaults: {request: {max_tokens: 9, prompt_tokens: 50, features: [tools], headers: {X-Tier: silver}}}\n";
+    let with_body = format!("{}{defaults}", one(", body: {messages: [{role: user, content: hi}]}}"));
+    let body = seen(&spec(), &with_body).sent.unwrap();
+    assert!(!body.contains_key("max_tokens") && !body.contains_key("tools"), "{body:?}");
+    let mut tiered = spec();
+    tiered["rules"] = json!([{"name": "gold", "when": "header(\"x-tier\", \"\") == \"gold\"", "deny": {"status": 418, "message": "no"}}]);
+    let with_header = format!("{}{defaults}", one(", headers: {x-tier: gold}}"));
+    assert_eq!(seen(&tiered, &with_header).status, 418, "one header, however it is spelt");
+}
+
+#[test]
+fn a_stream_that_only_the_path_tells_of_is_foretold_as_one() {
+    let mut spec = spec();
+    spec["rules"] = json!([{"name": "streams", "when": "stream", "targets": ["two/n"]}]);
+    for endpoint in ["chat", "generate_content", "converse", "cohere_chat"] {
+        for (stream, target) in [(true, "two/n"), (false, "one/m")] {
+            let seen = seen(&spec, &one(&format!(", endpoint: {endpoint}, stream: {stream}}}")));
+            let foretold = seen.foretold.unwrap().candidates[0].target.clone();
+            assert_eq!((seen.target.as_deref(), foretold.as_str()), (Some(target), target), "{endpoint}, {stream}");
+        }
+    }
 }
 
 #[test]
@@ -127,7 +204,7 @@ fn the_same_seed_makes_the_same_choice_and_others_make_others() {
 
 #[test]
 fn every_endpoint_has_a_body_of_its_own() {
-    for endpoint in ["chat", "responses", "messages", "generate_content", "embeddings"] {
+    for endpoint in ["chat", "responses", "messages", "generate_content", "converse", "cohere_chat", "embeddings"] {
         let seen = seen(&spec(), &one(&format!(", endpoint: {endpoint}, prompt_tokens: 300}}")));
         assert_eq!(seen.status, 200, "{endpoint}: {seen:?}");
         let cost = seen.foretold.unwrap().candidates[0].cost.clone().unwrap();
