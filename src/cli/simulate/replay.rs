@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 
 use crate::base::Usd;
-use crate::cli::request_log::Line;
+use crate::cli::request_log::{Attempt, Line};
+use crate::error::Kind;
 use crate::scenario;
 use crate::spec::{Feature, TestEndpoint, TestRequest};
 use crate::table::RoutingTable;
@@ -61,6 +62,8 @@ pub(super) struct Done {
     pub(super) denials: BTreeMap<(String, String, String), u64>,
     /// Were denied and would be served.
     pub(super) admitted: u64,
+    /// Were turned away by what had been used up or was not reachable then, which is not played again.
+    pub(super) turned_away: u64,
     /// Fields that would be lost where nothing was: by model and field.
     pub(super) losses: BTreeMap<(String, String), u64>,
     pub(super) by_model: BTreeMap<String, Group>,
@@ -101,7 +104,7 @@ impl Done {
 
     /// Returns by how many percent all would be dearer; less than nothing where it would be cheaper, none where nothing was paid.
     pub(super) fn rise_percent(&self) -> Option<f64> {
-        let sum = |of: fn(&Group) -> Usd| self.by_model.values().map(|group| of(group).nano()).sum::<i64>();
+        let sum = |of: fn(&Group) -> Usd| self.by_model.values().map(of).sum::<Usd>().nano();
         let (before, after) = (sum(|group| group.cost_before), sum(|group| group.cost_after));
         (before > 0).then(|| (after - before) as f64 * 100.0 / before as f64)
     }
@@ -133,13 +136,14 @@ impl<'t> Replay<'t> {
         span.1 = span.1.clone().max(line.time.clone());
         let model = alike.model.clone();
         // Whoever was never sent anywhere was denied by the gateway itself.
-        let was_denied = line.attempts.is_empty() && line.status >= 400;
+        let was_denied = line.status >= 400 && !line.attempts.iter().any(was_sent);
         match (&said.denied, was_denied) {
             (Some(code), false) => {
                 let who = alike.key.clone().unwrap_or_else(|| "no key".to_owned());
                 *self.done.denials.entry((code.clone(), who, model.clone())).or_default() += 1;
             }
-            (None, true) => self.done.admitted += 1,
+            (None, true) if line.error.as_deref().is_some_and(is_the_specs) => self.done.admitted += 1,
+            (None, true) => self.done.turned_away += 1,
             (Some(_), true) | (None, false) => {}
         }
         if line.loss.is_none() && !was_denied {
@@ -154,7 +158,7 @@ impl<'t> Replay<'t> {
             if was_denied {
                 continue;
             }
-            if let Some(first) = line.attempts.first() {
+            if let Some(first) = line.attempts.iter().find(|attempt| was_sent(attempt)) {
                 *group.before.entry(first.target.clone()).or_default() += 100;
             }
             for (target, share) in &said.first {
@@ -169,12 +173,26 @@ impl<'t> Replay<'t> {
     }
 }
 
+/// Returns whether a provider was asked: what budgets and strict translations refuse stands among the attempts, too.
+fn was_sent(attempt: &Attempt) -> bool {
+    let unsent = [Kind::BudgetExceeded, Kind::Unpriced, Kind::LedgerUnavailable, Kind::LossyTranslation];
+    !unsent.iter().any(|kind| kind.code() == attempt.outcome)
+}
+
+/// Returns whether a refusal follows from the spec alone, so that another spec may take it back.
+fn is_the_specs(code: &str) -> bool {
+    let all = [Kind::Unauthenticated, Kind::Forbidden, Kind::Denied, Kind::NotFound, Kind::Unpriced, Kind::LossyTranslation];
+    all.iter().any(|kind| kind.code() == code)
+}
+
 fn alike(line: &Line) -> Option<Alike> {
     let endpoint = match line.endpoint.as_deref()? {
         "chat_completions" => "chat",
         "responses" => "responses",
         "messages" => "messages",
         "generate_content" => "generate_content",
+        "converse" => "converse",
+        "cohere_chat" => "cohere_chat",
         "completions" => "completions",
         "embeddings" => "embeddings",
         _ => return None,
@@ -207,6 +225,8 @@ fn ask(table: &RoutingTable, alike: &Alike, now_ms: u64) -> Option<Said> {
         "responses" => TestEndpoint::Responses,
         "messages" => TestEndpoint::Messages,
         "generate_content" => TestEndpoint::GenerateContent,
+        "converse" => TestEndpoint::Converse,
+        "cohere_chat" => TestEndpoint::CohereChat,
         "completions" => TestEndpoint::Completions,
         "embeddings" => TestEndpoint::Embeddings,
         _ => TestEndpoint::Chat,
@@ -231,11 +251,18 @@ fn ask(table: &RoutingTable, alike: &Alike, now_ms: u64) -> Option<Said> {
     let question = scenario::question(&asked).ok()?;
     let at = Moment { unix_ms: alike.hour * 3_600_000, now_ms, roll: 0 };
     let told: Explanation = explain(table, &question, at).ok()?;
-    let first: Vec<_> = told.candidates.iter().filter(|it| it.stage == 1 && it.share_percent > 0).collect();
+    let first: Vec<_> = told.first_choices().collect();
+    let whole: u64 = first.iter().map(|it| it.share_percent).sum();
+    let denied = match told.outcome {
+        Outcome::Denied => Some(told.denial.as_ref().map(|denial| denial.code.clone()).unwrap_or_default()),
+        // Strict aliases refuse what their targets cannot be told.
+        Outcome::Routed if first.is_empty() => Some(Kind::LossyTranslation.code().to_owned()),
+        Outcome::Routed => None,
+    };
     Some(Said {
-        denied: (told.outcome == Outcome::Denied).then(|| told.denial.as_ref().map(|denial| denial.code.clone()).unwrap_or_default()),
+        denied,
         losses: first.first().map(|it| it.losses.iter().map(|loss| loss.path.clone()).collect()).unwrap_or_default(),
-        first: first.iter().map(|it| (it.target.clone(), it.share_percent)).collect(),
+        first: first.iter().map(|it| (it.target.clone(), (it.share_percent * 100).checked_div(whole).unwrap_or(0))).collect(),
     })
 }
 

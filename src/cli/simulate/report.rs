@@ -34,6 +34,10 @@ pub(super) fn human(done: &Done) -> String {
     if done.admitted > 0 {
         text.push_str(&format!("\n{} denied, and would be served\n", done.admitted));
     }
+    if done.turned_away > 0 {
+        let what = "turned away by a limit, a budget or for want of a provider, which is not played again";
+        text.push_str(&format!("\n{} {what}\n", done.turned_away));
+    }
     if !done.losses.is_empty() {
         text.push_str("\nwould be lost in translation\n");
         let mut rows = vec![["MODEL", "FIELD", "REQUESTS"].map(str::to_owned).to_vec()];
@@ -131,7 +135,7 @@ pub(super) fn json(done: &Done, passed_over: u64) -> Value {
     json!({
         "requests": done.requests, "skipped": done.skipped, "passed_over": passed_over,
         "from": done.span.as_ref().map(|span| &span.0), "to": done.span.as_ref().map(|span| &span.1),
-        "denied": done.denied(), "admitted": done.admitted, "moved": done.moved(), "cost_rise_percent": done.rise_percent(),
+        "denied": done.denied(), "admitted": done.admitted, "turned_away": done.turned_away, "moved": done.moved(), "cost_rise_percent": done.rise_percent(),
         "denials": denials, "losses": losses, "by_model": groups(&done.by_model), "by_team": groups(&done.by_team),
     })
 }

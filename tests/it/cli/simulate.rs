@@ -68,6 +68,45 @@ fn the_same_spec_changes_nothing() {
 }
 
 #[test]
+fn what_limits_and_budgets_turned_away_is_not_told_as_served_now() {
+    let refused = |number: u32, error: &str, status: u32| {
+        line(number, json!({"attempts": [], "target": null, "cost": null, "status": status, "error": error}))
+    };
+    let unpaid = json!([{"target": "dear/m", "credential": "default", "outcome": "budget_exceeded", "ms": 0}]);
+    let text = refused(1, "rate_limited", 429)
+        + &refused(2, "no_candidate", 503)
+        + &refused(3, "forbidden", 403)
+        + &line(4, json!({"attempts": unpaid, "target": null, "cost": null, "status": 402, "error": "budget_exceeded"}));
+    let place = Place::new().file("gateway.yaml", SPEC).file("access.jsonl", &text);
+    let done = place.run(&["simulate", "-o", "human", "-o", "json=out.json"]);
+    let result = serde_json::from_str::<Value>(&place.read("out.json")).unwrap()["result"].take();
+    assert_eq!((&result["admitted"], &result["turned_away"], &result["denied"]), (&json!(1), &json!(3), &json!(0)), "{result:#}");
+    assert!(done.stdout.contains("3 turned away by a limit, a budget or for want of a provider"), "{done:?}");
+    let without = Place::new().file("gateway.yaml", &SPEC.replace("  web: {", "  wep: {")).file("access.jsonl", &text);
+    assert_eq!(without.run(&["simulate", "-o", "json"]).json()["result"]["denied"], 0, "nobody was served");
+}
+
+#[test]
+fn who_is_asked_where_the_first_targets_cannot_serve_is_told_with_its_cost() {
+    // Vectors are not for Anthropic's API.
+    let spec = SPEC.replace("fast: {targets: [dear/m]}", "fast: {targets: [cheap/n], fallbacks: [dear/l]}");
+    let place = Place::new().file("gateway.yaml", &spec).file("access.jsonl", &line(1, json!({"endpoint": "embeddings"})));
+    let result = place.run(&["simulate", "-o", "json"]).json()["result"].take();
+    assert_eq!((&result["moved"], &result["denied"]), (&json!(1), &json!(0)), "{result:#}");
+    assert_eq!(result["by_model"]["fast"]["first_after"], json!({"dear/l": 1.0}), "{result:#}");
+    assert_eq!(result["by_model"]["fast"]["cost_after"], "$0.024", "{result:#}");
+}
+
+#[test]
+fn chats_in_every_format_are_asked_again() {
+    let all = ["chat_completions", "responses", "messages", "generate_content", "converse", "cohere_chat"];
+    let text: String = all.iter().zip(1..).map(|(endpoint, number)| line(number, json!({"endpoint": endpoint}))).collect();
+    let done = Place::new().file("gateway.yaml", SPEC).file("access.jsonl", &text).run(&["simulate", "-o", "json"]);
+    let result = done.json()["result"].take();
+    assert_eq!((&result["requests"], &result["skipped"], &result["denied"]), (&json!(6), &json!(0), &json!(0)), "{result:#}");
+}
+
+#[test]
 fn another_target_is_told_with_its_share_and_cost() {
     let place = place(&SPEC.replace(
         "fast: {targets: [dear/m]}",
