@@ -133,8 +133,7 @@ fn of_spec(args: &Args, context: &mut Context<'_>) -> Result<Wanted, CommandErro
     let source = Source::open(context)?;
     let checked = source.check(&NoEnvironment, false).map_err(|rejected| refused(&source.name(), &rejected, context))?;
     let bundle = Bundle::new(&checked.loaded.sources, &source.paths);
-    let paths: Vec<_> = checked.loaded.sources.0.iter().map(|source| source.path.clone()).collect();
-    let signature = deploy::signature(context, args.reason.as_deref(), Some((source.base_dir(), &paths)));
+    let signature = deploy::signature(context, args.reason.as_deref(), source.commit(&checked.loaded));
     Ok(Wanted { name: source.name(), loaded: checked.loaded, proposal: Proposal::spec(&bundle, signature), pinned: None })
 }
 
@@ -149,8 +148,7 @@ fn of_plan(path: &Path, args: &Args, context: &mut Context<'_>) -> Result<Wanted
     let name = path.display().to_string();
     let inputs = Inputs { files: &files, paths: &paths, env: &NoEnvironment, strict_env: false };
     let checked = check(&inputs).map_err(|rejected| refused(&name, &rejected, context))?;
-    let mut signature = deploy::signature(context, args.reason.as_deref(), None);
-    signature.extend(plan.git_commit.iter().map(|commit| ("git_commit".to_owned(), json!(commit))));
+    let signature = deploy::signature(context, args.reason.as_deref(), plan.git_commit.clone());
     Ok(Wanted { name, loaded: checked.loaded, proposal: Proposal::spec(&bundle, signature), pinned: Some(plan) })
 }
 
@@ -173,16 +171,16 @@ async fn propose(args: &Args, context: &mut Context<'_>, admin: &Admin, wanted: 
     if let Some(moved) = wanted.pinned.as_ref().and_then(|pinned| moved(pinned, &base, &value)) {
         return Err(moved.details(verdict::shown(&changes, context)));
     }
-    let before = match args.auto_rollback {
-        Some(_) => Some(guard::answers(admin).await?),
-        None => None,
-    };
+    // Better told before anybody agrees than after.
+    counted(args, admin).await?;
     let gate = gate(args, &base, &diff);
     let question = format!("Apply this to revision {}?", base.revision);
     let agreed = Agreed { yes: args.yes, dry_run: args.dry_run, gate, question: &question };
     if let Some(outcome) = agree(context, &changes, &warnings, agreed).await? {
         return Ok(outcome.result(json!({"outcome": "dry_run", "revision": base.revision, "diff": diff.json()})));
     }
+    // What clients got while somebody thought about it is no fault of the new revision's.
+    let before = counted(args, admin).await?;
     match deploy::commit(admin, proposal, base.revision).await? {
         Verdict::Accepted { revision, .. } => {
             let outcome = done(context, admin, revision, &changes).await?;
@@ -201,15 +199,24 @@ async fn propose(args: &Args, context: &mut Context<'_>, admin: &Admin, wanted: 
     }
 }
 
+/// Asks what clients were answered so far, where that is to be watched.
+async fn counted(args: &Args, admin: &Admin) -> Result<Option<Answers>, CommandError> {
+    match args.auto_rollback {
+        Some(_) => guard::answers(admin).await.map(Some),
+        None => Ok(None),
+    }
+}
+
 /// Says why a plan is no longer what was reviewed.
 fn moved(plan: &SavedPlan, base: &Kept, diff: &Value) -> Option<CommandError> {
     let is_base = plan.base.revision == base.revision && plan.base.digest == base.digest;
     if is_base && same_changes(&plan.diff, diff) {
         return None;
     }
-    let message = match is_base {
-        true => format!("in revision {}, the plan now changes something else than what was reviewed", base.revision),
-        false => format!("the live revision is now {}; the plan was made for {}", base.revision, plan.base.revision),
+    let message = match (is_base, plan.base.revision == base.revision) {
+        (true, _) => format!("in revision {}, the plan now changes something else than what was reviewed", base.revision),
+        (false, true) => format!("the live revision {} is not the {0} that the plan was made for: is it another gateway?", base.revision),
+        (false, false) => format!("the live revision is now {}; the plan was made for {}", base.revision, plan.base.revision),
     };
     Some(CommandError::new(Exit::Conflict, message).hint("look at what now differs, and save a new plan with `bifrostctl diff --out`"))
 }
@@ -234,14 +241,21 @@ async fn watched(
     outcome: Outcome,
 ) -> Result<Outcome, CommandError> {
     context.note(&format!("revision {revision} serves; watching it ({guard})"));
-    let held = guard::watch(admin, guard, before).await?;
+    let held = guard::watch(admin, guard, before).await.map_err(|error| {
+        let message = format!("revision {revision} was applied, and could not be watched to the end: {}", error.message);
+        CommandError { message, ..error }.hint(format!("`bifrostctl rollback --to {base}` takes it back"))
+    })?;
     if !held.failed {
         let summary = format!("{}; it holds: {}", outcome.summary, held.since);
         return Ok(Outcome { summary, ..outcome });
     }
     let reason = format!("auto-rollback of {revision} ({guard}): {}", held.since);
     let proposal = Proposal::revision(base, deploy::signature(context, Some(&reason), None));
-    let message = match deploy::commit(admin, &proposal, revision).await? {
+    let unreachable = |error: CommandError| {
+        let message = format!("revision {revision} failed ({}), and could not be taken back: {}", held.since, error.message);
+        CommandError { message, ..error }.hint(format!("`bifrostctl rollback --to {base}` does it by hand"))
+    };
+    let message = match deploy::commit(admin, &proposal, revision).await.map_err(unreachable)? {
         Verdict::Accepted { revision: back, .. } => {
             let live = deploy::serves(admin, back, context.global.timeout.get()).await?;
             format!("revision {revision} was taken back: {}; revision {live}, which is {base} again, serves", held.since)
@@ -291,7 +305,8 @@ mod tests {
     }
 
     fn judged(most: &str, gone: &[&str], added: &[&str]) -> Option<String> {
-        let plan = json!({"providers": {"a": 1, "b": 1}, "models": {"m": 1}, "virtual_keys": {"k": 1, "l": 1, "m": 1, "n": 1, "o": 1}});
+        let plan = json!({"providers": {"a": 1, "b": 1}, "models": {"m": 1}, "virtual_keys": {"k": 1, "l": 1, "m": 1, "n": 1, "o": 1},
+            "budgets": {"a": 1, "b": 1}, "prices": {"a/b": 1, "a/*": 1, "c/d": 1, "e/f": 1}});
         let diff = diff(gone, added);
         most.parse::<MaxDeletes>().unwrap().judge(&removed(&diff), &totals(&plan), &diff)
     }
@@ -305,6 +320,9 @@ mod tests {
         assert_eq!(judged("40%", &["/virtual_keys/k", "/virtual_keys/l"], &[]), None);
         assert_eq!(judged("20%", &["/models/m"], &[]).unwrap(), "1 of 1 models would be removed, and none is left");
         assert_eq!(judged("20%", &["/models/m"], &["/models/n"]), None, "a renamed one is not lost");
+        let said = judged("20%", &["/budgets/a", "/budgets/b"], &[]).unwrap();
+        assert_eq!(said, "2 of 2 budgets would be removed, over --max-deletes 20%");
+        assert_eq!(judged("50%", &["/prices/a~1b", "/prices/a~1*"], &[]), None, "two of four");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::input::{NoEnvironment, check};
 use super::output::{Details, Format};
-use super::table_text::workflow_text;
+use super::table_text::{workflow_property, workflow_text};
 use crate::plan::diff::{Action, Change, Diff, Impact, Risk, render};
 use crate::plan::{Plan, Policy};
 use crate::spec::{Inputs, Loaded, Location, Memory};
@@ -57,7 +57,8 @@ impl Changes<'_> {
             let named = self.location(change).and_then(|location| Some((location.file, sources.line_column(location)?)));
             // GitHub draws nothing without a line; what was removed is shown at the top of the spec.
             let (file, (line, column)) = named.unwrap_or((0, (1, 1)));
-            Some(format!("file={},line={line},col={column},", sources.0.get(file)?.path.display()))
+            let path = workflow_property(&sources.0.get(file)?.path.display().to_string());
+            Some(format!("file={path},line={line},col={column},"))
         });
         let mut text = format!("{} {}", change.path, change.summary);
         if let Some(reason) = &change.reason {
@@ -84,7 +85,7 @@ impl Changes<'_> {
 }
 
 /// Kinds of entries whose removal is counted, as sections of the plan.
-pub(crate) const KINDS: [&str; 5] = ["providers", "models", "rules", "teams", "virtual_keys"];
+pub(crate) const KINDS: [&str; 7] = ["providers", "models", "rules", "teams", "virtual_keys", "budgets", "prices"];
 
 /// Counts the entries of each kind in a plan, in its JSON form.
 pub(crate) fn totals(plan: &Value) -> BTreeMap<&'static str, usize> {

@@ -2,7 +2,6 @@
 //!
 //! Rule: what the gateway says is turned into a [`Verdict`] here, once; what follows from it is each command's business.
 
-use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -10,7 +9,6 @@ use serde_json::{Map, Value, json};
 use super::admin::{Admin, Answer, Call};
 use super::context::Context;
 use super::exit::{CommandError, Exit};
-use super::git::Repository;
 use super::input::Bundle;
 
 /// How often `status` is asked while waiting.
@@ -87,11 +85,10 @@ impl Proposal {
 }
 
 /// Collects who acts, why, and from which commit.
-pub(crate) fn signature(context: &Context<'_>, reason: Option<&str>, spec: Option<(&Path, &[std::path::PathBuf])>) -> Map<String, Value> {
+pub(crate) fn signature(context: &Context<'_>, reason: Option<&str>, commit: Option<String>) -> Map<String, Value> {
     // In CI the user is a robot; the services say who started it.
     let names = ["GITHUB_ACTOR", "GITLAB_USER_LOGIN", "USER", "LOGNAME"];
     let actor = names.iter().find_map(|name| context.io.variable(name)).unwrap_or_else(|| "unknown".to_owned());
-    let commit = spec.and_then(|(dir, paths)| Repository::of(dir).ok()?.head(paths));
     let mut signature = Map::new();
     signature.insert("actor".to_owned(), json!(actor));
     for (name, value) in [("reason", reason.map(ToOwned::to_owned)), ("git_commit", commit)] {

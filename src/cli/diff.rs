@@ -235,16 +235,18 @@ fn live(args: &Args, source: &Source, checked: &Checked, context: &mut Context<'
     let (base, said) = runtime::block_on(deploy::dry_run(&admin, &proposal))?;
     let name = format!("live revision {}", base.revision);
     if let (Some(out), Verdict::Accepted { diff, .. }) = (&args.out, &said) {
-        let paths: Vec<_> = checked.loaded.sources.0.iter().map(|source| source.path.clone()).collect();
-        let commit = Repository::of(source.base_dir()).ok().and_then(|repository| repository.head(&paths));
-        SavedPlan::new(&base, &bundle, diff.clone(), commit).write(out)?;
+        SavedPlan::new(&base, &bundle, diff.clone(), source.commit(&checked.loaded)).write(out)?;
         context.note(&format!("saved for revision {}: apply it with `bifrostctl apply {}`", base.revision, out.display()));
     } else if args.out.is_some() {
-        context.note("no plan was saved: there is nothing to apply");
+        let why = if matches!(said, Verdict::Unchanged { .. }) { "there is nothing to apply" } else { "the gateway would not take it" };
+        context.note(&format!("no plan was saved: {why}"));
     }
     match said {
         Verdict::Unchanged { .. } => Ok(Compared::with(name, diff(&checked.plan, &checked.plan))),
-        Verdict::Accepted { diff, .. } => Ok(Compared::with(name, verdict::diff(&diff)?)),
+        Verdict::Accepted { diff, .. } => {
+            let arisen = of_kept(&base, &name, checked).arisen(checked);
+            Ok(Compared { arisen, ..Compared::with(name, verdict::diff(&diff)?) })
+        }
         // The gateway's answer names only what stands in the way; a reader wants the rest, too.
         Verdict::Refused { code, message, .. } if code == "needs_restart" => {
             Ok(Compared { refusal: Some(message), ..Compared::new(of_kept(&base, &name, checked), checked) })

@@ -11,7 +11,7 @@ use super::context::Context;
 use super::exit::{CommandError, Exit};
 use super::input::{STDIN, Source, refused_by};
 use super::output::{Details, Format, Outcome};
-use super::table_text::{count, workflow_text};
+use super::table_text::{count, workflow_property};
 use crate::base::visible;
 use crate::control;
 use crate::spec::{self, FormatError, Sources};
@@ -136,6 +136,6 @@ fn difference(file: &Formatted<'_>) -> String {
 /// Marks the first line that would change.
 fn annotation(file: &Formatted<'_>) -> String {
     let same = file.before.lines().zip(file.after.lines()).take_while(|(before, after)| before == after).count();
-    let path = workflow_text(&file.path.display().to_string()).replace(':', "%3A").replace(',', "%2C");
+    let path = workflow_property(&file.path.display().to_string());
     format!("::error file={path},line={},title=bifrostctl fmt::not canonical: run `bifrostctl fmt`\n", same + 1)
 }

@@ -65,8 +65,16 @@ impl fmt::Display for Answers {
 }
 
 impl Answers {
-    fn since(self, before: Self) -> Self {
-        Self { all: self.all.saturating_sub(before.all), errors: self.errors.saturating_sub(before.errors) }
+    /// Returns what came between two looks. Where the counters stand lower than before, the gateway was started anew.
+    const fn since(self, before: Self) -> Self {
+        if self.all < before.all || self.errors < before.errors {
+            return self;
+        }
+        Self { all: self.all - before.all, errors: self.errors - before.errors }
+    }
+
+    const fn plus(self, more: Self) -> Self {
+        Self { all: self.all.saturating_add(more.all), errors: self.errors.saturating_add(more.errors) }
     }
 
     const fn exceeds(self, percent: u64) -> bool {
@@ -101,15 +109,23 @@ pub(crate) async fn answers(admin: &Admin) -> Result<Answers, CommandError> {
     Ok(Answers::read(&answer.text))
 }
 
-/// Watches until the time is over, or a share of errors is proven.
+/// Watches until the time is over, or a share of errors is proven. A gateway that does not answer now may do so before the time is over.
 ///
 /// # Errors
-/// Those of [`answers`].
+/// Those of [`answers`], where they last until the time is over.
 pub(crate) async fn watch(admin: &Admin, guard: Guard, before: Answers) -> Result<Held, CommandError> {
     let end = tokio::time::Instant::now() + guard.within.get();
+    let (mut last, mut since) = (before, Answers::default());
     loop {
         let is_over = tokio::time::Instant::now() >= end;
-        let since = answers(admin).await?.since(before);
+        match answers(admin).await {
+            Ok(now) => {
+                since = since.plus(now.since(last));
+                last = now;
+            }
+            Err(error) if is_over => return Err(error),
+            Err(_) => {}
+        }
         if since.exceeds(guard.percent) && (since.all >= ENOUGH || is_over) {
             return Ok(Held { failed: true, since });
         }
@@ -143,5 +159,8 @@ mod tests {
         let answers = Answers::read(text);
         assert_eq!(answers, Answers { all: 101, errors: 10 });
         assert!(answers.exceeds(9) && !answers.exceeds(10));
+        assert_eq!(answers.since(Answers { all: 100, errors: 10 }), Answers { all: 1, errors: 0 });
+        // Who was started anew counts anew.
+        assert_eq!(answers.since(Answers { all: 900, errors: 3 }), answers);
     }
 }

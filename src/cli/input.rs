@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::context::{Context, DEFAULT_FILE};
 use super::exit::{CommandError, Exit};
 use super::findings::Findings;
+use super::git::Repository;
 use super::table_text::count;
 use crate::plan::{self, Plan};
 use crate::spec::{self, Diagnostic, Disk, Environment, Files, Inputs, Loaded, Rejected, Sources};
@@ -72,6 +73,15 @@ impl Source {
         let source = Self::read(context)?;
         context.source = Some(source.clone());
         Ok(source)
+    }
+
+    /// Returns the commit that the spec's files stand at. None outside of Git, and for standard input, which no commit holds.
+    pub(crate) fn commit(&self, loaded: &Loaded) -> Option<String> {
+        if self.paths.iter().any(|path| path == Path::new(STDIN)) {
+            return None;
+        }
+        let paths: Vec<_> = loaded.sources.0.iter().map(|source| source.path.clone()).collect();
+        Repository::of(self.base_dir()).ok()?.head(&paths)
     }
 
     fn read(context: &mut Context<'_>) -> Result<Self, CommandError> {

@@ -86,6 +86,12 @@ impl SavedPlan {
         if plan.schema != SCHEMA {
             return Err(no_plan(format!("its format is `{}`, not `{SCHEMA}`", crate::base::visible(&plan.schema))));
         }
+        if let Some(path) = plan.paths.iter().find(|path| !plan.files.contains_key(*path)) {
+            return Err(no_plan(format!("it does not hold {}", crate::base::visible(path))));
+        }
+        if plan.paths.is_empty() {
+            return Err(no_plan("it holds no spec".to_owned()));
+        }
         Ok(plan)
     }
 

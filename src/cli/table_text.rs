@@ -49,6 +49,11 @@ pub(crate) fn workflow_text(text: &str) -> String {
     text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
+/// Escapes a property of one, such as the file: it ends at a colon or a comma.
+pub(crate) fn workflow_property(text: &str) -> String {
+    workflow_text(text).replace(':', "%3A").replace(',', "%2C")
+}
+
 /// Writes a count and its noun: `1 key`, `3 keys`.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     if number == 1 { format!("1 {noun}") } else { format!("{number} {noun}s") }

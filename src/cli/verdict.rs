@@ -51,6 +51,7 @@ pub(crate) fn refusal(verdict: Verdict, base: &Kept, new: Option<&Loaded>, conte
             let wrong = wrong.details(details);
             match code.as_str() {
                 "needs_restart" => wrong.hint("start the gateway anew with the new spec, or apply the rest without these changes"),
+                "paths_differ" => wrong.hint("name files of these names with -f and --env, in this order; the directory does not matter"),
                 "read_only" => wrong.hint("its files are managed elsewhere (Git, a ConfigMap): change them there"),
                 _ => wrong,
             }

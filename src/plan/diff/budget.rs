@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::changes::{Changes, Entry, Meaning, Pair, Sides, json_of, same};
 use super::place::Place;
-use super::{Action, Change, Risk, access, shown};
+use super::{Action, Change, Risk, access, policy, shown};
 use crate::base::Usd;
 use crate::plan::types::{Budget, BudgetMode, BudgetRef, OnStoreError, Plan, Unpriced, WhenExhausted};
 
@@ -112,11 +112,12 @@ pub(super) fn note_spent(changes: &mut [Change], spent: impl Fn(&str) -> Option<
     for change in changes.iter_mut().filter(|change| change.action == Action::Changed) {
         let (Some(name), Some(before), Some(after)) = (named(change), amount(&change.before), amount(&change.after)) else { continue };
         let Some(spent) = spent(&name).filter(|_| after < before) else { continue };
-        change.reason = Some(match spent >= after {
+        let reason = match spent >= after {
             true => format!("{spent} is spent in the running window: requests are refused at once"),
             false if spent == Usd::ZERO => "nothing of it is spent in the running window; requests are refused sooner".to_owned(),
             false => format!("{spent} of it is spent in the running window; requests are refused sooner"),
-        });
+        };
+        policy::reword(change, reason);
     }
 }
 

@@ -38,11 +38,24 @@ pub(super) fn judge(policy: &Policy, changes: &mut [Change]) {
         }
         let by = rule.reason.clone().unwrap_or_else(|| "so says the policy".to_owned());
         change.reason = Some(match change.reason.take() {
-            Some(reason) => format!("{reason} ({} by itself; {by})", change.risk.word()),
+            Some(reason) => format!("{reason}{}{by})", mark(change.risk)),
             None => by,
         });
         change.risk = risk;
     }
+}
+
+/// Says something else of a change, and keeps what a policy said of its risk.
+pub(super) fn reword(change: &mut Change, reason: String) {
+    let old = change.reason.take().unwrap_or_default();
+    let marks = [Risk::None, Risk::Low, Risk::Medium, Risk::High].map(mark);
+    let judged = marks.iter().find_map(|mark| old.find(mark.as_str())).and_then(|at| old.get(at..)).unwrap_or_default();
+    change.reason = Some(format!("{reason}{judged}"));
+}
+
+/// Returns what stands between a reason and why a policy overrules the risk that goes with it.
+fn mark(risk: Risk) -> String {
+    format!(" ({} by itself; ", risk.word())
 }
 
 fn fits(rule: &RiskPolicy, change: &Change) -> bool {

@@ -174,6 +174,50 @@ fn a_base_that_is_no_longer_live_is_a_conflict_with_the_new_difference() {
 }
 
 #[test]
+fn what_clients_got_before_somebody_agreed_is_not_counted_against_the_new_revision() {
+    let place = place();
+    let gateway = Gateway::new();
+    let fake = Fake::start(place.path(), move |_, asked| match asked.line.as_str() {
+        "GET /metrics HTTP/1.1" => (200, json!("bifrost_")),
+        _ => gateway.answer(asked),
+    });
+    let done = place.run(&["apply", "--yes", "--auto-rollback", "errors>5%/200ms"]);
+    assert_eq!(done.code, 0, "{done:?}");
+    let asked = lines(&fake);
+    let posted = asked.iter().position(|line| line == "POST /v1/apply").unwrap();
+    assert_eq!(asked[posted - 1], "GET /metrics", "counted after the agreement: {asked:?}");
+}
+
+#[test]
+fn a_gateway_that_tells_nothing_while_it_is_watched_has_taken_the_revision_all_the_same() {
+    // How often it tells nothing after the change.
+    for (silent, code) in [(1, 0), (usize::MAX, 1)] {
+        let place = place();
+        let gateway = Gateway::new();
+        let (mut is_applied, mut silence) = (false, 0);
+        let _fake = Fake::start(place.path(), move |_, asked| match asked.line.as_str() {
+            "GET /metrics HTTP/1.1" if is_applied && silence < silent => {
+                silence += 1;
+                (503, json!({}))
+            }
+            "GET /metrics HTTP/1.1" => (200, json!("bifrost_")),
+            line => {
+                is_applied |= line == "POST /v1/apply HTTP/1.1";
+                gateway.answer(asked)
+            }
+        });
+        let done = place.run(&["apply", "--yes", "--auto-rollback", "errors>5%/200ms"]);
+        assert_eq!(done.code, code, "{done:?}");
+        if code == 0 {
+            assert!(done.stderr.contains("it holds: 0 of 0 answers"), "{done:?}");
+        } else {
+            assert!(done.stderr.contains("revision 42 was applied, and could not be watched to the end: the gateway tells no"), "{done:?}");
+            assert!(done.stderr.contains("hint: `bifrostctl rollback --to 41` takes it back"), "{done:?}");
+        }
+    }
+}
+
+#[test]
 fn a_dry_run_onto_a_moving_base_is_tried_again() {
     let place = place();
     let count = AtomicUsize::new(0);

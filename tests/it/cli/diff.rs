@@ -54,6 +54,13 @@ fn machines_get_changes_risk_and_annotations() {
 }
 
 #[test]
+fn an_annotation_names_its_file_whatever_that_is_called() {
+    let place = Place::new().file("a,b.yaml", &weights(3)).file("old.yaml", &weights(1));
+    let done = place.run(&["diff", "-f", "a,b.yaml", "--against", "old.yaml", "-o", "github"]);
+    assert!(done.stdout.starts_with("::notice file=a%2Cb.yaml,line="), "{done:?}");
+}
+
+#[test]
 fn a_commit_is_compared_with_everything_it_holds() {
     let spec = GOOD
         .replace("version: 1", "version: 1\ninclude: [teams/*.yaml]")

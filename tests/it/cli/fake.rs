@@ -36,11 +36,13 @@ impl Fake {
                     kept.len() - 1
                 };
                 let (status, body) = answer(place, &call);
-                let body = body.to_string();
-                let head = format!(
-                    "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
-                    body.len()
-                );
+                // A text is metrics, anything else JSON.
+                let (kind, body) = match body {
+                    Value::String(text) => ("text/plain", text),
+                    body => ("application/json", body.to_string()),
+                };
+                let head =
+                    format!("HTTP/1.1 {status} X\r\ncontent-type: {kind}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
                 // A client that has gone is its own affair.
                 let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(body.as_bytes()));
             }

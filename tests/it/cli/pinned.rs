@@ -1,5 +1,8 @@
 //! What was reviewed is what is applied: saved plans, changes that are taken back, and drift. Against a real gateway.
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use serde_json::{Value, json};
 
 use super::whole_loop::Loop;
@@ -61,6 +64,13 @@ async fn what_is_no_plan_is_refused() {
     with("files", json!({"gateway.yaml": other}));
     let done = it.exits(&["apply", "a.plan", "--yes"], 5);
     assert!(done.stderr.contains("something else than what was reviewed"), "{done:?}");
+    with("base", json!({"revision": 1, "digest": "0".repeat(64)}));
+    let done = it.exits(&["apply", "a.plan", "--yes"], 5);
+    assert!(done.stderr.contains("the live revision 1 is not the 1 that the plan was made for: is it another gateway?"), "{done:?}");
+    with("files", json!({}));
+    assert!(it.exits(&["apply", "a.plan", "--yes"], 3).stderr.contains("it does not hold gateway.yaml"));
+    with("paths", json!([]));
+    assert!(it.exits(&["apply", "a.plan", "--yes"], 3).stderr.contains("it holds no spec"));
     with("schema", json!("bifrost.dev/plan/v2"));
     assert!(it.exits(&["apply", "a.plan", "--yes"], 3).stderr.contains("its format is `bifrost.dev/plan/v2`"));
     std::fs::write(&path, "providers: {}").unwrap();
@@ -93,6 +103,32 @@ async fn a_revision_that_answers_with_errors_is_taken_back() {
     assert_eq!(it.chat(), "mock-small");
     let last = it.result(&["history"])["revisions"][0].clone();
     assert!(last["trigger"] == "rollback" && last["reason"].as_str().unwrap().starts_with("auto-rollback of 2"), "{last}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_comes_from_standard_input_stands_in_no_commit() {
+    let it = Loop::new().await;
+    it.edit(OLD, NEW);
+    it.place.git(&["commit", "--quiet", "--all", "--message=larger"]);
+    let text = it.place.read("checkout/gateway.yaml");
+    let mut command = it.place.command(&["apply", "-f", "-", "--yes"]);
+    let mut apply = command.current_dir(it.place.path().join("checkout")).stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    apply.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    assert!(apply.wait().unwrap().success());
+    let last = it.result(&["history"])["revisions"][0].clone();
+    assert!(last["number"] == 2 && last["git_commit"].is_null(), "{last}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_diff_with_the_running_gateway_tells_what_becomes_suspicious_and_why_no_plan_was_saved() {
+    let it = Loop::new().await;
+    it.edit(OLD, "targets: [mock/mock-small]\n    fallbacks: [mock/mock-small]");
+    let done = it.ok(&["diff"]);
+    assert!(done.stderr.contains("warning[BF0229]") && done.stderr.contains("1 new warning with this change"), "{done:?}");
+    it.edit("listen: 127.0.0.1:0", "listen: 127.0.0.1:1");
+    let done = it.ok(&["diff", "--out", "a.plan"]);
+    assert!(done.stderr.contains("no plan was saved: the gateway would not take it"), "{done:?}");
+    assert!(!it.place.path().join("checkout/a.plan").exists());
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -331,4 +331,12 @@ fn a_limit_below_what_is_spent_is_told_with_the_sum() {
     assert_eq!(told("$300", "$10"), [(Risk::High, "$210 of it is spent in the running window; requests are refused sooner".to_owned())]);
     assert_eq!(told("$600", "$10")[0].0, Risk::Medium, "more is more, whatever is spent");
     assert!(told("$500", "$5")[0].1.starts_with("$4 of it is spent"), "{:?}", told("$500", "$5"));
+    // What a policy says of the risk is not lost with the reason.
+    let policy = |limit: &str| {
+        format!("{}policy: {{risks: [{{path: \"budgets.*\", risk: low, reason: it is a (small) one}}]}}\n", text(limit, "$10"))
+    };
+    let mut found = diff(&plan(&policy("$500")), &plan(&policy("$50")));
+    found.note_spent(|_| "$210".parse().ok());
+    let said = "$210 is spent in the running window: requests are refused at once (high by itself; it is a (small) one)";
+    assert_eq!((only(&found).risk, only(&found).reason.as_deref()), (Risk::Low, Some(said)));
 }
