@@ -30,6 +30,32 @@ struct Tried {
     targets_left: bool,
 }
 
+/// What failed so far.
+#[derive(Default)]
+struct Failures {
+    /// The last kind: why the chain moves on.
+    last: Option<Kind>,
+    /// What the client is told if nothing else comes, and which attempt it was, from 1.
+    told: Option<(Box<Failure>, usize)>,
+}
+
+impl Failures {
+    /// Adds one. What a provider did goes before a refusal of our own without a call: a budget without room for the last link says
+    /// nothing of the links before it, which another try may find well. Unless somebody else is to serve instead.
+    fn add(&mut self, failure: Box<Failure>, number: usize) {
+        self.last = Some(failure.error.kind);
+        let was_sent = self.told.as_ref().is_some_and(|(told, _)| !is_unsent(told.error.kind));
+        if !was_sent || !is_unsent(failure.error.kind) || failure.instead.is_some() {
+            self.told = Some((failure, number));
+        }
+    }
+}
+
+/// Returns whether the gateway itself refuses an attempt: nothing was sent that could have failed.
+const fn is_unsent(kind: Kind) -> bool {
+    matches!(kind, Kind::LossyTranslation | Kind::BudgetExceeded | Kind::Unpriced)
+}
+
 #[derive(Debug, PartialEq, Eq)]
 enum Next {
     /// After a wait.
@@ -47,7 +73,7 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exc
     let total = decision.candidates.first().map_or(Duration::from_secs(900), |first| first.target.provider.spec.timeouts.total.get());
     let deadline = Instant::now() + total;
     let alias = decision.alias.as_deref();
-    let mut last: Option<Box<Failure>> = None;
+    let mut failures = Failures::default();
     let mut limited = Vec::new();
     'chain: for (place, candidate) in decision.candidates.iter().enumerate() {
         let target = &candidate.target;
@@ -63,8 +89,8 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exc
         if candidate.standing == Standing::HalfOpen && probe.is_none() && targets_left {
             continue;
         }
-        if let Some(failure) = &last {
-            exchange.metrics.fallback(failure.error.kind);
+        if let Some(kind) = failures.last {
+            exchange.metrics.fallback(kind);
         }
         let mut credentials = candidate.credentials.iter();
         while let Some(credential) = credentials.next() {
@@ -85,7 +111,7 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exc
                 let took = exchange.attempts.last().map_or(Duration::ZERO, |attempt| Duration::from_millis(attempt.took_ms));
                 let tried = Tried { tries, took, left, credentials_left: credentials.len() > 0, targets_left };
                 let next = judge(&failure, target, alias, &tried, call.roll);
-                last = Some(failure);
+                failures.add(failure, exchange.attempts.len());
                 match next {
                     Next::Same(wait) => {
                         target.metrics.retry();
@@ -98,9 +124,9 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exc
             }
         }
     }
-    match limited.iter().min_by_key(|refused| refused.wait_ns).filter(|_| last.is_none()) {
+    match limited.iter().min_by_key(|refused| refused.wait_ns).filter(|_| failures.told.is_none()) {
         Some(refused) => Err(kept_back(refused, decision, call.clock.monotonic_ms())),
-        None => conclude(last, decision, exchange.attempts.len(), call.clock.monotonic_ms()),
+        None => conclude(failures.told, decision, call.clock.monotonic_ms()),
     }
 }
 
@@ -138,8 +164,8 @@ fn over(shared: bool) -> Box<Failure> {
 }
 
 /// The most useful error: the last definitive one, in the provider's own words where the request itself was refused.
-fn conclude(last: Option<Box<Failure>>, decision: &Decision, attempts: usize, now_ms: u64) -> Result<Answer, Refusal> {
-    let Some(failure) = last else {
+fn conclude(told: Option<(Box<Failure>, usize)>, decision: &Decision, now_ms: u64) -> Result<Answer, Refusal> {
+    let Some((failure, attempts)) = told else {
         return Err(GatewayError::new(Kind::NoCandidate, "Every target is being probed by another request; try again.").into());
     };
     match failure.answer {
@@ -177,9 +203,8 @@ fn rate_limit_ends(decision: &Decision, now_ms: u64) -> Option<u64> {
 fn judge(failure: &Failure, target: &Target, alias: Option<&Alias>, tried: &Tried, roll: u64) -> Next {
     let kind = failure.error.kind;
     let retries = &target.provider.spec.retries;
-    // Nothing was sent that could have failed, so the chain's own limits say nothing about it.
-    let unsent = matches!(kind, Kind::LossyTranslation | Kind::BudgetExceeded | Kind::Unpriced);
-    let allowed = unsent
+    // The chain's own limits say nothing about what was not sent.
+    let allowed = is_unsent(kind)
         || fallback_on(kind).is_some_and(|on| match alias {
             Some(alias) => alias.spec.fallback_on.contains(&on),
             // Targets of a rule have the default of aliases: all but the opt-in.

@@ -182,6 +182,31 @@ fn a_stream_that_only_the_path_tells_of_is_foretold_as_one() {
 }
 
 #[test]
+fn a_last_link_without_room_in_the_budget_does_not_hide_what_failed_before() {
+    let with = |exhausted: Value| {
+        let mut spec = spec();
+        spec["prices"]["two/n"] = json!({"input": "$1000/Mtok", "output": "$1000/Mtok"});
+        spec["models"]["free"] = json!({"targets": ["one/free"]});
+        spec["prices"]["one/free"] = json!({"free": true});
+        let budget = json!({"limit": "$0.01", "period": "day", "when_exhausted": exhausted});
+        spec["virtual_keys"]["web"]["budgets"] = json!([budget]);
+        spec
+    };
+    let told = |spec: &Value, one: &str| {
+        let seen = seen(spec, &self::one(&format!(", max_tokens: 100}}\n    outcomes: {{one/m: {one}}}")));
+        (seen.status, seen.error.unwrap_or_default(), seen.attempts.iter().map(|tried| tried.outcome.clone()).collect::<Vec<_>>())
+    };
+    let tried = ["upstream_overload", "budget_exceeded"].map(str::to_owned).to_vec();
+    assert_eq!(told(&with(json!("deny")), "503"), (503, "upstream_overload".to_owned(), tried));
+    assert_eq!(told(&with(json!("deny")), "connect").0, 502);
+    assert_eq!(told(&with(json!({"use": "free"})), "503").0, 200, "somebody else serves instead");
+    // Where no link has room, that is what is told.
+    let mut dear = with(json!("deny"));
+    dear["prices"]["one/m"] = dear["prices"]["two/n"].clone();
+    assert_eq!(told(&dear, "503").1, "budget_exceeded");
+}
+
+#[test]
 fn coverage_counts_what_requests_used() {
     let parts = |text: &str| {
         let coverage = ran(&spec(), text).coverage.unwrap();
