@@ -7,7 +7,7 @@ use super::admin::targets;
 use super::shared::Shared;
 use crate::base::{Usd, glob};
 use crate::limit::{Counters, Scope};
-use crate::provider::{Admit, CredentialState as State};
+use crate::provider::{Admit, CredentialState as State, LoadSnapshot};
 use crate::server::{Reason, Stats};
 use crate::table::RoutingTable;
 use crate::telemetry::{BreakerState, CredentialState, Samples, names};
@@ -89,11 +89,22 @@ fn health(samples: &mut Samples, table: &RoutingTable, now_ms: u64) {
         for credential in target.provider.credentials.iter().filter(|credential| glob::any(&credential.models, model)) {
             samples.credential_model((provider, &credential.name, model), shown(credential.health.state(model, now_ms)));
         }
-        let state = match target.health.admits(now_ms) {
+        let state = match target.health.breaker.admits(now_ms) {
             Admit::Yes => BreakerState::Closed,
             Admit::Probe => BreakerState::HalfOpen,
             Admit::No { .. } => BreakerState::Open,
         };
         samples.breaker(provider, model, state);
+        load(samples, (provider, model), &target.health.load.snapshot(now_ms));
     }
+}
+
+fn load(samples: &mut Samples, (provider, model): (&str, &str), load: &LoadSnapshot) {
+    samples.add(&names::TARGET_IN_FLIGHT, &[provider, model], load.in_flight.into());
+    for (answer, time) in [("streamed", load.streamed_us), ("whole", load.whole_us)] {
+        if let Some(time) = time {
+            samples.add(&names::TARGET_LATENCY, &[provider, model, answer], time);
+        }
+    }
+    samples.add(&names::TARGET_FAILURE_SHARE, &[provider, model], load.failures_permille());
 }

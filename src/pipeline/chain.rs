@@ -7,14 +7,15 @@ use tokio::time::Instant;
 
 use super::attempt::{Answer, AnswerBody, Call, Failure, once};
 use super::convert;
-use super::exchange::{Attempt, Exchange, Open};
+use super::exchange::{Exchange, Open};
 use super::limits;
 use super::refusal::{self, Refusal};
+use super::tried::Attempt;
 use crate::error::{GatewayError, Kind, Retry};
 use crate::limit::Refused;
 use crate::plan::FallbackOn;
-use crate::provider::{CredentialState, Reason};
-use crate::table::{Alias, Credential, Decision, Standing, Target};
+use crate::provider::{Admit, CredentialState, Reason};
+use crate::table::{Alias, Candidate, Credential, Decision, Standing, Target};
 use crate::wire::ir::Metered;
 
 /// Longest wait between two tries of one target, unless the provider states its own.
@@ -71,62 +72,127 @@ enum Next {
 /// The most useful failure, where every candidate failed.
 pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exchange) -> Result<Answer, Refusal> {
     let total = decision.candidates.first().map_or(Duration::from_secs(900), |first| first.target.provider.spec.timeouts.total.get());
-    let deadline = Instant::now() + total;
-    let alias = decision.alias.as_deref();
-    let mut failures = Failures::default();
-    let mut limited = Vec::new();
-    'chain: for (place, candidate) in decision.candidates.iter().enumerate() {
-        let target = &candidate.target;
-        if let Some(answer) = convert::local(call, target) {
+    let mut run =
+        Run { decision, call, deadline: Instant::now() + total, failures: Failures::default(), limited: Vec::new(), has_failed: false };
+    for (place, candidate) in decision.candidates.iter().enumerate() {
+        if let Some(answer) = convert::local(call, &candidate.target) {
             return Ok(answer?);
         }
         let targets_left = place + 1 < decision.candidates.len();
+        match run.candidate(candidate, targets_left, exchange).await {
+            Step::Answer(answer) => return Ok(*answer),
+            Step::Target => {}
+            Step::Stop => break,
+        }
+    }
+    let now_ms = call.clock.monotonic_ms();
+    match run.limited.iter().min_by_key(|refused| refused.wait_ns).filter(|_| run.failures.told.is_none()) {
+        Some(refused) => Err(kept_back(refused, decision, now_ms)),
+        None => conclude(run.failures.told, decision, now_ms),
+    }
+}
+
+/// Where a candidate leads.
+enum Step {
+    Answer(Box<Answer>),
+    /// To the next one.
+    Target,
+    Stop,
+}
+
+/// What is known while the candidates are tried.
+struct Run<'r, 'c> {
+    decision: &'r Decision,
+    call: &'r Call<'c>,
+    deadline: Instant,
+    failures: Failures,
+    limited: Vec<Refused>,
+    /// Whether something was sent that failed, so that whatever follows is a further try.
+    has_failed: bool,
+}
+
+impl Run<'_, '_> {
+    /// Tries one candidate with each of its credentials, as often as its failures allow.
+    async fn candidate(&mut self, candidate: &Candidate, targets_left: bool, exchange: &mut Exchange) -> Step {
+        let (target, call) = (&candidate.target, self.call);
         let asked = (call.endpoint, call.payload);
         let linked = exchange.limits.link(candidate.via.as_ref(), asked, call.clock, &exchange.gateway_metrics).await;
-        let Ok(()) = linked.map_err(|refused| limited.extend(refused)) else { continue };
+        let Ok(()) = linked.map_err(|refused| self.limited.extend(refused)) else { return Step::Target };
         // A half-open breaker lets one request through; whoever else comes goes on to the next target, if there is one.
-        let mut probe = target.health.try_probe(call.clock.monotonic_ms());
+        let mut probe = target.health.breaker.try_probe(call.clock.monotonic_ms());
         if candidate.standing == Standing::HalfOpen && probe.is_none() && targets_left {
-            continue;
+            return Step::Target;
         }
-        if let Some(kind) = failures.last {
+        if let Some(kind) = self.failures.last {
             exchange.metrics.fallback(kind);
         }
         let mut credentials = candidate.credentials.iter();
         while let Some(credential) = credentials.next() {
+            let credentials_left = credentials.len() > 0;
+            let now_ms = call.clock.monotonic_ms();
+            let mut own_probe = credential.health.breaker.try_probe(now_ms);
+            // Another request finds out how its account is.
+            if own_probe.is_none() && credentials_left && credential.health.breaker.admits(now_ms) != Admit::Yes {
+                continue;
+            }
             for tries in 0.. {
+                if self.has_failed && !target.health.breaker.may_retry(call.clock.monotonic_ms()) {
+                    target.metrics.retry_denied();
+                    return Step::Target;
+                }
                 let held = limits::attempt(target, asked, call.clock, &exchange.gateway_metrics).await;
-                let Ok(grant) = held.map_err(|refused| limited.push(refused)) else { continue 'chain };
+                let Ok(grant) = held.map_err(|refused| self.limited.push(refused)) else { return Step::Target };
                 exchange.attempts.push(Attempt::begin(target, credential, grant, call));
-                let result = attempt(target, credential, alias, (call, deadline), exchange).await;
-                let failure = match result {
+                let failure = match self.attempt(target, credential, exchange).await {
                     Ok(answer) => {
                         let is_open = matches!(answer.body, AnswerBody::Stream(_) | AnswerBody::Passing(_));
-                        exchange.open = is_open.then(|| Open { jitter: call.jitter(), probe: probe.take() });
-                        return Ok(answer);
+                        let probes = [probe.take(), own_probe.take()];
+                        exchange.open = is_open.then(|| Open { jitter: call.jitter(), probes });
+                        return Step::Answer(Box::new(answer));
                     }
                     Err(failure) => failure,
                 };
-                let left = deadline.saturating_duration_since(Instant::now());
-                let took = exchange.attempts.last().map_or(Duration::ZERO, |attempt| Duration::from_millis(attempt.took_ms));
-                let tried = Tried { tries, took, left, credentials_left: credentials.len() > 0, targets_left };
-                let next = judge(&failure, target, alias, &tried, call.roll);
-                failures.add(failure, exchange.attempts.len());
+                self.has_failed |= !is_unsent(failure.error.kind);
+                let next = self.judge(&failure, target, (tries, credentials_left, targets_left), exchange);
+                self.failures.add(failure, exchange.attempts.len());
                 match next {
                     Next::Same(wait) => {
                         target.metrics.retry();
                         call.waiting.on(tokio::time::sleep(wait)).await;
                     }
                     Next::Credential => break,
-                    Next::Target => continue 'chain,
-                    Next::Stop => break 'chain,
+                    Next::Target => return Step::Target,
+                    Next::Stop => return Step::Stop,
                 }
             }
         }
+        Step::Target
     }
-    match limited.iter().min_by_key(|refused| refused.wait_ns).filter(|_| failures.told.is_none()) {
-        Some(refused) => Err(kept_back(refused, decision, call.clock.monotonic_ms())),
-        None => conclude(failures.told, decision, call.clock.monotonic_ms()),
+
+    fn judge(
+        &self,
+        failure: &Failure,
+        target: &Target,
+        (tries, credentials_left, targets_left): (u32, bool, bool),
+        exchange: &Exchange,
+    ) -> Next {
+        let left = self.deadline.saturating_duration_since(Instant::now());
+        let took = exchange.attempts.last().map_or(Duration::ZERO, |attempt| Duration::from_millis(attempt.took_ms));
+        let tried = Tried { tries, took, left, credentials_left, targets_left };
+        judge(failure, target, self.decision.alias.as_deref(), &tried, self.call.roll)
+    }
+
+    /// Tries once, within what is left of the request's time.
+    async fn attempt(&self, target: &Arc<Target>, credential: &Arc<Credential>, exchange: &mut Exchange) -> Result<Answer, Box<Failure>> {
+        let is_shared = exchange.attempts.len() > 1;
+        let number = exchange.attempts.len();
+        let once = once(target, credential, self.decision.alias.as_deref(), (self.call, number));
+        let result = tokio::time::timeout_at(self.deadline, once).await;
+        let result = result.unwrap_or_else(|_| Err(over(is_shared)));
+        if let Some(attempt) = exchange.attempts.last_mut() {
+            attempt.conclude(&result, self.call);
+        }
+        result
     }
 }
 
@@ -135,24 +201,6 @@ fn kept_back(refused: &Refused, decision: &Decision, now_ms: u64) -> Refusal {
     let refusal = refusal::limited(refused);
     let retry_after_ms = refusal.retry_after_ms.into_iter().chain(rate_limit_ends(decision, now_ms)).min();
     Refusal { retry_after_ms, ..refusal }
-}
-
-/// Tries once, within what is left of the request's time.
-async fn attempt(
-    target: &Arc<Target>,
-    credential: &Arc<Credential>,
-    alias: Option<&Alias>,
-    (call, deadline): (&Call<'_>, Instant),
-    exchange: &mut Exchange,
-) -> Result<Answer, Box<Failure>> {
-    let is_shared = exchange.attempts.len() > 1;
-    let number = exchange.attempts.len();
-    let result = tokio::time::timeout_at(deadline, once(target, credential, alias, (call, number))).await;
-    let result = result.unwrap_or_else(|_| Err(over(is_shared)));
-    if let Some(attempt) = exchange.attempts.last_mut() {
-        attempt.conclude(&result, call);
-    }
-    result
 }
 
 /// The request's time is over. Only where one target had all of it, the target is to blame.

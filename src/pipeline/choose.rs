@@ -3,12 +3,19 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use http::HeaderMap;
+
 use super::Gateway;
 use super::affinity::Home;
 use super::exchange::Exchange;
 use super::facts::LazyFacts;
+use super::payload::Payload;
 use super::refusal::{self, Refusal};
-use crate::table::{Alias, Ask, Decision, Denial, RoutingTable, Rule, RuleAction, decide, decide_alias, decide_provider};
+use crate::plan::Balance;
+use crate::table::{
+    self, Alias, Ask, Decision, Denial, Key, RoutingTable, Rule, RuleAction, Size, Stage, decide, decide_alias, decide_provider,
+    estimated_tokens, max_output_tokens,
+};
 use crate::wire::Demand;
 
 /// What a request wants of whoever serves it.
@@ -18,6 +25,31 @@ pub(super) struct Wish {
     pub(super) provider: Option<String>,
     /// Who keeps what it goes on from.
     pub(super) home: Option<Home>,
+}
+
+/// What of a request the order of targets may depend on.
+#[derive(Clone, Copy)]
+pub(super) struct Traits<'r> {
+    pub(super) headers: &'r HeaderMap,
+    pub(super) payload: &'r Payload<'r>,
+    pub(super) stream: bool,
+}
+
+impl Traits<'_> {
+    /// Returns what tells the session from others, where the alias keeps sessions together.
+    fn session(&self, alias: Option<&Alias>, key: Option<&Key>) -> Option<u64> {
+        table::session(alias?, key, self.headers, self.payload.object())
+    }
+
+    /// Returns how long the request is, where somebody looks at it.
+    fn size(&self, stages: &[Stage]) -> Size {
+        match self.payload {
+            Payload::Json { whole, .. } if stages.iter().any(|stage| stage.balance == Balance::Cheapest) => {
+                Size { input: estimated_tokens(whole), max_output: self.payload.object().and_then(max_output_tokens) }
+            }
+            Payload::Json { .. } | Payload::Form { .. } | Payload::Empty => Size::default(),
+        }
+    }
 }
 
 /// A decision, and the chance that it and its attempts are made with.
@@ -32,7 +64,7 @@ impl Gateway {
         &self,
         table: &RoutingTable,
         facts: &LazyFacts<'_>,
-        wish: Wish,
+        (wish, traits): (Wish, Traits<'_>),
         exchange: &mut Exchange,
     ) -> Result<Chosen, Refusal> {
         let Wish { demand, provider, home } = wish;
@@ -40,7 +72,7 @@ impl Gateway {
         let roll = self.seed.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
         let named = provider.as_deref().or(home.as_ref().map(|home| &*home.provider));
         let mut decision = match exchange.model.clone() {
-            Some(model) => self.by_model(table, &model, (rule, roll, demand), exchange),
+            Some(model) => self.by_model(table, &model, (rule, roll, demand, traits), exchange),
             None => self.by_provider(table, (named, demand), rule, exchange),
         }?;
         if let Some(home) = home {
@@ -60,13 +92,25 @@ impl Gateway {
         &self,
         table: &RoutingTable,
         alias: &Arc<Alias>,
-        (demand, roll): (Demand, u64),
+        (demand, roll, traits): (Demand, u64, Traits<'_>),
         exchange: &mut Exchange,
     ) -> Result<Decision, Refusal> {
         let key = exchange.key.clone();
         let now_ms = self.clock.monotonic_ms();
         let turn = alias.turn.fetch_add(1, Ordering::Relaxed);
-        let ask = Ask { key: key.as_deref(), model: &alias.name, rule: None, demand, now_ms, roll, turn };
+        let ask = Ask {
+            key: key.as_deref(),
+            model: &alias.name,
+            rule: None,
+            demand,
+            now_ms,
+            unix_ms: exchange.arrived_unix_ms,
+            roll,
+            turn,
+            size: traits.size(&alias.stages),
+            stream: traits.stream,
+            session: traits.session(Some(alias), key.as_deref()),
+        };
         let decided = decide_alias(alias, &ask);
         exchange.metrics = alias.metrics.clone();
         exchange.alias = Some(Arc::clone(alias));
@@ -77,7 +121,7 @@ impl Gateway {
         &self,
         table: &RoutingTable,
         model: &str,
-        (rule, roll, demand): (Option<&Rule>, u64, Demand),
+        (rule, roll, demand, traits): (Option<&Rule>, u64, Demand, Traits<'_>),
         exchange: &mut Exchange,
     ) -> Result<Decision, Refusal> {
         let alias = match rule.map(|rule| &rule.action) {
@@ -89,7 +133,20 @@ impl Gateway {
         let key = exchange.key.clone();
         let key = key.as_deref();
         let now_ms = self.clock.monotonic_ms();
-        let decided = decide(table, &Ask { key, model, rule, demand, now_ms, roll, turn });
+        let ask = Ask {
+            key,
+            model,
+            rule,
+            demand,
+            now_ms,
+            unix_ms: exchange.arrived_unix_ms,
+            roll,
+            turn,
+            size: alias.map_or_else(Size::default, |alias| traits.size(&alias.stages)),
+            stream: traits.stream,
+            session: traits.session(alias.map(Arc::as_ref), key),
+        };
+        let decided = decide(table, &ask);
         if let (Some(rule), Ok(_) | Err(Denial::Rule { .. } | Denial::NoCandidate(_))) = (rule, &decided) {
             note(rule, exchange);
         }

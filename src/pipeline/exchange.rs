@@ -7,46 +7,29 @@ use http::request::Parts;
 use http::{HeaderMap, Method, Uri};
 
 use super::Gateway;
-use super::attempt::{Answer, AnswerBody, Call, Failure};
 use super::ending::Guest;
 use super::limits::{self, Limits};
 use super::money::{Bill, End, Tab};
 use super::reader::Reader;
 use super::route;
+use super::tried::Attempt;
 use crate::base::{Clock, Usd};
 use crate::error::{GatewayError, Kind};
-use crate::limit::Grant;
 use crate::limit::budget::Payer;
 use crate::provider::Probe;
-use crate::table::{Alias, Credential, Key, RoutingTable, Target, Uses, max_output_tokens, uses};
-use crate::telemetry::{AccessEntry, AccessLog, AliasMetrics, AttemptEntry, Endpoint, Held, Metrics, RequestId};
+use crate::table::{Alias, Key, RoutingTable, Uses, max_output_tokens, uses};
+use crate::telemetry::{AccessEntry, AccessLog, AliasMetrics, Endpoint, Held, Metrics, RequestId};
 use crate::wire::Format;
 use crate::wire::edit::Object;
 use crate::wire::ir::{Metered, Usage};
-use crate::wire::openai_chat::Attempted;
-
-/// One call of an upstream.
-#[derive(Debug)]
-pub(super) struct Attempt {
-    pub(super) target: Arc<Target>,
-    pub(super) credential: Arc<Credential>,
-    pub(super) failure: Option<Kind>,
-    /// What is known of the failure; for the log alone.
-    pub(super) detail: Option<String>,
-    pub(super) status: Option<u16>,
-    pub(super) started_ms: u64,
-    pub(super) took_ms: u64,
-    /// What it holds of its provider's limits, while it runs.
-    pub(super) grant: Option<Grant>,
-}
 
 /// What the end of a running stream must be told to.
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) jitter: f64,
-    /// The right to probe, held until the stream shows how the target is.
-    #[expect(dead_code, reason = "a guard: what counts is when it is dropped")]
-    pub(super) probe: Option<Probe>,
+    /// The right to probe the target and the credential, held until the stream shows how they are.
+    #[expect(dead_code, reason = "guards: what counts is when they are dropped")]
+    pub(super) probes: [Option<Probe>; 2],
 }
 
 /// What is known of a request, and where it is written.
@@ -249,18 +232,7 @@ impl Exchange {
     fn judge_stream(&mut self, failure: Option<Kind>, client_gone: bool) {
         let Some(open) = self.open.take() else { return };
         let Some(last) = self.attempts.last_mut() else { return };
-        let now_ms = self.clock.monotonic_ms();
-        last.took_ms = now_ms.saturating_sub(last.started_ms);
-        match failure {
-            Some(kind) if kind.blames_target() => last.target.health.failure(last.started_ms, now_ms, open.jitter),
-            // What came was fine, but nobody knows what would have followed.
-            None if client_gone => {}
-            None => last.target.health.success(last.started_ms, now_ms),
-            // An error of the account, a key that was revoked here, or our own end.
-            Some(_) => {}
-        }
-        last.failure = failure.filter(|kind| !matches!(kind, Kind::Revoked | Kind::Draining));
-        last.target.metrics.attempt(last.failure, Duration::from_millis(last.took_ms));
+        last.end(failure, client_gone, (self.clock.monotonic_ms(), open.jitter));
     }
 
     /// The client has left: frees at once what others may wait for. What it costs is settled, and the record written, when this is dropped.
@@ -365,96 +337,5 @@ impl Exchange {
 impl Drop for Exchange {
     fn drop(&mut self) {
         self.finish(true);
-    }
-}
-
-impl Attempt {
-    pub(super) fn begin(target: &Arc<Target>, credential: &Arc<Credential>, grant: Option<Grant>, call: &Call<'_>) -> Self {
-        let (target, credential, started_ms) = (Arc::clone(target), Arc::clone(credential), call.clock.monotonic_ms());
-        Self { target, credential, failure: None, detail: None, status: None, started_ms, took_ms: 0, grant }
-    }
-
-    /// Tells health and metrics how the attempt went. Of a stream that has only begun, no more is known than that the credential is good.
-    pub(super) fn conclude(&mut self, result: &Result<Answer, Box<Failure>>, call: &Call<'_>) {
-        let now_ms = call.clock.monotonic_ms();
-        self.took_ms = now_ms.saturating_sub(self.started_ms);
-        let (target, credential, started_ms) = (&self.target.health, &self.credential.health, self.started_ms);
-        let model = self.target.model.as_str();
-        match result {
-            Ok(answer) => {
-                self.status = Some(answer.status.as_u16());
-                credential.success(model, started_ms);
-                match answer.body {
-                    AnswerBody::Whole(..) => target.success(started_ms, now_ms),
-                    AnswerBody::Stream(_) | AnswerBody::Passing(_) => return,
-                }
-            }
-            Err(failure) => {
-                if let Some(grant) = self.grant.take() {
-                    grant.settle(0, limits::now_ns(call.clock));
-                }
-                self.status = failure.status;
-                self.failure = Some(failure.error.kind);
-                self.detail.clone_from(&failure.error.detail);
-                match failure.error.kind {
-                    kind if kind.is_about_the_request() => {
-                        target.success(started_ms, now_ms);
-                        credential.success(model, started_ms);
-                    }
-                    Kind::UpstreamRateLimit => credential.cool(model, now_ms, failure.retry_after_ms),
-                    Kind::UpstreamQuota => credential.exhaust(now_ms),
-                    Kind::UpstreamAuth if failure.is_unsigned => self.not_signed_in(now_ms),
-                    Kind::UpstreamAuth => self.refused(now_ms),
-                    kind if kind.blames_target() && failure.blames => target.failure(started_ms, now_ms, call.jitter()),
-                    // A fault of ours says nothing about anybody else.
-                    _ => {}
-                }
-            }
-        }
-        self.target.metrics.attempt(self.failure, Duration::from_millis(self.took_ms));
-    }
-
-    /// Rests the credential for a while: what it needs to sign in may be back without a change of the spec.
-    fn not_signed_in(&self, now_ms: u64) {
-        let (provider, name, model) = (self.target.provider.name.as_str(), self.credential.name.as_str(), self.target.model.as_str());
-        self.credential.health.rest(model, now_ms);
-        tracing::error!(provider, credential = name, "the gateway could not sign in with a credential, which rests for a while");
-    }
-
-    /// Takes the credential out: for the model where the upstream said 403, which often means that the account may not use this one;
-    /// altogether where it said that it does not know the credential (401; one provider says so with a 400), unless that is renewed of itself.
-    fn refused(&self, now_ms: u64) {
-        let (provider, name, model) = (self.target.provider.name.as_str(), self.credential.name.as_str(), self.target.model.as_str());
-        if matches!(self.status, Some(400 | 401)) && !self.credential.signer.is_renewed() {
-            self.credential.health.refuse(now_ms);
-            tracing::error!(provider, credential = name, "the provider refused a credential, which is out until it is changed");
-        } else {
-            self.credential.health.forbid(model, now_ms);
-            tracing::warn!(provider, credential = name, model, "the provider refused a credential for a model, which it rests for");
-        }
-    }
-
-    /// Shows the attempt to a client that may see it.
-    pub(super) fn shown(&self) -> Attempted {
-        Attempted { target: self.target.id(), outcome: self.outcome(), status: self.status, ms: self.took_ms }
-    }
-
-    fn outcome(&self) -> &'static str {
-        match (self.failure, self.status) {
-            (Some(kind), _) => kind.code(),
-            (None, Some(_)) => "ok",
-            (None, None) => "cancelled",
-        }
-    }
-
-    fn entry(&self) -> AttemptEntry<'_> {
-        AttemptEntry {
-            target: (&self.target.provider.name, &self.target.model),
-            credential: Some(&self.credential.name),
-            outcome: self.outcome(),
-            detail: self.detail.as_deref(),
-            status: self.status,
-            ms: self.took_ms,
-        }
     }
 }

@@ -10,9 +10,9 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response};
 
 use super::affinity::Affinity;
 use super::attempt::{Answer, AnswerBody, Call};
-use super::choose::{Chosen, Wish};
+use super::choose::{Chosen, Traits, Wish};
 use super::ending::Ending;
-use super::exchange::{Attempt, Exchange};
+use super::exchange::Exchange;
 use super::facts::{self, LazyFacts};
 use super::money::Spender;
 use super::payload::Payload;
@@ -20,6 +20,7 @@ use super::refusal::{self, Refusal};
 use super::route::Route;
 use super::stream::Lease;
 use super::translate::{self, Middle};
+use super::tried::Attempt;
 use super::waiting::Waiting;
 use super::{Reply, auth, chain, intake, models, outbound, respond, route};
 use crate::base::Clock;
@@ -119,15 +120,14 @@ impl Gateway {
         }
         let bytes = waiting.on(body.collect_capped(limits.body.get())).await.map_err(refusal::unread)?;
         exchange.bytes_in = bytes.len() as u64;
-        let text = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-        let payload = Payload::read(text("content-type").unwrap_or_default(), &bytes, route.is_resource())?;
+        let kind = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let payload = Payload::read(kind, &bytes, route.is_resource())?;
         let asked = intake::asked(&mut route, &payload)?;
         (exchange.endpoint, exchange.model, exchange.stream) = (route.endpoint, asked.model, asked.stream);
         let demand = route.demand(exchange.dialect);
         let wish = self.wish((demand, &route), payload.object(), &head.headers, exchange);
         exchange.note(payload.object(), &head.headers, &table.plan.telemetry.log_headers);
-        let headers = Arc::new(head.headers);
-        let (key, model, id) = (exchange.key.clone(), exchange.model.clone(), exchange.id);
+        let (headers, key, model, id) = (Arc::new(head.headers), exchange.key.clone(), exchange.model.clone(), exchange.id);
         let facts = LazyFacts::new(table::Request {
             key: key.as_ref().map_or(&table.anonymous, |key| &key.facts),
             model: model.as_deref().unwrap_or_default(),
@@ -138,6 +138,7 @@ impl Gateway {
             headers: &headers,
             unix_ms: exchange.arrived_unix_ms,
         });
+        let wish = (wish, Traits { headers: &headers, payload: &payload, stream: asked.stream });
         let Chosen { decision, roll } = self.choose(table, &facts, wish, exchange)?;
         exchange.limits.admit((route.endpoint, &payload), &*self.clock, &self.services.metrics).await?;
         let spender = self.spender(table, key.as_deref());
@@ -196,7 +197,8 @@ impl Gateway {
             Err(refusal) => refusal,
         };
         let Some(alias) = refusal.instead.as_ref().and_then(|name| table.aliases.get(name)) else { return Err(refusal) };
-        let other = self.instead(table, alias, (demand, call.roll), exchange)?;
+        let traits = Traits { headers: call.headers, payload: call.payload, stream: call.stream };
+        let other = self.instead(table, alias, (demand, call.roll, traits), exchange)?;
         // Boxed where it runs, which is rare: a call is large.
         let once_more = Box::pin(async {
             let asked = (call.endpoint, call.payload);

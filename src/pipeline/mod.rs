@@ -27,6 +27,7 @@ mod respond;
 mod route;
 mod stream;
 mod translate;
+mod tried;
 mod waiting;
 
 pub use affinity::Affinity;

@@ -82,15 +82,28 @@ fn budgets(list: &mut Vec<BudgetRef>) {
     list.dedup();
 }
 
-/// Sorts what has no order: targets drawn by weight. Those of weight 0 come last, one after the other, and stay as they are.
+/// Sorts what has no order: targets that do not take turns. Those of weight 0 come last, one after the other, and stay as they are.
 fn targets(list: &mut [Target], balance: Balance) {
-    match balance {
-        Balance::Weighted => list.sort_by(|a, b| match (a.weight, b.weight) {
-            (0, 0) => std::cmp::Ordering::Equal,
-            (0, _) => std::cmp::Ordering::Greater,
-            (_, 0) => std::cmp::Ordering::Less,
-            (_, _) => (&a.provider, &a.model).cmp(&(&b.provider, &b.model)),
-        }),
-        Balance::RoundRobin => {}
+    if takes_turns(balance) {
+        return;
     }
+    list.sort_by(|a, b| match (is_last(a), is_last(b)) {
+        (true, true) => std::cmp::Ordering::Equal,
+        (true, false) => std::cmp::Ordering::Greater,
+        (false, true) => std::cmp::Ordering::Less,
+        (false, false) => (&a.provider, &a.model).cmp(&(&b.provider, &b.model)),
+    });
+}
+
+/// Returns whether the order of all targets means something.
+pub(super) const fn takes_turns(balance: Balance) -> bool {
+    match balance {
+        Balance::RoundRobin => true,
+        Balance::Weighted | Balance::LeastBusy | Balance::Fastest | Balance::Cheapest | Balance::Adaptive => false,
+    }
+}
+
+/// Returns whether a target that takes no turns is tried only when the others fail, in the order in which such are listed.
+pub(super) const fn is_last(target: &Target) -> bool {
+    target.weight == 0 && target.share.is_none()
 }

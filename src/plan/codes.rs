@@ -80,6 +80,9 @@ codes! {
     CAPACITY_UNUSED "BF0237" "capacity is not used"
         "No alias, rule or key of this spec asks for a model of the provider whose name the entry's pattern matches, or another entry says more exactly how much fits into all of them."
 
+    SHARES "BF0238" "shares of the traffic do not fit"
+        "A target with a `share` takes so much of the traffic first, and has no `weight`. The shares of one alias or rule are at most 100 % together; where every target has one, exactly 100 %."
+
     RULE_NAME_TWICE "BF0301" "two rules of one name"
         "Logs, metrics and diffs know a rule by its name, so each has its own."
     RULE_ACTION "BF0302" "a rule does exactly one thing"

@@ -11,6 +11,7 @@ mod credential;
 pub mod diff;
 pub mod expr;
 mod finding;
+mod model;
 mod types;
 
 pub use compile::{Compiled, compile, compile_anyway, compile_at};

@@ -8,12 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use super::credential::{Aws, Credential, Google, Proof};
+pub use super::model::{Model, Prompt, Target};
 use crate::base::{ByteSize, Digest, Span, Usd, glob};
 use crate::catalog::{Capacity, PriceList, Server, overlay};
 pub use crate::spec::{
     Api, Auth, AuthScheme, Balance, BudgetMode, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn,
     ModelCapacity, OnStoreError, Percent, Period, Policy, Price, PromptPosition, RateLimit, RateLimits, ReasoningField, RerankWords, Scope,
-    SecretRef, ToolCallIds, Unpriced, WebIdentity, WhenExhausted,
+    SecretRef, Sticky, ToolCallIds, TrafficShare, Unpriced, WebIdentity, WhenExhausted,
 };
 
 /// The compiled spec.
@@ -303,53 +304,6 @@ pub struct Retries {
     pub only_if_failed_within: Span,
     /// First wait.
     pub backoff: Span,
-}
-
-/// One alias.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Model {
-    /// What it is for.
-    pub description: Option<String>,
-    /// Targets; never empty.
-    pub targets: Vec<Target>,
-    /// How one is picked.
-    pub balance: Balance,
-    /// The chain.
-    pub fallbacks: Vec<FallbackRef>,
-    /// Failures that move on.
-    pub fallback_on: BTreeSet<FallbackOn>,
-    /// System prompt.
-    pub prompt: Option<Prompt>,
-    /// Whether a translation that loses something is refused.
-    #[serde(default)]
-    pub strict_translation: bool,
-    /// Members filled in.
-    pub defaults: BTreeMap<String, Value>,
-    /// Members set.
-    pub overrides: BTreeMap<String, Value>,
-    /// What may be used through it in a time, and at once.
-    #[serde(default)]
-    pub limits: RateLimits,
-}
-
-/// One target.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Target {
-    /// The provider's name.
-    pub provider: String,
-    /// The model's name upstream.
-    pub model: String,
-    /// Share of traffic.
-    pub weight: u32,
-}
-
-/// A system prompt with its text.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Prompt {
-    /// The template's text; its file's content where it is a file.
-    pub system: String,
-    /// Where it goes.
-    pub position: PromptPosition,
 }
 
 /// One rule.

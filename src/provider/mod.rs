@@ -24,7 +24,10 @@ pub use body::IdleBody;
 pub use client::{Attempted, Body as UpstreamBody, BuildError, Client, ClientOptions, Clients, Network, Outbound, Upstream, Waits};
 pub use destination::{Looking, Lookup, Refused, SystemLookup};
 pub use headers::{Travel, request_headers, response_headers};
-pub use health::{Admit, BreakerState, CredentialHealth, CredentialState, Health, Probe, Reason, TargetHealth, TargetSnapshot};
+pub use health::{
+    Admit, Answered, Breaker, BreakerSnapshot, BreakerState, CredentialHealth, CredentialState, Health, Load, LoadSnapshot, Probe, Reason,
+    Running, TargetHealth,
+};
 pub use pieces::Pieces;
 pub use proxy::Proxies;
 pub use retry_after::retry_after_ms;

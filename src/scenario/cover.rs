@@ -59,7 +59,7 @@ impl Coverage {
         let Some((name, alias)) = seen.alias.as_ref().and_then(|name| Some((name, table.aliases.get(name)?))) else { return };
         for (place, stage) in alias.stages.iter().enumerate().skip(1) {
             let is_tried = |id: String| seen.attempts.iter().any(|tried| tried.target == id);
-            if stage.targets.iter().any(|(target, _)| is_tried(target.id())) {
+            if stage.targets.iter().any(|member| is_tried(member.target.id())) {
                 self.touch(Part::Fallbacks, Some(&link(table, name, place)));
             }
         }
@@ -99,6 +99,6 @@ impl Coverage {
 /// Names a link of a chain by its targets.
 fn link(table: &RoutingTable, alias: &str, place: usize) -> String {
     let stage = table.aliases.get(alias).and_then(|alias| alias.stages.get(place));
-    let targets: Vec<String> = stage.iter().flat_map(|stage| &stage.targets).map(|(target, _)| target.id()).collect();
+    let targets: Vec<String> = stage.iter().flat_map(|stage| &stage.targets).map(|member| member.target.id()).collect();
     format!("{alias} → {}", targets.join(" | "))
 }

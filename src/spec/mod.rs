@@ -2,7 +2,8 @@
 //!
 //! Rule: one loader, one meaning. A value reaches [`Spec`] only through [`load`], which knows where every leaf came from.
 
-pub(in crate::spec) mod budget;
+pub(in crate::spec) mod balance;
+mod budget;
 mod cloud;
 pub mod codes;
 mod diagnostic;
@@ -24,6 +25,7 @@ mod test;
 mod types;
 mod yaml;
 
+pub use balance::{Balance, ShareError, Sticky, TrafficShare};
 pub use budget::{Budget, BudgetMode, BudgetRef, OnStoreError, Percent, Period, Unpriced, WhenExhausted};
 pub use cloud::{Aws, AwsAccount, FromEnvironment, Google, GoogleAccount, WebIdentity};
 pub use diagnostic::{Diagnostic, Location, Severity};

@@ -6,6 +6,8 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
+use super::balance::TrafficShare;
+
 /// Where a secret is kept. The secret itself never stands in the spec.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -53,7 +55,7 @@ impl JsonSchema for SecretRef {
     }
 }
 
-/// An upstream model: `provider/model`, or the long form with a weight.
+/// An upstream model: `provider/model`, or the long form with a weight or a share.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetRef {
     /// The provider's name.
@@ -62,6 +64,8 @@ pub struct TargetRef {
     pub model: String,
     /// Share of the traffic among the alias's targets; 1 when absent.
     pub weight: Option<u32>,
+    /// A fixed share of the traffic, in place of a weight.
+    pub share: Option<TrafficShare>,
 }
 
 /// The long form of a target.
@@ -76,6 +80,10 @@ struct LongTarget {
     #[schemars(range(max = 1_000_000))]
     #[serde(skip_serializing_if = "Option::is_none")]
     weight: Option<u32>,
+    /// In place of a weight: so much of the traffic tries this target first, whatever the balance among the others. For a new model or
+    /// provider that is to be tried on a part of the requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    share: Option<TrafficShare>,
 }
 
 impl FromStr for TargetRef {
@@ -84,7 +92,7 @@ impl FromStr for TargetRef {
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.split_once('/') {
             Some((provider, model)) if !provider.is_empty() && !model.is_empty() => {
-                Ok(Self { provider: provider.to_owned(), model: model.to_owned(), weight: None })
+                Ok(Self { provider: provider.to_owned(), model: model.to_owned(), weight: None, share: None })
             }
             _ => Err("expected `provider/model`"),
         }
@@ -99,9 +107,11 @@ impl fmt::Display for TargetRef {
 
 impl Serialize for TargetRef {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.weight {
-            None => serializer.collect_str(self),
-            weight => LongTarget { provider: self.provider.clone(), model: self.model.clone(), weight }.serialize(serializer),
+        match (self.weight, self.share) {
+            (None, None) => serializer.collect_str(self),
+            (weight, share) => {
+                LongTarget { provider: self.provider.clone(), model: self.model.clone(), weight, share }.serialize(serializer)
+            }
         }
     }
 }
@@ -113,7 +123,7 @@ impl<'de> Deserialize<'de> for TargetRef {
             type Value = TargetRef;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("`provider/model` or {provider, model, weight}")
+                f.write_str("`provider/model` or {provider, model, weight, share}")
             }
 
             fn visit_str<E: de::Error>(self, text: &str) -> Result<TargetRef, E> {
@@ -122,7 +132,7 @@ impl<'de> Deserialize<'de> for TargetRef {
 
             fn visit_map<A: de::MapAccess<'de>>(self, map: A) -> Result<TargetRef, A::Error> {
                 let long = LongTarget::deserialize(de::value::MapAccessDeserializer::new(map))?;
-                Ok(TargetRef { provider: long.provider, model: long.model, weight: long.weight })
+                Ok(TargetRef { provider: long.provider, model: long.model, weight: long.weight, share: long.share })
             }
         }
         deserializer.deserialize_any(Visitor)
@@ -137,7 +147,7 @@ impl JsonSchema for TargetRef {
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
         let long = generator.subschema_for::<LongTarget>();
         json_schema!({
-            "description": "An upstream model: `provider/model`, or {provider, model, weight}.",
+            "description": "An upstream model: `provider/model`, or {provider, model, weight, share}.",
             "oneOf": [{"type": "string", "pattern": "^[^/]+/[\\s\\S]+$"}, long]
         })
     }

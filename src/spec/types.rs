@@ -9,6 +9,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::balance::{Balance, Sticky};
 use super::budget::{Budget, BudgetRef};
 use super::limit::RateLimits;
 use super::policy::Policy;
@@ -219,6 +220,9 @@ pub struct Model {
     pub targets: Vec<TargetRef>,
     /// How a target is picked. Default: weighted.
     pub balance: Option<Balance>,
+    /// Keeps requests of one session with one target and one of its credentials, for as long as it can be used: what a provider has cached
+    /// of a conversation is not known elsewhere. Requests that do not say it are balanced as usual.
+    pub sticky: Option<Sticky>,
     /// The fallback chain, tried in order: aliases or provider/model.
     #[serde(default)]
     pub fallbacks: Vec<FallbackRef>,
@@ -240,16 +244,6 @@ pub struct Model {
     /// What everybody who asks for it may use together, whether by its name or because a rule says so.
     #[serde(default)]
     pub limits: RateLimits,
-}
-
-/// How a target is picked among an alias's targets.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Balance {
-    /// At random, by weight.
-    Weighted,
-    /// In turn, weights ignored.
-    RoundRobin,
 }
 
 /// A class of failure that may move a request on to its next target.

@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicU64;
 
 use http::HeaderName;
 
-use super::entry::{Alias, Credential, ENDPOINTS, EVERY_MODEL, Key, Provider, RoutingTable, Stage, Target, Unnamed};
+use super::entry::{Alias, Credential, ENDPOINTS, EVERY_MODEL, Key, Member, Provider, RoutingTable, Stage, Target, Unnamed};
 use super::hosting::Hosting;
 use super::payer;
 use super::rules::{Rule, RuleAction};
@@ -289,8 +289,7 @@ impl<'a> Builder<'a> {
         if !chain.seen.insert(alias.to_owned()) {
             return;
         }
-        let own: Vec<_> = spec.targets.iter().map(|target| (target.provider.as_str(), target.model.as_str(), target.weight)).collect();
-        self.stage(&own, spec.balance, chain);
+        self.stage(&spec.targets, spec.balance, chain);
         for link in &spec.fallbacks {
             match link {
                 FallbackRef::Alias(name) => {
@@ -302,18 +301,21 @@ impl<'a> Builder<'a> {
                     self.stages(name, limiters, chain);
                     chain.via = before;
                 }
-                FallbackRef::Target { provider, model } => self.stage(&[(provider, model, 1)], Balance::Weighted, chain),
+                FallbackRef::Target { provider, model } => {
+                    let link = plan::Target { provider: provider.clone(), model: model.clone(), weight: 1, share: None };
+                    self.stage(std::slice::from_ref(&link), Balance::Weighted, chain);
+                }
             }
         }
     }
 
-    fn stage(&mut self, own: &[(&str, &str, u32)], balance: Balance, chain: &mut Chain) {
+    fn stage(&mut self, own: &[plan::Target], balance: Balance, chain: &mut Chain) {
         let mut targets = Vec::new();
-        for (provider, model, weight) in own {
-            if chain.taken.insert(((*provider).to_owned(), (*model).to_owned()))
+        for plan::Target { provider, model, weight, share } in own {
+            if chain.taken.insert((provider.clone(), model.clone()))
                 && let Some(target) = self.target(provider, model)
             {
-                targets.push((target, *weight));
+                targets.push(Member { target, weight: *weight, share: *share });
             }
         }
         if !targets.is_empty() {
@@ -342,9 +344,8 @@ impl<'a> Builder<'a> {
                     }
                 },
                 plan::RuleAction::Targets(targets) => {
-                    let own: Vec<_> = targets.iter().map(|it| (it.provider.as_str(), it.model.as_str(), it.weight)).collect();
                     let mut chain = Chain::default();
-                    self.stage(&own, Balance::Weighted, &mut chain);
+                    self.stage(targets, Balance::Weighted, &mut chain);
                     RuleAction::Targets(chain.stages)
                 }
             };

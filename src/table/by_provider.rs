@@ -59,7 +59,7 @@ pub fn decide_provider(
         Err(why) => return Err(ProviderDenial::NoCandidate(Excluded { target: target.id(), why })),
     };
     // There is no other member, so an open breaker is no reason to leave it out.
-    let standing = match target.health.admits(now_ms) {
+    let standing = match target.health.breaker.admits(now_ms) {
         Admit::Yes => Standing::Closed,
         Admit::Probe => Standing::HalfOpen,
         Admit::No { .. } => Standing::LastResort,

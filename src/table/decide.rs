@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::entry::{Alias, Credential, Key, RoutingTable, Stage, Target};
+use super::entry::{Alias, Credential, Key, Member, RoutingTable, Stage, Target};
+use super::order::{Dice, Size, kept, name_hash, order};
 use super::rules::{Rule, RuleAction};
 use crate::base::glob;
 use crate::limit::{Limiter, Refused};
@@ -27,6 +28,14 @@ pub struct Ask<'a> {
     pub roll: u64,
     /// How many requests of the alias that serves came before; decides `round_robin`.
     pub turn: u64,
+    /// Milliseconds since the Unix epoch, for prices; decides `cheapest`, with the size.
+    pub unix_ms: u64,
+    /// How long the request is.
+    pub size: Size,
+    /// Whether the answer is to come piece by piece; decides which time counts.
+    pub stream: bool,
+    /// What tells the session from others, where the alias that serves keeps sessions together.
+    pub session: Option<u64>,
 }
 
 /// What was decided.
@@ -262,7 +271,7 @@ pub fn decide(table: &RoutingTable, ask: &Ask<'_>) -> Result<Decision, Denial> {
             Arc::new(Target { model: model.to_owned(), label: Arc::from(model), price, capacity, ..Target::clone(account) })
         }
     };
-    let stage = Stage { targets: vec![(target, 1)], balance: Balance::Weighted, via: None };
+    let stage = Stage { targets: vec![Member { target, weight: 1, share: None }], balance: Balance::Weighted, via: None };
     choose(None, std::slice::from_ref(&stage), ask)
 }
 
@@ -280,30 +289,26 @@ fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result
     let mut excluded = Vec::new();
     let mut open = Vec::new();
     for stage in stages {
-        for target in order(stage, ask.turn, &mut dice) {
+        for target in order(stage, ask, &mut dice) {
             let format = target.provider.format;
             if !ask.demand.is_met_by(format) {
                 excluded.push(Excluded { target: target.id(), why: Exclusion::Format(format) });
                 continue;
             }
-            let standing = match target.health.admits(ask.now_ms) {
+            let standing = match target.health.breaker.admits(ask.now_ms) {
                 Admit::Yes => Ok(Standing::Closed),
                 Admit::Probe => Ok(Standing::HalfOpen),
                 Admit::No { until_ms } => Err(until_ms),
             };
-            match (credentials(target, ask.now_ms, &mut dice), standing) {
+            match (credentials(target, ask, &mut dice), standing) {
                 (Err(why), _) => excluded.push(Excluded { target: target.id(), why }),
                 (Ok(credentials), Ok(standing)) => {
                     candidates.push(Candidate { target: Arc::clone(target), credentials, standing, via: stage.via.clone() });
                 }
                 (Ok(credentials), Err(until_ms)) => {
                     excluded.push(Excluded { target: target.id(), why: Exclusion::BreakerOpen { until_ms } });
-                    open.push(Candidate {
-                        target: Arc::clone(target),
-                        credentials,
-                        standing: Standing::LastResort,
-                        via: stage.via.clone(),
-                    });
+                    let (target, standing, via) = (Arc::clone(target), Standing::LastResort, stage.via.clone());
+                    open.push((until_ms, Candidate { target, credentials, standing, via }));
                 }
             }
         }
@@ -311,7 +316,9 @@ fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result
     // Never eject the last member. A probe that is taken already is no member either, so open ones stand behind half-open ones.
     if candidates.iter().all(|candidate| candidate.standing == Standing::HalfOpen) {
         excluded.retain(|excluded| !matches!(excluded.why, Exclusion::BreakerOpen { .. }));
-        candidates.append(&mut open);
+        // Whoever would be tried again soonest is the least bad.
+        open.sort_by_key(|(until_ms, _)| *until_ms);
+        candidates.extend(open.into_iter().map(|(_, candidate)| candidate));
     }
     if candidates.is_empty() {
         return Err(Denial::NoCandidate(excluded));
@@ -320,8 +327,13 @@ fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result
 }
 
 /// Returns the credentials that may be tried for a target, in order.
-fn credentials(target: &Target, now_ms: u64, dice: &mut Dice) -> Result<Vec<Arc<Credential>>, Exclusion> {
-    Ok(dice.shuffle(ready(target, now_ms)?).into_iter().cloned().collect())
+fn credentials(target: &Target, ask: &Ask<'_>, dice: &mut Dice) -> Result<Vec<Arc<Credential>>, Exclusion> {
+    let ready = ready(target, ask.now_ms)?;
+    let ordered = match ask.session {
+        Some(session) => kept(ready, session, |credential| name_hash(&target.provider.name, &credential.name)),
+        None => dice.shuffle(ready),
+    };
+    Ok(ordered.into_iter().cloned().collect())
 }
 
 /// Returns the credentials that may be tried for a target, with their weights, in the order of their names.
@@ -341,16 +353,26 @@ pub(super) fn limited(refused: Refused, now_ms: u64) -> Exclusion {
     Exclusion::ProviderLimit { refused: Box::new(refused), until_ms }
 }
 
+/// Returns whether the account behind a credential failed again and again, so that others go first.
+pub(super) fn is_failing(credential: &Credential, now_ms: u64) -> bool {
+    matches!(credential.health.breaker.admits(now_ms), Admit::No { .. })
+}
+
 fn usable(target: &Target, now_ms: u64) -> Result<Vec<(&Arc<Credential>, u32)>, Exclusion> {
     let provider = &target.provider;
     let mut ready = Vec::with_capacity(provider.credentials.len());
-    let mut kept = Vec::new();
+    let (mut failing, mut kept) = (Vec::new(), Vec::new());
     for credential in provider.credentials.iter().filter(|credential| glob::any(&credential.models, &target.model)) {
         match credential.health.state(&target.model, now_ms) {
+            CredentialState::Ready if is_failing(credential, now_ms) => failing.push((credential, credential.weight)),
             CredentialState::Ready => ready.push((credential, credential.weight)),
             CredentialState::Cooling { until_ms, reason } => kept.push((credential, reason, Some(until_ms))),
             CredentialState::Out { until_ms, reason } => kept.push((credential, reason, until_ms)),
         }
+    }
+    // Never eject the last member.
+    if ready.is_empty() {
+        ready = failing;
     }
     match (ready.is_empty(), kept.is_empty()) {
         (false, _) => Ok(ready),
@@ -366,80 +388,5 @@ fn usable(target: &Target, now_ms: u64) -> Result<Vec<(&Arc<Credential>, u32)>, 
             let reason = provider.absent.first().map_or("no credential of the provider is for this model", |(_, reason)| reason.as_str());
             Err(Exclusion::NoCredential(reason.to_owned()))
         }
-    }
-}
-
-fn order<'s>(stage: &'s Stage, turn: u64, dice: &mut Dice) -> Vec<&'s Arc<Target>> {
-    let targets = stage.targets.iter().map(|(target, weight)| (target, *weight));
-    match stage.balance {
-        Balance::Weighted => dice.shuffle(targets.collect()),
-        Balance::RoundRobin => {
-            let mut targets: Vec<_> = targets.map(|(target, _)| target).collect();
-            let count = targets.len().max(1) as u64;
-            targets.rotate_left(usize::try_from(turn % count).unwrap_or(0));
-            targets
-        }
-    }
-}
-
-/// Chance from one number (SplitMix64).
-struct Dice(u64);
-
-impl Dice {
-    const fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Draws all items one by one, each with a chance in proportion to its weight. Weight 0 is drawn last, in order.
-    fn shuffle<T>(&mut self, mut items: Vec<(T, u32)>) -> Vec<T> {
-        let count = items.len();
-        for place in 0..count.saturating_sub(1) {
-            let Some(left) = items.get_mut(place..) else { break };
-            let total: u64 = left.iter().map(|(_, weight)| u64::from(*weight)).sum();
-            let mut point = if total == 0 { 0 } else { self.next() % total };
-            let mut pick = 0;
-            for (index, (_, weight)) in left.iter().enumerate() {
-                let weight = u64::from(*weight);
-                if point < weight {
-                    pick = index;
-                    break;
-                }
-                point -= weight;
-            }
-            // The one that was drawn comes to the front; the order of the others stays.
-            if let Some(moved) = left.get_mut(..=pick) {
-                moved.rotate_right(1);
-            }
-        }
-        items.into_iter().map(|(item, _)| item).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn weights_are_shares_of_the_first_pick() {
-        let mut dice = Dice(7);
-        let mut first = [0_u32; 3];
-        for _ in 0..10_000 {
-            first[dice.shuffle(vec![(0_usize, 3), (1, 1), (2, 0)])[0]] += 1;
-        }
-        assert!((7_200..7_800).contains(&first[0]), "{first:?}");
-        assert_eq!(first[2], 0);
-    }
-
-    #[test]
-    fn the_same_roll_gives_the_same_order() {
-        let items = || (0..10).map(|item| (item, 1)).collect::<Vec<_>>();
-        assert_eq!(Dice(1).shuffle(items()), Dice(1).shuffle(items()));
-        let mut sorted = Dice(1).shuffle(items());
-        sorted.sort_unstable();
-        assert_eq!(sorted, (0..10).collect::<Vec<_>>());
     }
 }

@@ -14,7 +14,7 @@ use crate::catalog::{Capacity, PriceList};
 use crate::limit::budget::Payer;
 use crate::limit::{Counters, Limiter, Scope};
 use crate::plan::expr::KeyFacts;
-use crate::plan::{self, Auth, Balance, Plan};
+use crate::plan::{self, Auth, Balance, Plan, TrafficShare};
 use crate::provider::{Client, CredentialHealth, Destination, DestinationError, Health, Signer, TargetHealth};
 use crate::telemetry::{AliasMetrics, TargetMetrics};
 use crate::wire::Format;
@@ -165,13 +165,24 @@ pub struct Alias {
 /// Targets that are balanced among themselves.
 #[derive(Debug)]
 pub struct Stage {
-    /// Targets with their weights.
-    pub targets: Vec<(Arc<Target>, u32)>,
+    /// Targets with their parts of the traffic.
+    pub targets: Vec<Member>,
     /// How one is picked.
     pub balance: Balance,
     /// Limits of the aliases through which the chain came here, beyond that which serves; none where it came through no other, or they have
     /// no limits.
     pub via: Option<Arc<[Arc<Limiter>]>>,
+}
+
+/// One of several targets, and its part of the traffic.
+#[derive(Debug)]
+pub struct Member {
+    /// The target.
+    pub target: Arc<Target>,
+    /// Its part of what those with a fixed share leave.
+    pub weight: u32,
+    /// Its fixed share.
+    pub share: Option<TrafficShare>,
 }
 
 /// Stands for a model where none is named; a pattern that matches it covers the whole provider.
@@ -190,7 +201,7 @@ pub struct Target {
     pub price: Option<Arc<PriceList>>,
     /// How much fits into it and comes out of it, where that is known.
     pub capacity: Capacity,
-    /// Its breaker.
+    /// What is known of it.
     pub health: Arc<TargetHealth>,
     /// Metrics.
     pub metrics: TargetMetrics,

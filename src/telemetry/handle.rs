@@ -128,6 +128,7 @@ pub struct TargetMetrics {
     tokens: Slots,
     cost: Counter,
     retries: Counter,
+    retries_denied: Counter,
 }
 
 impl TargetMetrics {
@@ -139,6 +140,7 @@ impl TargetMetrics {
             tokens: families.tokens.get(&[provider, model]),
             cost: families.cost.get(&[provider, model]),
             retries: families.retries.get(&[provider]),
+            retries_denied: families.retries_denied.get(&[provider]),
         }
     }
 
@@ -167,5 +169,10 @@ impl TargetMetrics {
     /// Counts a further try at the same target.
     pub fn retry(&self) {
         self.retries.inc();
+    }
+
+    /// Counts a further try that the target was spared, because it failed already and took enough of them.
+    pub fn retry_denied(&self) {
+        self.retries_denied.inc();
     }
 }

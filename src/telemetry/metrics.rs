@@ -187,6 +187,7 @@ pub(super) struct Families {
     pub(super) attempt_duration: Series<Histogram>,
     pub(super) rules: Series<Slots>,
     pub(super) retries: Series<Counter>,
+    pub(super) retries_denied: Series<Counter>,
     pub(super) tokens: Series<Slots>,
     pub(super) cost: Series<Counter>,
 }
@@ -203,6 +204,7 @@ impl Families {
             attempt_duration: Series::new(&names::ATTEMPT_DURATION, || Histogram::new(LATENCY)),
             rules: Series::new(&names::RULES, || Slots::new(&RULE_OUTCOME)),
             retries: Series::new(&names::RETRIES, Counter::default),
+            retries_denied: Series::new(&names::RETRIES_DENIED, Counter::default),
             tokens: Series::new(&names::TOKENS, || Slots::new(&DIRECTION)),
             cost: Series::new(&names::COST, Counter::default),
         }
@@ -218,6 +220,7 @@ impl Families {
         register(registry, &names::FALLBACKS, self.fallbacks.clone());
         register(registry, &names::RULES, self.rules.clone());
         register(registry, &names::RETRIES, self.retries.clone());
+        register(registry, &names::RETRIES_DENIED, self.retries_denied.clone());
         register(registry, &names::TOKENS, self.tokens.clone());
         register(registry, &names::COST, self.cost.clone());
     }
@@ -363,7 +366,9 @@ impl Metrics {
         families.tokens.retain(kept);
         families.cost.retain(kept);
         families.attempt_duration.retain(|labels| labels.first().is_some_and(|provider| providers.contains(provider)));
-        families.retries.retain(|labels| labels.first().is_some_and(|provider| providers.contains(provider)));
+        for series in [&families.retries, &families.retries_denied] {
+            series.retain(|labels| labels.first().is_some_and(|provider| providers.contains(provider)));
+        }
     }
 }
 

@@ -51,6 +51,10 @@ names! {
     FALLBACKS Counter "fallbacks" ["alias", "reason"] "Moves to the next target of a chain, by the error that caused them";
     RULES Counter "rules" ["rule", "outcome"] "Requests that a rule decided (matched), or whose condition failed and so did not match (failed)";
     RETRIES Counter "retries" ["provider"] "Further tries at the same target";
+    RETRIES_DENIED Counter "retries_denied" ["provider"] "Further tries, after a failure here or elsewhere, that a failing target was spared";
+    TARGET_IN_FLIGHT Gauge "target_in_flight" ["provider", "model"] "Attempts that run at a target that the spec names";
+    TARGET_LATENCY Gauge "target_latency_microseconds" ["provider", "model", "answer"] "Time to the first content of streams (streamed), or to the end of answers at once (whole), of late; what fastest and adaptive go by";
+    TARGET_FAILURE_SHARE Gauge "target_failures_permille" ["provider", "model"] "Failures and refusals among a thousand answers of late; what adaptive goes by";
     TOKENS Counter "tokens" ["provider", "model", "direction"] "Tokens as the upstream reported them";
     COST Counter "cost_nano_usd" ["provider", "model"] "What answers cost, in billionths of a dollar; nothing for models without a price";
     REFUSED Counter "refused" ["reason"] "Requests that the gateway refused itself, by the error's code";

@@ -71,7 +71,7 @@ fn health(table: &RoutingTable, now_ms: u64) -> &'static str {
     let is_out = credentials.any(|credential| credential.health.overall(now_ms) != CredentialState::Ready);
     // What only clients name is no fault of the gateway's.
     let kept_back = is_out || table.targets.values().any(|target| fitting(target).any(|credential| !is_ready(credential, target, now_ms)));
-    let broken = targets(table).values().any(|target| target.health.admits(now_ms) != Admit::Yes);
+    let broken = targets(table).values().any(|target| target.health.breaker.admits(now_ms) != Admit::Yes);
     if aliases.contains(&false) || kept_back || broken { "degraded" } else { "healthy" }
 }
 
@@ -87,12 +87,12 @@ fn is_ready(credential: &Credential, target: &Target, now_ms: u64) -> bool {
 /// Returns whether an alias can be served now; none where no target of it has a credential at all.
 fn is_served(alias: &Alias, now_ms: u64) -> Option<bool> {
     let mut served = None;
-    for (target, _) in alias.stages.iter().flat_map(|stage| &stage.targets) {
+    for target in alias.stages.iter().flat_map(|stage| &stage.targets).map(|member| &member.target) {
         let mut credentials = fitting(target).peekable();
         if credentials.peek().is_none() {
             continue;
         }
-        let open = matches!(target.health.admits(now_ms), Admit::No { .. });
+        let open = matches!(target.health.breaker.admits(now_ms), Admit::No { .. });
         let ready = !open && credentials.any(|credential| is_ready(credential, target, now_ms));
         served = Some(served.unwrap_or(false) || ready);
     }
@@ -121,13 +121,22 @@ fn providers(table: &RoutingTable, now_ms: u64, unix_ms: u64) -> Value {
         }
     }
     for ((provider, model), target) in targets(table) {
-        let (state, until_ms) = match target.health.admits(now_ms) {
+        let (state, until_ms) = match target.health.breaker.admits(now_ms) {
             Admit::Yes => ("closed", None),
             Admit::Probe => ("half_open", None),
             Admit::No { until_ms } => ("open", Some(wall(until_ms))),
         };
         let [_, targets] = providers.entry(provider).or_default();
-        targets.insert(model.to_owned(), json!({"state": state, "until_ms": until_ms}));
+        let load = target.health.load.snapshot(now_ms);
+        let shown = json!({
+            "state": state,
+            "until_ms": until_ms,
+            "in_flight": load.in_flight,
+            "streamed_us": load.streamed_us,
+            "whole_us": load.whole_us,
+            "failures_permille": load.failures_permille(),
+        });
+        targets.insert(model.to_owned(), shown);
     }
     let shown = providers
         .into_iter()

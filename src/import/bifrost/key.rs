@@ -253,7 +253,7 @@ fn deployments(draft: &mut Draft, entry: Entry<'_>, provider: &str) {
             draft.findings.exact(named, at(&["providers", provider]));
             continue;
         }
-        let target = TargetRef { provider: provider.to_owned(), model: literal(model), weight: None };
+        let target = TargetRef { provider: provider.to_owned(), model: literal(model), weight: None, share: None };
         super::allow(draft, provider, model);
         let when = literal(&format!("model == {}", serde_json::Value::String(format!("{provider}/{asked}"))));
         let is_known = draft.spec.rules.iter().any(|rule| rule.when == when);

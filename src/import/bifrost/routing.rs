@@ -159,7 +159,7 @@ fn targets(names: &Names, it: Cursor<'_>) -> Result<Vec<TargetRef>, &'static str
 
 fn ours(names: &Names, provider: &str, model: &str) -> Option<TargetRef> {
     let provider = names.providers.get(provider)?.first()?.clone();
-    (!model.is_empty()).then(|| TargetRef { provider, model: literal(model), weight: None })
+    (!model.is_empty()).then(|| TargetRef { provider, model: literal(model), weight: None, share: None })
 }
 
 /// Translates a condition. None where something in it is not known to mean the same.

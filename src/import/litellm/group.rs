@@ -150,7 +150,7 @@ fn wildcard(draft: &mut Draft, row: &Deployment<'_>) {
 
 fn one(draft: &mut Draft, names: &mut Names, group: &[&Deployment<'_>], has_chain: bool) {
     let Some(first) = group.first() else { return };
-    let direct = TargetRef { provider: first.provider.clone(), model: first.model.clone(), weight: None };
+    let direct = TargetRef { provider: first.provider.clone(), model: first.model.clone(), weight: None, share: None };
     let is_direct = group.len() == 1 && !has_chain && first.asked == direct.to_string() && own_body(first).is_empty();
     if is_direct {
         if let Some(name) = first.row.get("model_name") {
@@ -239,7 +239,9 @@ fn targets(draft: &mut Draft, group: &[&Deployment<'_>]) -> Vec<TargetRef> {
         match targets.iter_mut().find(|it| it.provider == row.provider && it.model == row.model) {
             // Several keys for one model are credentials of one target.
             Some(same) => same.weight = Some(same.weight.unwrap_or(1).saturating_add(*weight).min(weight::MOST)),
-            None => targets.push(TargetRef { provider: row.provider.clone(), model: row.model.clone(), weight: Some(*weight) }),
+            None => {
+                targets.push(TargetRef { provider: row.provider.clone(), model: row.model.clone(), weight: Some(*weight), share: None })
+            }
         }
     }
     if let Some(by) = by {

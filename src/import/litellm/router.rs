@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::group::Names;
 use crate::import::draft::{Draft, at};
 use crate::import::tree::Cursor;
-use crate::spec::{FallbackOn, FallbackRef, Model, TargetRef};
+use crate::spec::{Balance, FallbackOn, FallbackRef, Model, TargetRef};
 
 /// The links that a name falls back to, as they are written.
 type Chain<'t> = Vec<Cursor<'t>>;
@@ -216,14 +216,26 @@ pub(super) fn group_aliases(draft: &mut Draft, names: &mut Names, it: Option<Cur
     }
 }
 
-/// Tells how targets are picked.
+/// Carries over how targets are picked, for every alias that has several.
 pub(super) fn strategy(draft: &mut Draft, it: Option<Cursor<'_>>) {
     let Some(it) = it else { return };
-    match it.text() {
-        Some("simple-shuffle") => draft.findings.exact(it, at(&["models"])),
-        _ => {
-            let why = "targets are picked at random by weight, or in turn with `balance: round_robin`: not by load, time, use or cost";
-            draft.findings.approximate(it, at(&["models"]), why);
+    let (balance, differs) = match it.text() {
+        Some("simple-shuffle") => return draft.findings.exact(it, at(&["models"])),
+        Some("least-busy") => (Balance::LeastBusy, None),
+        Some("latency-based-routing") => {
+            (Balance::Fastest, Some("`fastest` goes by the time to the first content, and by who waits there already"))
         }
+        Some("cost-based-routing") => (Balance::Cheapest, Some("`cheapest` goes by what a request of its length costs by the prices here")),
+        Some("usage-based-routing" | "usage-based-routing-v2") => {
+            (Balance::LeastBusy, Some("`least_busy` goes by the requests that run, not by the tokens of a minute"))
+        }
+        _ => return draft.findings.approximate(it, at(&["models"]), "this way of picking is not known here: targets are drawn by weight"),
+    };
+    for model in draft.spec.models.values_mut().filter(|model| model.targets.len() > 1) {
+        model.balance = Some(balance);
+    }
+    match differs {
+        None => draft.findings.exact(it, at(&["models"])),
+        Some(why) => draft.findings.approximate(it, at(&["models"]), why),
     }
 }

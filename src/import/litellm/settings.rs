@@ -54,7 +54,7 @@ const KNOWN: &[(&str, &str, Class, &str)] = &[
     ("router_settings", "redis_db", Class::Unsupported, LIMITER),
     ("router_settings", "redis_password", Class::Unsupported, LIMITER),
     ("router_settings", "redis_url", Class::Unsupported, LIMITER),
-    ("router_settings", "routing_strategy_args", Class::Unsupported, "targets are picked by weight or in turn, which has no arguments"),
+    ("router_settings", "routing_strategy_args", Class::Unsupported, "`balance` has no arguments"),
     ("router_settings", "enable_tag_filtering", Class::Unsupported, "there are no tags; rules route by key, team, labels and headers"),
     ("router_settings", "tag_filtering_match_any", Class::Unsupported, "there are no tags; rules route by key, team, labels and headers"),
     ("router_settings", "max_fallbacks", Class::Unsupported, "a chain is as long as it is written"),

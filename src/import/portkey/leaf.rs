@@ -69,7 +69,7 @@ fn parts<'t>(draft: &mut Draft, scope: &Scope<'t>, params: Option<Cursor<'t>>) -
     if let Some(it) = params.and_then(|params| params.get("model")).filter(|it| it.id() != model_at.id()) {
         draft.findings.exact(it, at(&["models"]));
     }
-    Ok(Leaf { target: TargetRef { provider: name, model, weight: None }, credential, params })
+    Ok(Leaf { target: TargetRef { provider: name, model, weight: None, share: None }, credential, params })
 }
 
 /// Names a model of Vertex AI as it is named here, where Portkey writes `anthropic.claude-…`; Claude is another provider.

@@ -6,7 +6,7 @@ use super::references::{self, Named};
 use crate::base::glob;
 use crate::plan::codes;
 use crate::plan::finding::{Findings, On, pointer};
-use crate::plan::types::{Balance, FallbackRef, Plan, RuleAction, Target};
+use crate::plan::types::{Balance, FallbackRef, Plan, RuleAction, Sticky, Target, TrafficShare};
 use crate::spec::Diagnostic;
 
 /// Most aliases of a chain that are looked at; of longer ones only circles are reported.
@@ -20,6 +20,7 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
         let who = format!("alias `{name}`");
         members(found, &pointer(&["models", name]), &who, &model.targets, model.balance);
         links(found, plan, name, &model.fallbacks);
+        sticky(found, name, model.sticky.as_ref());
     }
     for (index, rule) in plan.rules.iter().enumerate() {
         if let RuleAction::Targets(targets) = &rule.action {
@@ -40,17 +41,46 @@ fn members(found: &mut Findings<'_>, at: &str, who: &str, targets: &[Target], ba
         found.add(On::Value, at, problem);
         return;
     }
-    if balance == Balance::Weighted && !found.is_unsure(&at) && targets.iter().all(|target| target.weight == 0) {
+    if balance == Balance::Weighted && !found.is_unsure(&at) && targets.iter().all(|target| target.weight == 0 && target.share.is_none()) {
         let problem = Diagnostic::error(codes::WEIGHTS_ZERO, format!("every target of {who} has weight 0"))
             .help("give at least one target a weight above 0");
         found.add(On::Value, at.clone(), problem);
     }
+    shares(found, &at, who, targets);
     for (index, target) in targets.iter().enumerate() {
         let first = targets.iter().position(|other| (&other.provider, &other.model) == (&target.provider, &target.model));
         if let Some(first) = first.filter(|first| *first < index) {
             twice(found, &at, (first, index), format!("{who} has the target `{}/{}` twice", target.provider, target.model));
         }
     }
+}
+
+/// Checks that a header that tells sessions apart can be one.
+fn sticky(found: &mut Findings<'_>, name: &str, sticky: Option<&Sticky>) {
+    if let Some(Sticky::Header(header)) = sticky
+        && header.parse::<http::HeaderName>().is_err()
+    {
+        let problem = Diagnostic::error(codes::HEADER_INVALID, format!("alias `{name}`: `sticky.header` is not the name of a header"))
+            .help("write a name such as `x-session-id`");
+        found.add(On::Value, pointer(&["models", name, "sticky", "header"]), problem);
+    }
+}
+
+/// Checks that fixed shares leave something for those that have none, or all for themselves.
+fn shares(found: &mut Findings<'_>, at: &str, who: &str, targets: &[Target]) {
+    let fixed: Vec<u16> = targets.iter().filter_map(|target| target.share).map(TrafficShare::basis_points).collect();
+    let sum: u32 = fixed.iter().map(|points| u32::from(*points)).sum();
+    let all = u32::from(TrafficShare::ALL);
+    let problem = if sum > all {
+        "are more than 100 % together"
+    } else if fixed.len() == targets.len() && sum < all {
+        "are less than 100 % together, and no target takes the rest"
+    } else {
+        return;
+    };
+    let problem = Diagnostic::error(codes::SHARES, format!("the shares of {who} {problem}"))
+        .help("a target without a `share` takes what the others leave");
+    found.add(On::Value, at.to_owned(), problem);
 }
 
 fn twice(found: &mut Findings<'_>, at: &str, (first, second): (usize, usize), message: String) {

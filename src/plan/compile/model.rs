@@ -22,8 +22,9 @@ const FALLBACK_ON: [FallbackOn; 9] = [
 pub(super) fn model(found: &mut Findings<'_>, name: &str, spec: &spec::Model) -> plan::Model {
     plan::Model {
         description: spec.description.clone(),
-        targets: spec.targets.iter().map(target).collect(),
+        targets: targets(found, &pointer(&["models", name, "targets"]), &spec.targets),
         balance: spec.balance.unwrap_or(Balance::Weighted),
+        sticky: spec.sticky.clone(),
         fallbacks: spec.fallbacks.clone(),
         fallback_on: match &spec.fallback_on {
             None => FALLBACK_ON.into_iter().collect(),
@@ -37,8 +38,17 @@ pub(super) fn model(found: &mut Findings<'_>, name: &str, spec: &spec::Model) ->
     }
 }
 
+fn targets(found: &mut Findings<'_>, at: &str, spec: &[TargetRef]) -> Vec<plan::Target> {
+    for (index, both) in spec.iter().enumerate().filter(|(_, target)| target.weight.is_some() && target.share.is_some()) {
+        let problem = Diagnostic::error(codes::SHARES, format!("target `{both}` has a weight and a share"))
+            .help("keep `share` where it is to take so much of all the traffic, `weight` where it is to take its part of the rest");
+        found.add(On::Value, format!("{at}/{index}"), problem);
+    }
+    spec.iter().map(target).collect()
+}
+
 fn target(spec: &TargetRef) -> plan::Target {
-    plan::Target { provider: spec.provider.clone(), model: spec.model.clone(), weight: spec.weight.unwrap_or(1) }
+    plan::Target { provider: spec.provider.clone(), model: spec.model.clone(), weight: spec.weight.unwrap_or(1), share: spec.share }
 }
 
 fn prompt(found: &mut Findings<'_>, name: &str, spec: &spec::Prompt) -> plan::Prompt {
@@ -60,7 +70,9 @@ fn prompt(found: &mut Findings<'_>, name: &str, spec: &spec::Prompt) -> plan::Pr
 pub(super) fn rule(found: &mut Findings<'_>, index: usize, spec: &spec::Rule) -> plan::Rule {
     let action = match (&spec.use_alias, &spec.targets, &spec.deny) {
         (Some(alias), None, None) => plan::RuleAction::Use(alias.clone()),
-        (None, Some(targets), None) => plan::RuleAction::Targets(targets.iter().map(target).collect()),
+        (None, Some(targets), None) => {
+            plan::RuleAction::Targets(self::targets(found, &pointer(&["rules", &index.to_string(), "targets"]), targets))
+        }
         (None, None, Some(deny)) => plan::RuleAction::Deny { status: deny.status.unwrap_or(403), message: deny.message.clone() },
         (alias, targets, deny) => {
             let given = usize::from(alias.is_some()) + usize::from(targets.is_some()) + usize::from(deny.is_some());

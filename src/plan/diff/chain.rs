@@ -7,7 +7,8 @@ use serde_json::Value;
 use super::changes::{Changes, Meaning, json_of};
 use super::place::Place;
 use super::{Risk, shown};
-use crate::plan::types::{Balance, Target};
+use crate::plan::canonical::{is_last, takes_turns};
+use crate::plan::types::{Balance, Target, TrafficShare};
 
 /// An item's identity: what it is, and how many of the same stand before it.
 pub(super) type Identity = (String, usize);
@@ -86,9 +87,12 @@ pub(super) fn targets(out: &mut Changes<'_>, place: &Place, pool: Pool<'_>) {
     let (old_places, new_places) = (places(&base_ids), places(&new_ids));
     for (index, (identity, target)) in base_ids.iter().zip(base).enumerate() {
         if !new_places.contains_key(identity) {
-            let meaning = match percent(target, pool.base) {
-                Some(0) | None => Meaning::low("no longer tried when the others fail"),
-                Some(share) => Meaning::medium(format!("its {share}% of the traffic of {} moves to the other targets", pool.owner)),
+            let meaning = match part(target, pool.base) {
+                Part::None => Meaning::low("no longer tried when the others fail"),
+                Part::Percent(share) => {
+                    Meaning::medium(format!("its {share}% of the traffic of {} moves to the other targets", pool.owner))
+                }
+                Part::AsThingsStand => Meaning::medium(format!("its part of the traffic of {} moves to the other targets", pool.owner)),
             };
             out.removed(pool.base_place.item(index, &identity.0), json_of(target), meaning);
         }
@@ -97,13 +101,15 @@ pub(super) fn targets(out: &mut Changes<'_>, place: &Place, pool: Pool<'_>) {
         let place = place.item(index, &identity.0);
         match old_places.get(identity).and_then(|from| base.get(*from)) {
             Some(old) => {
-                let Target { provider: _, model: _, weight } = old;
+                let Target { provider: _, model: _, weight, share } = old;
                 out.field(place.member("weight"), weight, &target.weight, || reweighted(old, target, pool));
+                out.field(place.member("share"), share, &target.share, || reweighted(old, target, pool));
             }
             None => {
-                let meaning = match percent(target, pool.new) {
-                    Some(0) | None => Meaning::low("tried when the others fail"),
-                    Some(share) => Meaning::medium(format!("takes {share}% of the traffic of {}", pool.owner)),
+                let meaning = match part(target, pool.new) {
+                    Part::None => Meaning::low("tried when the others fail"),
+                    Part::Percent(share) => Meaning::medium(format!("takes {share}% of the traffic of {}", pool.owner)),
+                    Part::AsThingsStand => Meaning::medium(format!("takes a part of the traffic of {}", pool.owner)),
                 };
                 out.added(place, json_of(target), meaning);
             }
@@ -117,29 +123,59 @@ fn ids(targets: &[Target]) -> Vec<Identity> {
 }
 
 fn reweighted(old: &Target, new: &Target, pool: Pool<'_>) -> Meaning {
-    match (pool.new.1, percent(old, pool.base), percent(new, pool.new)) {
-        (Balance::RoundRobin, _, _) => Meaning::of(Risk::None, "round_robin does not look at weights"),
-        (Balance::Weighted, Some(before), Some(after)) => Meaning::low(format!("share {before}% → {after}%")),
-        (Balance::Weighted, _, _) => Meaning::plain(Risk::Low),
+    let is_by_turns = pool.new.1 == Balance::RoundRobin && (old.share, new.share) == (None, None);
+    match (part(old, pool.base), part(new, pool.new)) {
+        (_, _) if is_by_turns => Meaning::of(Risk::None, "round_robin does not look at weights"),
+        (Part::AsThingsStand, _) | (_, Part::AsThingsStand) => Meaning::plain(Risk::Low),
+        (before, after) => Meaning::low(format!("share {}% → {}%", before.percent(), after.percent())),
     }
 }
 
-/// Returns a target's share of the first tries, rounded.
-fn percent(target: &Target, (targets, balance): (&[Target], Balance)) -> Option<u64> {
-    let (part, whole) = match balance {
-        Balance::Weighted => (u64::from(target.weight), targets.iter().map(|it| u64::from(it.weight)).sum::<u64>()),
-        Balance::RoundRobin => (1, targets.len() as u64),
+/// What a target takes of the first tries.
+enum Part {
+    /// Nothing.
+    None,
+    /// Percents, rounded; at least one.
+    Percent(u64),
+    /// What its weight, and what is known of it while it runs, make of it.
+    AsThingsStand,
+}
+
+impl Part {
+    const fn percent(&self) -> u64 {
+        match self {
+            Self::Percent(percent) => *percent,
+            Self::None | Self::AsThingsStand => 0,
+        }
+    }
+}
+
+fn part(target: &Target, (targets, balance): (&[Target], Balance)) -> Part {
+    let all = u64::from(TrafficShare::ALL);
+    let fixed = |target: &Target| target.share.map(|share| u64::from(share.basis_points()));
+    let rest = all.saturating_sub(targets.iter().filter_map(fixed).sum());
+    let others = || targets.iter().filter(|other| other.share.is_none());
+    let points = match (fixed(target), balance) {
+        (Some(points), _) => points,
+        (None, Balance::Weighted) => {
+            let whole: u64 = others().map(|other| u64::from(other.weight)).sum();
+            (rest * u64::from(target.weight)).checked_div(whole).unwrap_or(0)
+        }
+        (None, Balance::RoundRobin) => rest / others().count().max(1) as u64,
+        (None, Balance::LeastBusy | Balance::Fastest | Balance::Cheapest | Balance::Adaptive) => {
+            return if target.weight == 0 || rest == 0 { Part::None } else { Part::AsThingsStand };
+        }
     };
-    (part * 100 + whole / 2).checked_div(whole)
+    match (points * 100 + all / 2) / all {
+        0 => Part::None,
+        percent => Part::Percent(percent),
+    }
 }
 
 /// Reports the order of targets where it decides something: whose turn is next, and which one of weight 0 is tried first.
 fn reordered(out: &mut Changes<'_>, place: &Place, pool: Pool<'_>) {
     let has_order = |(targets, balance): (&[Target], Balance)| -> Vec<Identity> {
-        let counts = |target: &Target| match balance {
-            Balance::RoundRobin => true,
-            Balance::Weighted => target.weight == 0,
-        };
+        let counts = |target: &Target| takes_turns(balance) || is_last(target);
         ids(targets).into_iter().zip(targets).filter(|(_, target)| counts(target)).map(|(identity, _)| identity).collect()
     };
     if pool.base.1 != pool.new.1 {
@@ -149,9 +185,9 @@ fn reordered(out: &mut Changes<'_>, place: &Place, pool: Pool<'_>) {
     if moved(&base, &new).is_empty() {
         return;
     }
-    let reason = match pool.new.1 {
-        Balance::RoundRobin => "the turns go round in another order",
-        Balance::Weighted => "targets of weight 0 are tried in another order",
+    let reason = match takes_turns(pool.new.1) {
+        true => "the turns go round in another order",
+        false => "targets of weight 0 are tried in another order",
     };
     let list = |ids: Vec<Identity>| Value::from(ids.into_iter().map(|(label, _)| label).collect::<Vec<_>>());
     out.changed(place.clone(), list(base), list(new), Meaning::low(reason).saying("reordered"));

@@ -33,7 +33,7 @@ impl Entry for Model {
     }
 
     fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
-        let Self { description, targets, balance, fallbacks, fallback_on, prompt, strict_translation, defaults, overrides, limits } =
+        let Self { description, targets, balance, sticky, fallbacks, fallback_on, prompt, strict_translation, defaults, overrides, limits } =
             pair.base;
         let (new, alias) = (pair.new, shown::name(pair.name));
         out.field(place.member("description"), description, &new.description, || Meaning::plain(Risk::None));
@@ -44,6 +44,14 @@ impl Entry for Model {
         out.field(place.member("balance"), balance, &new.balance, || match new.balance {
             Balance::RoundRobin => Meaning::low("every target takes the same share, whatever its weight"),
             Balance::Weighted => Meaning::low("targets take shares by weight"),
+            Balance::LeastBusy => Meaning::low("whoever serves the fewest requests for its weight is tried first"),
+            Balance::Fastest => Meaning::low("whoever comes to the first content sooner is tried first"),
+            Balance::Cheapest => Meaning::medium("whoever costs the least for a request is tried first"),
+            Balance::Adaptive => Meaning::low("shares follow failures, times and running requests"),
+        });
+        out.field(place.member("sticky"), sticky, &new.sticky, || match new.sticky {
+            Some(_) => Meaning::low("a session stays with one target as long as it can be used"),
+            None => Meaning::low("requests of one session may go to different targets"),
         });
         self::fallbacks(out, place.member("fallbacks"), Pair { name: pair.name, base: fallbacks, new: &new.fallbacks });
         self::fallback_on(out, place.member("fallback_on"), fallback_on, &new.fallback_on);

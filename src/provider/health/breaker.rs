@@ -1,4 +1,4 @@
-//! One target's circuit breaker.
+//! A circuit breaker, of a target or of a credential.
 //!
 //! Closed → open on 5 failures in a row, or on a success rate under 80 % of at least 20 answers in 30 s. Open for 5 s, doubled each time
 //! a probe fails, up to 5 min. Then one request at a time may probe: a success closes, a failure opens again. Only hard failures are
@@ -18,6 +18,10 @@ const WINDOW_PERCENT: u32 = 80;
 /// The window: ten buckets of three seconds; the oldest goes as a new one begins.
 const BUCKETS: usize = 10;
 const BUCKET_MS: u64 = 3_000;
+/// Further tries in the window that somebody takes who did not answer well just now: so many, or one of so many answers, which are a fifth
+/// of all that were no further tries.
+const RETRIES_MIN: u32 = 10;
+const RETRIES_PART: u32 = 6;
 /// First opening.
 const OPEN_MS: u64 = 5_000;
 /// Longest opening, before jitter.
@@ -25,12 +29,12 @@ const OPEN_CAP_MS: u64 = 300_000;
 /// When to look again while another request probes.
 const PROBING_MS: u64 = 1_000;
 
-/// Whether a target takes a request now.
+/// Whether a breaker lets a request through now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admit {
     /// Yes.
     Yes,
-    /// Only as the probe: take [`TargetHealth::try_probe`] first.
+    /// Only as the probe: take [`Breaker::try_probe`] first.
     Probe,
     /// Not before `until_ms` (monotonic milliseconds).
     No {
@@ -39,13 +43,15 @@ pub enum Admit {
     },
 }
 
-/// The breaker of one target. Reading is one or two atomic loads; reporting takes a short lock.
+/// A breaker. Reading is one or two atomic loads; reporting takes a short lock.
 #[derive(Debug, Default)]
-pub struct TargetHealth {
+pub struct Breaker {
     /// End of the current opening in monotonic milliseconds; 0 when closed. Written under `counts`.
     open_until_ms: AtomicU64,
     /// Whether the one probe is out.
     probing: AtomicBool,
+    /// Whether the last answer was a failure. Written under `counts`.
+    is_failing: AtomicBool,
     /// Guards the counts and every change of `open_until_ms`; never held across an await.
     counts: Mutex<Counts>,
 }
@@ -65,10 +71,12 @@ struct Bucket {
     epoch: u64,
     successes: u32,
     failures: u32,
+    /// Further tries of requests that failed before.
+    retries: u32,
 }
 
-impl TargetHealth {
-    /// Says whether the target takes a request now.
+impl Breaker {
+    /// Says whether a request may pass now.
     pub fn admits(&self, now_ms: u64) -> Admit {
         let until_ms = self.open_until_ms.load(Ordering::Acquire);
         if until_ms == 0 {
@@ -94,7 +102,7 @@ impl TargetHealth {
         (until_ms != 0 && until_ms <= now_ms).then_some(probe)
     }
 
-    /// Records an answer that shows the target alive. `started_ms`: when its request began; one that began before the breaker opened
+    /// Records an answer that shows what is behind it alive. `started_ms`: when its request began; one that began before the breaker opened
     /// proves nothing about now and does not close it.
     pub fn success(&self, started_ms: u64, now_ms: u64) {
         let mut counts = self.counts();
@@ -104,13 +112,17 @@ impl TargetHealth {
         } else if started_ms >= counts.opened_at_ms {
             *counts = Counts::default();
             self.open_until_ms.store(0, Ordering::Release);
+        } else {
+            return;
         }
+        self.is_failing.store(false, Ordering::Release);
     }
 
     /// Records a hard failure: no connection, a server error, a timeout, a broken answer. `jitter` in 0..1 lengthens an opening by up to a
     /// half, so that replicas do not probe in step. While open, only a request that began after the opening's end opens it again.
     pub fn failure(&self, started_ms: u64, now_ms: u64, jitter: f64) {
         let mut counts = self.counts();
+        self.is_failing.store(true, Ordering::Release);
         let until_ms = self.open_until_ms.load(Ordering::Acquire);
         if until_ms == 0 {
             counts.failures_in_a_row = counts.failures_in_a_row.saturating_add(1);
@@ -121,6 +133,22 @@ impl TargetHealth {
         } else if started_ms >= until_ms {
             self.open(&mut counts, now_ms, jitter);
         }
+    }
+
+    /// Lets one more try of a request through that failed before, here or elsewhere. Whoever answered well just now takes all of them;
+    /// whoever did not, at most a fifth of what it answered lately and a few, so that retries do not drown what is overloaded already.
+    pub fn may_retry(&self, now_ms: u64) -> bool {
+        if !self.is_failing.load(Ordering::Acquire) {
+            return true;
+        }
+        let mut counts = self.counts();
+        let (answers, retries) = (counts.answers(now_ms), counts.retries(now_ms));
+        let may = retries < RETRIES_MIN.max(answers / RETRIES_PART);
+        if may {
+            let bucket = counts.bucket(now_ms);
+            bucket.retries = bucket.retries.saturating_add(1);
+        }
+        may
     }
 
     fn open(&self, counts: &mut Counts, now_ms: u64, jitter: f64) {
@@ -136,7 +164,7 @@ impl TargetHealth {
     }
 
     /// Describes the state for status and metrics.
-    pub fn snapshot(&self, now_ms: u64) -> TargetSnapshot {
+    pub fn snapshot(&self, now_ms: u64) -> BreakerSnapshot {
         let counts = self.counts();
         let until_ms = self.open_until_ms.load(Ordering::Acquire);
         let (recent_successes, recent_failures) = counts.recent(now_ms);
@@ -145,7 +173,7 @@ impl TargetHealth {
             until if now_ms < until => (BreakerState::Open, Some(until - now_ms)),
             _ => (BreakerState::HalfOpen, None),
         };
-        TargetSnapshot { state, for_ms, failures_in_a_row: counts.failures_in_a_row, recent_successes, recent_failures }
+        BreakerSnapshot { state, for_ms, failures_in_a_row: counts.failures_in_a_row, recent_successes, recent_failures }
     }
 }
 
@@ -157,17 +185,39 @@ fn jittered(base: u64, jitter: f64) -> u64 {
 }
 
 impl Counts {
-    /// Counts one answer in its bucket. A clock reading taken just before a bucket turned counts in the new one.
-    fn record(&mut self, now_ms: u64, good: bool) {
+    /// Returns the bucket of a time. A clock reading taken just before a bucket turned counts in the new one.
+    fn bucket(&mut self, now_ms: u64) -> &mut Bucket {
         let epoch = now_ms / BUCKET_MS;
-        let slot = usize::try_from(epoch % BUCKETS as u64).unwrap_or_default();
-        if let Some(bucket) = self.window.get_mut(slot) {
-            if bucket.epoch < epoch {
-                *bucket = Bucket { epoch, ..Bucket::default() };
-            }
-            let count = if good { &mut bucket.successes } else { &mut bucket.failures };
-            *count = count.saturating_add(1);
+        let [first, others @ ..] = &mut self.window;
+        let bucket = match usize::try_from(epoch % BUCKETS as u64).ok().and_then(|slot| others.get_mut(slot.checked_sub(1)?)) {
+            Some(bucket) => bucket,
+            None => first,
+        };
+        if bucket.epoch < epoch {
+            *bucket = Bucket { epoch, ..Bucket::default() };
         }
+        bucket
+    }
+
+    /// Counts one answer.
+    fn record(&mut self, now_ms: u64, good: bool) {
+        let bucket = self.bucket(now_ms);
+        let count = if good { &mut bucket.successes } else { &mut bucket.failures };
+        *count = count.saturating_add(1);
+    }
+
+    fn answers(&self, now_ms: u64) -> u32 {
+        let (successes, failures) = self.recent(now_ms);
+        successes.saturating_add(failures)
+    }
+
+    fn retries(&self, now_ms: u64) -> u32 {
+        self.live(now_ms).fold(0, |sum, bucket| sum.saturating_add(bucket.retries))
+    }
+
+    fn live(&self, now_ms: u64) -> impl Iterator<Item = &Bucket> {
+        let epoch = now_ms / BUCKET_MS;
+        self.window.iter().filter(move |bucket| epoch.saturating_sub(bucket.epoch) < BUCKETS as u64)
     }
 
     fn rate_is_bad(&self, now_ms: u64) -> bool {
@@ -177,15 +227,13 @@ impl Counts {
     }
 
     fn recent(&self, now_ms: u64) -> (u32, u32) {
-        let epoch = now_ms / BUCKET_MS;
-        let live = self.window.iter().filter(|bucket| epoch.saturating_sub(bucket.epoch) < BUCKETS as u64);
-        live.fold((0, 0), |(good, bad), bucket| (good.saturating_add(bucket.successes), bad.saturating_add(bucket.failures)))
+        self.live(now_ms).fold((0, 0), |(good, bad), bucket| (good.saturating_add(bucket.successes), bad.saturating_add(bucket.failures)))
     }
 }
 
 /// The right to be the one probing request. Dropping it lets the next one probe, so a cancelled probe blocks nobody.
 #[derive(Debug)]
-pub struct Probe(Arc<TargetHealth>);
+pub struct Probe(Arc<Breaker>);
 
 impl Drop for Probe {
     fn drop(&mut self) {
@@ -205,9 +253,9 @@ pub enum BreakerState {
     HalfOpen,
 }
 
-/// A target's state as `status` shows it.
+/// A breaker's state as `status` shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TargetSnapshot {
+pub struct BreakerSnapshot {
     /// The breaker's state.
     pub state: BreakerState,
     /// Milliseconds until it may be probed.
@@ -227,8 +275,8 @@ mod tests {
 
     use super::*;
 
-    fn opened(at_ms: u64) -> Arc<TargetHealth> {
-        let target = Arc::new(TargetHealth::default());
+    fn opened(at_ms: u64) -> Arc<Breaker> {
+        let target = Arc::new(Breaker::default());
         for _ in 0..IN_A_ROW {
             target.failure(at_ms, at_ms, 0.0);
         }
@@ -237,7 +285,7 @@ mod tests {
 
     #[test]
     fn five_failures_in_a_row_open_it_and_a_success_in_between_does_not() {
-        let target = TargetHealth::default();
+        let target = Breaker::default();
         for now in 0..4 {
             target.failure(now, now, 0.0);
         }
@@ -252,9 +300,27 @@ mod tests {
     }
 
     #[test]
+    fn whoever_answers_well_takes_every_retry_and_whoever_fails_one_to_five_other_requests() {
+        let target = Breaker::default();
+        for now in 0..1_000 {
+            target.success(now, now);
+            assert!(target.may_retry(now));
+        }
+        target.failure(1_000, 1_000, 0.0);
+        let granted = (0..1_000).filter(|_| target.may_retry(1_000)).count();
+        assert_eq!(granted, 166);
+        target.success(1_001, 1_001);
+        assert!(target.may_retry(1_001), "it answers again");
+        target.failure(1_002, 1_002, 0.0);
+        assert!((0..10).filter(|_| target.may_retry(1_002)).count() <= 1, "it failed again, and had them");
+        let later = 1_002 + BUCKET_MS * BUCKETS as u64;
+        assert_eq!((0..1_000).filter(|_| target.may_retry(later)).count(), RETRIES_MIN as usize, "what is long ago says nothing");
+    }
+
+    #[test]
     fn a_success_rate_under_80_percent_opens_it_only_with_20_answers_in_the_window() {
         let feed = |per_round_ms: u64| {
-            let target = TargetHealth::default();
+            let target = Breaker::default();
             // Two good, one bad: never five in a row, 67 %.
             for round in 0..7 {
                 let now = round * per_round_ms;
@@ -315,7 +381,7 @@ mod tests {
     #[test]
     fn jitter_lengthens_an_opening_by_up_to_a_half() {
         for (jitter, until_ms) in [(0.0, 5_000), (0.5, 6_250), (1.0, 7_500), (9.0, 7_500), (-1.0, 5_000), (f64::NAN, 5_000)] {
-            let target = TargetHealth::default();
+            let target = Breaker::default();
             for _ in 0..IN_A_ROW {
                 target.failure(0, 0, jitter);
             }
@@ -402,7 +468,7 @@ mod tests {
         fn any_sequence_of_answers_leads_where_the_plain_rules_lead(
             steps in prop::collection::vec((0_u64..4_000, 0_u64..8_000, prop::bool::weighted(0.6)), 1..400)
         ) {
-            let target = TargetHealth::default();
+            let target = Breaker::default();
             let mut reference = Reference::default();
             let mut now = 10_000;
             for (pause, age, good) in steps {

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::breaker::Breaker;
 use super::resting::Resting;
 
 /// Cooling after a 429 that names no delay.
@@ -64,6 +65,8 @@ pub struct CredentialHealth {
     since_ms: AtomicU64,
     /// Models that it is not used for, while it is ready for others.
     models: Resting,
+    /// Whether its account fails where others of the same provider do not. It keeps the credential behind those, never out.
+    pub breaker: Arc<Breaker>,
 }
 
 /// The largest time that fits beside a reason; stands for "until the spec or the secret changes".

@@ -5,13 +5,15 @@
 
 mod breaker;
 mod credential;
+mod load;
 mod resting;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-pub use breaker::{Admit, BreakerState, Probe, TargetHealth, TargetSnapshot};
+pub use breaker::{Admit, Breaker, BreakerSnapshot, BreakerState, Probe};
 pub use credential::{CredentialHealth, CredentialState, Reason};
+pub use load::{Answered, Load, LoadSnapshot, Running};
 
 use crate::base::Digest;
 
@@ -27,6 +29,15 @@ pub struct Health {
     targets: Mutex<HashMap<(String, String), Arc<TargetHealth>>>,
 }
 
+/// What is known of one target.
+#[derive(Debug, Default)]
+pub struct TargetHealth {
+    /// Whether it takes requests.
+    pub breaker: Arc<Breaker>,
+    /// How busy, how quick and how good it is.
+    pub load: Arc<Load>,
+}
+
 impl Health {
     /// Returns a credential's state. `fingerprint` covers what decides whether the upstream accepts it (see
     /// [`super::Ready::fingerprint`]): with another one the state is another, so that a replaced secret is tried at once.
@@ -34,7 +45,7 @@ impl Health {
         Arc::clone(lock(&self.credentials).entry((provider.to_owned(), credential.to_owned(), fingerprint)).or_default())
     }
 
-    /// Returns a target's breaker.
+    /// Returns a target's state.
     pub fn target(&self, provider: &str, model: &str) -> Arc<TargetHealth> {
         Arc::clone(lock(&self.targets).entry((provider.to_owned(), model.to_owned())).or_default())
     }
@@ -67,10 +78,10 @@ mod tests {
 
         let target = health.target("openai", "gpt");
         for _ in 0..5 {
-            target.failure(0, 1, 0.0);
+            target.breaker.failure(0, 1, 0.0);
         }
-        assert!(matches!(health.target("openai", "gpt").admits(2), Admit::No { .. }));
-        assert_eq!(health.target("groq", "gpt").admits(2), Admit::Yes, "keyed by provider and model");
+        assert!(matches!(health.target("openai", "gpt").breaker.admits(2), Admit::No { .. }));
+        assert_eq!(health.target("groq", "gpt").breaker.admits(2), Admit::Yes, "keyed by provider and model");
     }
 
     #[test]

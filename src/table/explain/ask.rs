@@ -1,16 +1,17 @@
 //! A question, made into what the data path would have in its hands.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 use minijinja::Value as Fact;
 use serde_json::Value;
 
-use super::{Question, Unanswerable, key_named};
+use super::{Moment, Question, Unanswerable, key_named};
 use crate::plan::Auth;
 use crate::plan::expr::{ENDPOINTS, Endpoint};
 use crate::table::refusal::{self, Refusal};
-use crate::table::{Key, Request, RoutingTable};
+use crate::table::{Alias, Ask, Key, Request, RoutingTable, Rule, RuleAction, Size, estimated_tokens, max_output_tokens, session};
 use crate::wire::edit::Object;
 use crate::wire::{Demand, Format, Operation};
 
@@ -140,6 +141,30 @@ impl<'q> Asked<'q> {
         self.endpoint != Endpoint::Other
     }
 
+    /// Says what the decision depends on.
+    pub(super) fn ask<'a>(
+        &'a self,
+        (table, model, key): (&'a RoutingTable, &'a str, Option<&'a Key>),
+        (rule, object, bytes): (Option<&'a Rule>, Option<&Object<'_>>, &[u8]),
+        at: Moment,
+    ) -> Ask<'a> {
+        let alias = serving(table, model, rule);
+        Ask {
+            key,
+            model,
+            rule,
+            demand: self.demand(),
+            now_ms: at.now_ms,
+            unix_ms: at.unix_ms,
+            roll: at.roll,
+            // Without using one up.
+            turn: alias.map_or(0, |alias| alias.turn.load(Ordering::Relaxed)),
+            size: Size { input: estimated_tokens(bytes), max_output: object.and_then(max_output_tokens) },
+            stream: object.is_some_and(|object| object.is_true("stream")),
+            session: alias.and_then(|alias| session(alias, key, &self.headers, object)),
+        }
+    }
+
     /// Scans the body as the data path does; none where the question has none.
     pub(super) fn object<'b>(&self, bytes: &'b [u8]) -> Result<Option<Object<'b>>, Refusal> {
         if self.body.is_none() {
@@ -166,4 +191,13 @@ impl<'q> Asked<'q> {
 /// Returns whether a body has a list of messages that a prompt could be added to.
 pub(super) fn has_messages(object: &Object<'_>) -> bool {
     object.get("messages").is_some_and(|raw| raw.starts_with(b"["))
+}
+
+/// Returns the alias that serves, where one does.
+fn serving<'t>(table: &'t RoutingTable, model: &str, rule: Option<&'t Rule>) -> Option<&'t Arc<Alias>> {
+    match rule.map(|rule| &rule.action) {
+        Some(RuleAction::Use(alias)) => Some(alias),
+        Some(RuleAction::Targets(_) | RuleAction::Deny { .. }) => None,
+        None => table.aliases.get(model),
+    }
 }

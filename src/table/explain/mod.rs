@@ -13,7 +13,6 @@ mod told;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use minijinja::Value as Fact;
 use serde::{Deserialize, Serialize};
@@ -114,35 +113,20 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
         let mut decision = by_provider(table, asked, key, (verdict.rule, at.now_ms), told)?;
         limits((key, &mut decision), None, at.now_ms, told)?;
         let bill = money::Bill { asked, body: &bytes, alias: None, prompt_bytes: 0, payer, unix_ms: at.unix_ms };
-        told.candidates = candidates(&decision, None, (&facts, &bill), at.now_ms);
+        told.candidates = candidates(&decision, (None, None), (&facts, &bill), at.now_ms);
         // Not by weight: what one account keeps, another does not know.
         for (place, credential) in told.candidates.iter_mut().flat_map(|candidate| candidate.credentials.iter_mut().enumerate()) {
             credential.share_percent = (place == 0).then_some(100);
         }
         return Ok(());
     };
-    let turn = next_turn(table, model, verdict.rule);
-    let ask = Ask { key, model, rule: verdict.rule, demand: asked.demand(), now_ms: at.now_ms, roll: at.roll, turn };
+    let ask = asked.ask((table, model, key), (verdict.rule, object.as_ref(), &bytes), at);
     let decided = decide(table, &ask);
     // A rule matters only to a key that may ask for the model at all.
     if let (Some(rule), Ok(_) | Err(Denial::Rule { .. } | Denial::NoCandidate(_))) = (verdict.rule, &decided) {
         told.rule = Some(RuleTold::new(rule));
     }
-    let mut decision = match decided {
-        Ok(decision) => decision,
-        Err(denial) => {
-            if let Denial::NoCandidate(excluded) = &denial {
-                told.excluded = left_out(table, excluded, at.now_ms);
-            }
-            let refused = refusal::denied(&denial, model, table, ask.key, at.now_ms);
-            return Err(match (&denial, ask.key) {
-                (Denial::Forbidden, Some(key)) => Refusal { error: refused.error.detail(why_not(key, model)), ..refused },
-                (Denial::Forbidden, None) | (Denial::NeedsKey | Denial::Rule { .. } | Denial::NoSuchModel | Denial::NoCandidate(_), _) => {
-                    refused
-                }
-            });
-        }
-    };
+    let mut decision = decided.map_err(|denial| denied(table, &denial, &ask, told))?;
     told.excluded = left_out(table, &decision.excluded, at.now_ms);
     if let Some(alias) = &decision.alias {
         told.alias = Some(alias.name.clone());
@@ -155,8 +139,20 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
     let prompt_bytes = told.prompt.as_ref().map_or(0, |prompt| prompt.bytes);
     let bill = money::Bill { asked, body: &bytes, alias: alias.as_ref(), prompt_bytes, payer, unix_ms: at.unix_ms };
     bill.keep_payable(&mut decision.candidates, &mut told.excluded)?;
-    told.candidates = candidates(&decision, verdict.rule, (&facts, &bill), at.now_ms);
+    told.candidates = candidates(&decision, (verdict.rule, Some(&ask)), (&facts, &bill), at.now_ms);
     Ok(())
+}
+
+/// Words a denial, with what only the operator may know.
+fn denied(table: &RoutingTable, denial: &Denial, ask: &Ask<'_>, told: &mut Explanation) -> Refusal {
+    if let Denial::NoCandidate(excluded) = denial {
+        told.excluded = left_out(table, excluded, ask.now_ms);
+    }
+    let refused = refusal::denied(denial, ask.model, table, ask.key, ask.now_ms);
+    match (denial, ask.key) {
+        (Denial::Forbidden, Some(key)) => Refusal { error: refused.error.detail(why_not(key, ask.model)), ..refused },
+        (Denial::Forbidden, None) | (Denial::NeedsKey | Denial::Rule { .. } | Denial::NoSuchModel | Denial::NoCandidate(_), _) => refused,
+    }
 }
 
 /// Lists the limits that apply, those of the chain's aliases and of providers last, and refuses as those of the caller would. What the limits
@@ -211,16 +207,6 @@ fn by_provider(
     })
 }
 
-/// Returns how many requests of the serving alias came before, without using up a turn.
-fn next_turn(table: &RoutingTable, model: &str, rule: Option<&Rule>) -> u64 {
-    let alias = match rule.map(|rule| &rule.action) {
-        Some(RuleAction::Use(alias)) => Some(alias),
-        Some(RuleAction::Targets(_) | RuleAction::Deny { .. }) => None,
-        None => table.aliases.get(model),
-    };
-    alias.map_or(0, |alias| alias.turn.load(Ordering::Relaxed))
-}
-
 fn prompt(alias: &Alias, asked: &Asked<'_>, has_messages: bool, facts: &Fact) -> Result<Option<PromptTold>, Refusal> {
     let Some(prompt) = alias.prompt.as_ref().filter(|_| asked.is_chat()) else { return Ok(None) };
     if asked.has_body() && !has_messages {
@@ -233,7 +219,12 @@ fn prompt(alias: &Alias, asked: &Asked<'_>, has_messages: bool, facts: &Fact) ->
     }
 }
 
-fn candidates(decision: &Decision, rule: Option<&Rule>, (facts, bill): (&Fact, &money::Bill<'_>), now_ms: u64) -> Vec<CandidateTold> {
+fn candidates(
+    decision: &Decision,
+    (rule, ask): (Option<&Rule>, Option<&Ask<'_>>),
+    (facts, bill): (&Fact, &money::Bill<'_>),
+    now_ms: u64,
+) -> Vec<CandidateTold> {
     let is_strict = decision.alias.as_ref().is_some_and(|alias| alias.spec.strict_translation);
     let stages: &[Stage] = match (&decision.alias, rule.map(|rule| &rule.action)) {
         (Some(alias), _) => &alias.stages,
@@ -247,7 +238,7 @@ fn candidates(decision: &Decision, rule: Option<&Rule>, (facts, bill): (&Fact, &
             name: line.name.to_string(),
             failure: line.value(|| facts.clone()).err().map(|error| error.to_string()),
         };
-        let place = share::place(stages, candidate, &decision.candidates);
+        let place = share::place(stages, candidate, &decision.candidates, ask);
         let losses = losses::losses(bill.asked, bill.body, &candidate.target);
         let (price, cost) = bill.price(&candidate.target);
         CandidateTold {

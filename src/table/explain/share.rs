@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::told::CredentialTold;
 use crate::base::glob;
-use crate::plan::Balance;
-use crate::provider::{CredentialState, Reason};
-use crate::table::{Candidate, Credential, Stage, Target};
+use crate::plan::{Balance, TrafficShare};
+use crate::provider::{Admit, CredentialState, Reason};
+use crate::table::order::{Dice, balanced};
+use crate::table::{Ask, Candidate, Credential, Member, Stage, Target};
 
 /// Where a candidate stands.
 pub(super) struct Place {
@@ -16,22 +17,59 @@ pub(super) struct Place {
     pub(super) percent: u64,
 }
 
+/// Rolls that stand for all, where shares follow what is known of targets.
+const ROLLS: u64 = 400;
+
 /// Finds a candidate among the stages; one that no stage holds was named by the client itself.
-pub(super) fn place(stages: &[Stage], candidate: &Candidate, candidates: &[Candidate]) -> Place {
-    let holds = |stage: &Stage, target: &Arc<Target>| stage.targets.iter().any(|(held, _)| Arc::ptr_eq(held, target));
+pub(super) fn place(stages: &[Stage], candidate: &Candidate, candidates: &[Candidate], ask: Option<&Ask<'_>>) -> Place {
+    let holds = |stage: &Stage, target: &Arc<Target>| stage.targets.iter().any(|held| Arc::ptr_eq(&held.target, target));
     let Some((index, stage)) = stages.iter().enumerate().find(|(_, stage)| holds(stage, &candidate.target)) else {
         return Place { stage: 1, percent: 100 };
     };
     let same_class = |other: &&Candidate| (other.standing == candidate.standing) || !is_last_resort(candidate) && !is_last_resort(other);
     let admitted = |target: &Arc<Target>| candidates.iter().filter(same_class).any(|other| Arc::ptr_eq(&other.target, target));
-    let percent = match stage.balance {
-        Balance::Weighted => {
-            let members = stage.targets.iter().filter(|(target, _)| admitted(target)).map(|(target, weight)| (target, *weight));
-            weighted(members, &candidate.target)
+    let percent = match ask.filter(|ask| ask.session.is_some() && stage.targets.len() > 1) {
+        // A session has its own order.
+        Some(_) => {
+            let first = candidates.iter().filter(same_class).find(|other| holds(stage, &other.target));
+            if first.is_some_and(|first| Arc::ptr_eq(&first.target, &candidate.target)) { 100 } else { 0 }
         }
-        Balance::RoundRobin => by_turns(stage, admitted, &candidate.target),
+        None => of_all(stage, admitted, &candidate.target, ask),
     };
     Place { stage: index + 1, percent }
+}
+
+/// What of all requests that reach a stage tries a target first.
+fn of_all(stage: &Stage, admitted: impl Fn(&Arc<Target>) -> bool, one: &Arc<Target>, ask: Option<&Ask<'_>>) -> u64 {
+    let points = |member: &Member| member.share.map_or(0, |share| u64::from(share.basis_points()));
+    let all = u64::from(TrafficShare::ALL);
+    let there = || stage.targets.iter().filter(|member| admitted(&member.target));
+    let fixed: u64 = there().map(points).sum();
+    let own = there().filter(|member| Arc::ptr_eq(&member.target, one)).map(points).sum::<u64>();
+    if own > 0 {
+        let is_alone = there().all(|member| member.share.is_some());
+        return (own * 100 + all / 2) / if is_alone { fixed.max(1) } else { all };
+    }
+    let balanced: Vec<(&Arc<Target>, u32)> =
+        stage.targets.iter().filter(|member| member.share.is_none()).map(|member| (&member.target, member.weight)).collect();
+    let percent = match (stage.balance, ask) {
+        (Balance::RoundRobin, _) => by_turns(&balanced, admitted, one),
+        (Balance::LeastBusy | Balance::Fastest | Balance::Cheapest | Balance::Adaptive, Some(ask)) => drawn(stage, admitted, one, ask),
+        (Balance::Weighted | Balance::LeastBusy | Balance::Fastest | Balance::Cheapest | Balance::Adaptive, _) => {
+            weighted(balanced.iter().copied().filter(|(target, _)| admitted(target)), one)
+        }
+    };
+    (percent * (all - fixed.min(all)) + all / 2) / all
+}
+
+/// Draws many times.
+fn drawn(stage: &Stage, admitted: impl Fn(&Arc<Target>) -> bool, one: &Arc<Target>, ask: &Ask<'_>) -> u64 {
+    let first = |roll: u64| {
+        let order = balanced(stage, ask, &mut Dice(roll));
+        order.into_iter().find(|target| admitted(target)).is_some_and(|target| Arc::ptr_eq(target, one))
+    };
+    let own = (0..ROLLS).filter(|roll| first(*roll)).count() as u64;
+    (own * 100 + ROLLS / 2) / ROLLS
 }
 
 fn is_last_resort(candidate: &Candidate) -> bool {
@@ -52,8 +90,8 @@ where
 }
 
 /// Plays one round of turns: who is left out gives its turn to the next in line.
-fn by_turns(stage: &Stage, admitted: impl Fn(&Arc<Target>) -> bool, one: &Arc<Target>) -> u64 {
-    let targets: Vec<&Arc<Target>> = stage.targets.iter().map(|(target, _)| target).collect();
+fn by_turns(members: &[(&Arc<Target>, u32)], admitted: impl Fn(&Arc<Target>) -> bool, one: &Arc<Target>) -> u64 {
+    let targets: Vec<&Arc<Target>> = members.iter().map(|(target, _)| *target).collect();
     let count = targets.len() as u64;
     let first = |turn: usize| targets.iter().cycle().skip(turn).take(targets.len()).find(|target| admitted(target));
     let own = (0..targets.len()).filter(|turn| first(*turn).is_some_and(|target| Arc::ptr_eq(target, one))).count() as u64;
@@ -91,7 +129,10 @@ pub(super) fn left_out(target: &Target, used: &[Arc<Credential>], now_ms: u64) -
                 return told(&credential.name, "not for this model", None);
             }
             match credential.health.state(&target.model, now_ms) {
-                CredentialState::Ready => told(&credential.name, "ready", None),
+                CredentialState::Ready => match credential.health.breaker.admits(now_ms) {
+                    Admit::No { until_ms } => told(&credential.name, "its requests failed again and again", Some(left(until_ms))),
+                    Admit::Yes | Admit::Probe => told(&credential.name, "ready", None),
+                },
                 CredentialState::Cooling { until_ms, reason } => told(&credential.name, words(reason), Some(left(until_ms))),
                 CredentialState::Out { until_ms, reason } => told(&credential.name, words(reason), until_ms.map(left)),
             }

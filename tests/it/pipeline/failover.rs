@@ -28,7 +28,7 @@ async fn an_open_breaker_is_passed_over_unless_nobody_else_is_left() {
     let break_it = |provider: &str| {
         let now = rig.gateway.clock.monotonic_ms();
         let health = rig.gateway.services.health.target(provider, "m");
-        (0..5).for_each(|_| health.failure(now, now, 0.0));
+        (0..5).for_each(|_| health.breaker.failure(now, now, 0.0));
     };
     break_it("one");
     assert_eq!(rig.chat(WHOLE).await.status, StatusCode::OK);

@@ -193,7 +193,7 @@ fn sees(seen: &Seen) -> String {
 fn health(rig: &Rig, credentials: &[String]) -> String {
     let now_ms = rig.gateway.clock.monotonic_ms();
     let table = rig.gateway.live.load();
-    let target = table.targets["one/m"].health.snapshot(now_ms);
+    let target = table.targets["one/m"].health.breaker.snapshot(now_ms);
     assert_eq!(target.state, BreakerState::Closed);
     let mut words = vec![target.failures_in_a_row.to_string()];
     for name in credentials {

@@ -23,7 +23,7 @@ async fn begin(rig: &Rig, body: &'static str) -> Response<Reply> {
 }
 
 fn admits(rig: &Rig, provider: &str) -> Admit {
-    rig.gateway.services.health.target(provider, "m").admits(rig.gateway.clock.monotonic_ms())
+    rig.gateway.services.health.target(provider, "m").breaker.admits(rig.gateway.clock.monotonic_ms())
 }
 
 fn sample(rig: &Rig, line: &str) -> Option<f64> {
@@ -70,7 +70,7 @@ async fn a_probing_stream_keeps_others_away_until_it_has_ended_well() {
     let mut rig = Rig::start().await;
     rig.gateway.clock = Arc::new(ManualClock::at(10_000));
     let health = rig.gateway.services.health.target("one", "m");
-    (0..5).for_each(|_| health.failure(0, 0, 0.0));
+    (0..5).for_each(|_| health.breaker.failure(0, 0, 0.0));
     assert_eq!(admits(&rig, "one"), Admit::Probe);
     let probe = begin(&rig, STREAM).await;
     assert_eq!(probe.headers()["x-bifrost-target"], "one/m");
@@ -86,7 +86,7 @@ async fn a_probe_whose_client_leaves_proves_nothing_and_frees_the_place() {
     let mut rig = Rig::start().await;
     rig.gateway.clock = Arc::new(ManualClock::at(10_000));
     let health = rig.gateway.services.health.target("one", "m");
-    (0..5).for_each(|_| health.failure(0, 0, 0.0));
+    (0..5).for_each(|_| health.breaker.failure(0, 0, 0.0));
     drop(begin(&rig, STREAM).await);
     assert_eq!(admits(&rig, "one"), Admit::Probe);
 }

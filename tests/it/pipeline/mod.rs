@@ -1,6 +1,7 @@
 //! The data plane against the mock upstream: what the client sees, and what really went upstream.
 
 mod anonymous;
+mod balance;
 mod cloud;
 mod explain;
 mod failover;

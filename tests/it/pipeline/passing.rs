@@ -79,7 +79,7 @@ async fn an_answer_that_breaks_off_is_never_a_clean_end_and_counts_against_the_t
         assert_eq!(response.into_body().collect().await.unwrap_err().kind, bifrostctl::error::Kind::UpstreamTruncated);
     }
     let now = rig.gateway.clock.monotonic_ms();
-    assert!(matches!(rig.gateway.services.health.target("one", "m").admits(now), bifrostctl::provider::Admit::No { .. }));
+    assert!(matches!(rig.gateway.services.health.target("one", "m").breaker.admits(now), bifrostctl::provider::Admit::No { .. }));
 }
 
 #[tokio::test]

@@ -95,7 +95,7 @@ async fn a_header_that_fails_fails_the_request_and_blames_no_target() {
         assert!(seen.text().contains("`providers.one.headers.x-tenant`"), "{}", seen.text());
     }
     let now = rig.gateway.clock.monotonic_ms();
-    assert_eq!(rig.gateway.services.health.target("one", "m").admits(now), bifrostctl::provider::Admit::Yes);
+    assert_eq!(rig.gateway.services.health.target("one", "m").breaker.admits(now), bifrostctl::provider::Admit::Yes);
     assert!(rig.mock.requests().is_empty());
 }
 

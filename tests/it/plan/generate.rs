@@ -3,7 +3,7 @@
 //!
 //! References are picks that are resolved last, among what is there; so parts of two sketches can be mixed and stay valid.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bifrostctl::plan::{self, Plan};
 use proptest::collection::{btree_map, vec};
@@ -20,6 +20,7 @@ const ALIASES: [&str; 6] = ["cheap", "fast", "gpt-4.1", "smart", "tiny", "ünï"
 const TEAMS: [&str; 3] = ["growth", "research", "t.3"];
 const KEYS: [&str; 4] = ["a`b", "batch", "ci", "web-app"];
 const RULES: [&str; 5] = ["at-night", "big", "gold", "no-tools", "r.5"];
+const BALANCES: &[&str] = &["weighted", "round_robin", "least_busy", "adaptive"];
 const MODELS: [&str; 4] = ["gpt-4o", "llama/3-70b", "m", "qwen3"];
 const HOSTILE: &[&str] =
     &["", "plain", "two words", "\u{1b}[2J\u{202e}evil", "| `cell` </details> @all #1", "CRLF\r\nline\n", "```\nfence\n~~~~"];
@@ -252,14 +253,14 @@ fn model() -> impl Strategy<Value = ModelSketch> {
     (
         targets(),
         vec((any::<Index>(), option::of(0..3_u32)), 0..4),
-        (option::of(text()), option::of(select(vec!["weighted", "round_robin"])), option::of(vec(failure, 1..4)), prompt),
-        (members(), members(), limits()),
+        (option::of(text()), option::of(select(BALANCES)), option::of(vec(failure, 1..4)), prompt),
+        (members(), members(), limits(), option::of(Just("user"))),
     )
-        .prop_map(|(targets, links, (description, balance, fallback_on, prompt), (defaults, overrides, limits))| ModelSketch {
+        .prop_map(|(targets, links, (description, balance, fallback_on, prompt), (defaults, overrides, limits, sticky))| ModelSketch {
             targets,
             links,
             rest: json!({"description": description, "balance": balance, "fallback_on": fallback_on, "prompt": prompt,
-                "defaults": defaults, "overrides": overrides, "limits": limits}),
+                "defaults": defaults, "overrides": overrides, "limits": limits, "sticky": sticky}),
         })
 }
 
@@ -434,16 +435,15 @@ fn mix_members(mut a: Value, b: Value, next: &mut (impl FnMut() -> bool + ?Sized
 }
 
 fn resolve(targets: &[(Index, &'static str, u32)], providers: &[&str]) -> Vec<Value> {
-    let mut seen: Vec<(&str, &str)> = Vec::new();
-    let mut out: Vec<Value> = Vec::new();
+    let (mut seen, mut out) = (BTreeSet::new(), Vec::<Value>::new());
     for (provider, model, weight) in targets {
         let id = (*provider.get(providers), *model);
-        if !seen.contains(&id) {
-            seen.push(id);
-            out.push(json!({"provider": id.0, "model": id.1, "weight": weight}));
+        if seen.insert(id) {
+            let part = if *weight == 2 && !out.is_empty() { ("share", json!("12.5%")) } else { ("weight", json!(weight)) };
+            out.push(json!({"provider": id.0, "model": id.1, part.0: part.1}));
         }
     }
-    if out.iter().all(|target| target["weight"] == 0) {
+    if out.iter().all(|target| target["weight"] == 0 || target["weight"].is_null()) {
         out[0]["weight"] = json!(1);
     }
     out

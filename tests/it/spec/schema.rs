@@ -171,7 +171,7 @@ fn an_error_names_the_branch_that_was_meant() {
         ("/providers/openai/credentials/primary/secret", json!({"env": "A", "file": "b"}), "primary/secret: value has more than 1"),
         ("/models/fast/targets/0", json!("openai"), "targets/0: value does not match"),
         ("/models/fast/targets/0", json!({"provider": "openai", "modle": "x"}), "('modle' was unexpected)"),
-        ("/models/fast/balance", json!("roundrobin"), "balance: value is not one of \"weighted\" or \"round_robin\""),
+        ("/models/fast/balance", json!("roundrobin"), "balance: value is not one of \"weighted\", \"round_robin\""),
         ("/gateway/admin", json!("127.0.0.1:1"), "admin: value does not match"),
         ("/gateway/admin", json!({"listen": "127.0.0.1:1"}), "admin: \"tokens\" is a required property"),
         ("/gateway/admin", json!({"listen": "127.0.0.1:1", "tokens": {}}), "admin/tokens: value has less than 1"),

@@ -106,9 +106,9 @@ impl Rig {
         explain(&self.table, question, AT).unwrap()
     }
 
-    fn fail(&self, provider: &str, model: &str) {
+    pub(super) fn fail(&self, provider: &str, model: &str) {
         for _ in 0..5 {
-            self.services.health.target(provider, model).failure(AT.now_ms - 1, AT.now_ms, 0.0);
+            self.services.health.target(provider, model).breaker.failure(AT.now_ms - 1, AT.now_ms, 0.0);
         }
     }
 

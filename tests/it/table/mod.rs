@@ -2,3 +2,4 @@
 
 mod explain;
 mod explained_money;
+mod order;

@@ -52,6 +52,7 @@ fn every_name_of_the_list_is_shown_once_it_has_a_value() {
     metrics.alias("a").fallback(Kind::UpstreamConnect);
     let target = metrics.target("p", "m");
     target.attempt(None, MS(1));
+    target.retry_denied();
     target.time_to_first_token(MS(1));
     target.tokens(1, 1);
     target.cost(Usd::from_nano(1));
@@ -64,6 +65,9 @@ fn every_name_of_the_list_is_shown_once_it_has_a_value() {
         samples.credential("p", "c", CredentialState::Ready);
         samples.credential_model(("p", "c", "m"), CredentialState::Ready);
         samples.breaker("p", "m", BreakerState::Closed);
+        samples.add(&names::TARGET_IN_FLIGHT, &["p", "m"], 1);
+        samples.add(&names::TARGET_LATENCY, &["p", "m", "streamed"], 1);
+        samples.add(&names::TARGET_FAILURE_SHARE, &["p", "m"], 1);
         samples.connections("clients", 0, 0);
         samples.connections_refused("clients", "cap", 0);
         samples.add(&names::CONFIG_TABLES_ALIVE, &[], 1);
