@@ -28,6 +28,7 @@ mod front;
 mod life;
 mod limits;
 mod materials;
+mod memory;
 mod origin;
 mod probe;
 mod ready;

@@ -22,7 +22,7 @@ use super::start::{OnDisk, Options, StartError, admin_address};
 use super::watch;
 use super::watched::watch_set;
 use super::writer::{Outcome, Refusal, Triggers, Writer};
-use super::{alerts, retention};
+use super::{alerts, memory, retention};
 use crate::pipeline::{Affinity, Ending, Gateway};
 use crate::server::{Acceptor, Config, Drained, Listener, Server, Stop, Workers};
 use crate::spec::Rejected;
@@ -159,6 +159,7 @@ pub(super) fn run(assembled: Assembled, options: Options) -> Result<Running, Sta
     let (heard, alerts) = alerts::listen(&services.ledger);
     tokio::spawn(alerts::deliver(alerts, Arc::downgrade(&shared), services.clone()));
     tokio::spawn(retention::run(Arc::downgrade(&shared)));
+    tokio::spawn(memory::run(Arc::downgrade(&shared), Arc::clone(&services.counters)));
     let writer = Writer {
         shared: Arc::clone(&shared),
         services,

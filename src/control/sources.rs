@@ -20,6 +20,12 @@ pub(super) fn register(shared: &Arc<Shared>, client: Arc<Stats>, admin: Arc<Stat
         for scope in Scope::ALL {
             samples.add(&names::LIMIT_PERMITS, &[scope.label()], counters.in_use(scope));
         }
+        let (used, most) = counters.memory().now();
+        for (name, bytes) in [(&names::MEMORY_USED, used), (&names::MEMORY_LIMIT, most)] {
+            if let Some(bytes) = bytes {
+                samples.add(name, &[], bytes);
+            }
+        }
     });
     let (book, ledger) = (shared.book.clone(), Arc::clone(&shared.ledger));
     shared.metrics.add_source(move |samples| {

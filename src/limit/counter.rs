@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use super::cell::Cell as _;
 use super::meter::Meter;
+use super::pressure::Memory;
 use crate::base::Digest;
 use crate::store::rates::SharedRates;
 
@@ -78,6 +79,7 @@ pub struct Counters {
     /// Guards the maps alone; taken when a table is built, never for a request.
     known: Mutex<Known>,
     sharing: Arc<OnceLock<Sharing>>,
+    memory: Memory,
 }
 
 /// With whom limits are shared.
@@ -121,6 +123,11 @@ impl Counters {
     /// Says with whom they are shared; the first one stays. Before that, they are this gateway's alone.
     pub fn share(&self, sharing: Sharing) {
         drop(self.sharing.set(sharing));
+    }
+
+    /// Returns how much memory is in use.
+    pub const fn memory(&self) -> &Memory {
+        &self.memory
     }
 
     /// Returns where it is known with whom they are shared.

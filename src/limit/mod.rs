@@ -14,10 +14,12 @@ mod counter;
 mod interleavings;
 mod limiter;
 mod meter;
+mod pressure;
 mod shared;
 
 pub use cell::Cell;
 pub use counter::{Counter, Counters, Identity, Permit, Scope, Sharing};
 pub use limiter::{Grant, Limiter, Measure, Refused, Room, admit, check, room};
 pub use meter::{Level, Meter, Rate, Taken};
+pub use pressure::{Memory, places};
 pub use shared::enter;

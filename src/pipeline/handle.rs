@@ -24,6 +24,8 @@ use super::tried::Attempt;
 use super::waiting::Waiting;
 use super::{Reply, auth, chain, intake, models, outbound, respond, route};
 use crate::base::Clock;
+use crate::limit::places;
+use crate::plan::Priority;
 use crate::server::{Handler, Peer, RequestBody};
 use crate::table::{self, Decision, Key, Live, RoutingTable, Services};
 use crate::telemetry::{AccessLog, Endpoint, RequestIds};
@@ -210,7 +212,7 @@ impl Gateway {
         once_more.await
     }
 
-    /// Lets a request in: its path leads somewhere, there is room, its key is good, and the path takes its method.
+    /// Lets a request in: its path leads somewhere, its key is good, there is room for one of its priority, and the path takes its method.
     fn admit<'p>(
         &self,
         table: &RoutingTable,
@@ -220,12 +222,18 @@ impl Gateway {
     ) -> Result<Route<'p>, Refusal> {
         let route = route::route(path).ok_or_else(|| refusal::no_path(path))?;
         exchange.endpoint = route.endpoint;
-        let most = table.plan.gateway.limits.in_flight;
-        exchange.in_flight = self.services.metrics.admit(most);
-        if exchange.in_flight.is_none() {
-            return Err(refusal::full(most));
-        }
         exchange.key = auth::authenticate(table, headers, exchange.arrived_unix_ms)?;
+        let priority = exchange.key.as_ref().map_or(Priority::Normal, |key| key.spec.priority);
+        let memory = self.services.counters.memory();
+        if !memory.admits(priority) {
+            return Err(refusal::out_of_memory(memory.now()));
+        }
+        let most = table.plan.gateway.limits.in_flight;
+        let places = places(most, priority, table.are_alike);
+        exchange.in_flight = self.services.metrics.admit(places);
+        if exchange.in_flight.is_none() {
+            return Err(refusal::full(places, most));
+        }
         exchange.limits.apply(exchange.key.iter().flat_map(|key| key.limiters.iter()));
         match route.refuses(method) {
             Some(methods) => Err(refusal::wrong_method(methods)),

@@ -7,10 +7,21 @@ use crate::server::BodyError;
 pub(super) use crate::table::refusal::{Refusal, by_rule, denied, denied_provider, limited, no_such_model, usable};
 
 /// A gateway that serves as many requests as it may.
-pub(super) fn full(limit: u32) -> Refusal {
-    let text = format!("The gateway is serving as many requests as it may: {limit} (`gateway.limits.in_flight` in the spec).");
+pub(super) fn full(places: u32, most: u32) -> Refusal {
+    let text = match places < most {
+        false => format!("The gateway is serving as many requests as it may: {most} (`gateway.limits.in_flight` in the spec)."),
+        true => format!("The gateway is serving {places} requests or more, of {most}: the rest is for keys of a higher `priority`."),
+    };
     // Most requests take longer, but places come free all the time.
     Refusal { retry_after_ms: Some(1_000), ..GatewayError::new(Kind::Overloaded, text).into() }
+}
+
+/// A gateway that uses nearly all the memory that it may.
+pub(super) fn out_of_memory((used, most): (Option<u64>, Option<u64>)) -> Refusal {
+    let text = "The gateway is short of memory (`gateway.limits.memory` in the spec, or the container's limit).";
+    let mib = |bytes: Option<u64>| bytes.unwrap_or(0) >> 20;
+    let error = GatewayError::new(Kind::Overloaded, text).detail(format_args!("{} of {} MiB are in use", mib(used), mib(most)));
+    Refusal { retry_after_ms: Some(1_000), ..error.into() }
 }
 
 /// A gateway that ends before the request does.

@@ -13,8 +13,8 @@ use crate::base::{ByteSize, Digest, Span, Usd, glob};
 use crate::catalog::{Capacity, PriceList, Server, overlay};
 pub use crate::spec::{
     Api, Auth, AuthScheme, Balance, BudgetMode, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn,
-    ModelCapacity, OnStoreError, Percent, Period, Policy, Price, PromptPosition, RateLimit, RateLimits, ReasoningField, RerankWords, Scope,
-    SecretRef, Sticky, ToolCallIds, TrafficShare, Unpriced, WebIdentity, WhenExhausted,
+    ModelCapacity, OnStoreError, Percent, Period, Policy, Price, Priority, PromptPosition, RateLimit, RateLimits, ReasoningField,
+    RerankWords, Scope, SecretRef, Sticky, ToolCallIds, TrafficShare, Unpriced, WebIdentity, WhenExhausted,
 };
 
 /// The compiled spec.
@@ -180,6 +180,9 @@ pub struct Limits {
     pub in_flight: u32,
     /// Most connections. Needs a restart.
     pub connections: u32,
+    /// Most memory; what the control group allows where none is said.
+    #[serde(default)]
+    pub memory: Option<ByteSize>,
 }
 
 /// One upstream.
@@ -373,6 +376,9 @@ pub struct VirtualKey {
     pub disabled: bool,
     /// May see where it was served.
     pub routing_headers: bool,
+    /// Who is turned away first.
+    #[serde(default)]
+    pub priority: Priority,
     /// Facts for rules and logs.
     pub labels: BTreeMap<String, String>,
     /// What may be used in a time, and at once.

@@ -207,6 +207,9 @@ pub struct Limits {
     /// Most open client connections. Default: 10000.
     #[schemars(range(min = 1), extend("x-hot" = false))]
     pub connections: Option<u32>,
+    /// Memory that the process may use. Near it, requests are answered 503 before their body is read: those of keys of the priority `batch` from 80 %
+    /// on, others from 90 %, `critical` ones from 95 %. Default: what the process's control group allows, so a container's limit.
+    pub memory: Option<ByteSize>,
 }
 
 /// A model alias.
@@ -378,12 +381,28 @@ pub struct VirtualKey {
     /// Lets the client see which target served it and how many attempts it took.
     #[serde(default)]
     pub routing_headers: bool,
+    /// Who is turned away first when the gateway is nearly full. Where a key says anything but `normal`, `batch` takes four fifths of
+    /// `gateway.limits.in_flight` at most and `normal` nine tenths. Default: normal.
+    pub priority: Option<Priority>,
     /// Free-form facts for rules and logs.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// What it may use. The limits of its team and of the alias apply beside these.
     #[serde(default)]
     pub limits: RateLimits,
+}
+
+/// How important the requests of a key are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Priority {
+    /// Turned away last.
+    Critical,
+    /// In between.
+    #[default]
+    Normal,
+    /// Turned away first: whoever can come again later.
+    Batch,
 }
 
 /// One digest of a virtual key.

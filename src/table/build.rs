@@ -17,7 +17,7 @@ use crate::catalog::{self, Capacity};
 use crate::limit::budget::{Ledger, Payer};
 use crate::limit::{Counters, Identity, Limiter, Scope};
 use crate::plan::expr::{Condition, KeyFacts};
-use crate::plan::{self, Balance, FallbackRef, Plan};
+use crate::plan::{self, Balance, FallbackRef, Plan, Priority};
 use crate::provider::{ClientOptions, Clients, Destination, Health, Ready, Signers, World, is_hop_by_hop};
 use crate::spec::Environment;
 use crate::telemetry::{DIRECT, Metrics, NONE, OTHER};
@@ -84,6 +84,7 @@ pub fn prepare(plan: Arc<Plan>, revision: u64, services: &Services) -> Result<Ro
         anonymous,
         nobody: Arc::default(),
         unnamed,
+        are_alike: plan.virtual_keys.values().all(|key| key.priority == Priority::Normal),
         plan,
     })
 }

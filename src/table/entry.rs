@@ -47,6 +47,8 @@ pub struct RoutingTable {
     pub nobody: Arc<Payer>,
     /// Metrics of requests without an alias.
     pub unnamed: Unnamed,
+    /// Whether all keys are equally important, so that nothing is kept for anybody.
+    pub are_alike: bool,
 }
 
 impl RoutingTable {

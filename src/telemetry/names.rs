@@ -61,6 +61,8 @@ names! {
     LIMITED Counter "limited" ["scope", "limit"] "Requests that a limit of a key, a team or an alias refused, and attempts that one of a provider kept back";
     LIMIT_PERMITS Gauge "limit_permits" ["scope"] "Requests that run where the spec limits how many may at once";
     IN_FLIGHT Gauge "in_flight" [] "Requests being served";
+    MEMORY_USED Gauge "memory_used_bytes" [] "Resident memory of the process";
+    MEMORY_LIMIT Gauge "memory_limit_bytes" [] "Memory that the process may use, near which requests are turned away; absent where nothing bounds it";
     STREAMS_OPEN Gauge "streams_open" [] "Streamed answers being relayed";
     CREDENTIAL_STATE Gauge "credential_state" ["provider", "credential"] "0 ready, 1 not used for some models, 2 out, 3 absent";
     CREDENTIAL_MODEL_STATE Gauge "credential_model_state" ["provider", "credential", "model"] "0 ready, 1 cooling after a 429, 2 out; models that the spec names";

@@ -16,6 +16,7 @@ pub(super) fn gateway(spec: &spec::Gateway) -> plan::Gateway {
             body: spec.limits.body.unwrap_or(ByteSize::new(32 << 20)),
             in_flight: spec.limits.in_flight.unwrap_or(2_000),
             connections: spec.limits.connections.unwrap_or(10_000),
+            memory: spec.limits.memory,
         },
         drain: spec.drain.unwrap_or(Span::from_secs(120)),
         retention: spec.retention.unwrap_or(plan::retention()),

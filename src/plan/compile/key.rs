@@ -39,6 +39,7 @@ pub(super) fn virtual_key(found: &mut Findings<'_>, name: &str, spec: &spec::Vir
         expires: time(found, spec.expires.as_deref(), || pointer(&["virtual_keys", name, "expires"])),
         disabled: spec.disabled,
         routing_headers: spec.routing_headers,
+        priority: spec.priority.unwrap_or_default(),
         labels: spec.labels.clone(),
         limits: limits(&spec.limits),
     }

@@ -89,11 +89,15 @@ fn tls(out: &mut Changes<'_>, place: &Place, base: Option<&Tls>, new: Option<&Tl
 }
 
 fn limits(out: &mut Changes<'_>, place: &Place, base: &Limits, new: &Limits) {
-    let Limits { body, in_flight, connections } = base;
+    let Limits { body, in_flight, connections, memory } = base;
     out.field(place.member("body"), body, &new.body, || cap(new.body < *body, "larger request bodies get 413"));
     out.field(place.member("in_flight"), in_flight, &new.in_flight, || cap(new.in_flight < *in_flight, "more requests at once get 503"));
     out.field(place.member("connections"), connections, &new.connections, || {
         cap(new.connections < *connections, "more connections at once are not accepted")
+    });
+    out.field(place.member("memory"), memory, &new.memory, || match (memory, new.memory) {
+        (_, None) => Meaning::low("what the control group allows counts"),
+        (before, Some(after)) => cap(before.is_none_or(|before| after < before), "requests get 503 when the process uses nearly as much"),
     });
 }
 

@@ -102,7 +102,7 @@ impl Entry for VirtualKey {
         if pair.base == pair.new {
             return;
         }
-        let Self { hashes, renamed_from, team, models, budgets, expires, disabled, routing_headers, labels, limits } = pair.base;
+        let Self { hashes, renamed_from, team, models, budgets, expires, disabled, routing_headers, priority, labels, limits } = pair.base;
         let new = pair.new;
         hashes::hashes(out, place.member("hashes"), Pair { name: pair.name, base: hashes, new: &new.hashes });
         budget::renamed(out, place, renamed_from.as_ref(), new.renamed_from.as_ref());
@@ -128,6 +128,10 @@ impl Entry for VirtualKey {
             } else {
                 "clients no longer see what served them"
             })
+        });
+        out.field(place.member("priority"), priority, &new.priority, || match new.priority < *priority {
+            true => Meaning::low("clients of this key are turned away later when the gateway is nearly full"),
+            false => Meaning::medium("clients of this key are turned away sooner when the gateway is nearly full"),
         });
         let reader = [sides.base, sides.new].into_iter().find_map(access::reader_of_labels);
         out.members(&place.member("labels"), labels, &new.labels, |_, _| match &reader {

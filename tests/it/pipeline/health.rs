@@ -46,6 +46,54 @@ async fn more_requests_than_the_cap_are_refused_before_their_body_is_read() {
 }
 
 #[tokio::test]
+async fn the_last_places_are_for_keys_that_matter_most() {
+    let key = |name: &str, priority: &str| {
+        json!({"hashes": [{"sha256": bifrostctl::base::Digest::of(name.as_bytes()), "not_after": null}], "team": null, "models": ["fast"],
+            "expires": null, "disabled": false, "routing_headers": false, "labels": {}, "priority": priority})
+    };
+    let rig = Rig::start_with(|plan| {
+        plan["gateway"]["limits"]["in_flight"] = json!(10);
+        for priority in ["critical", "batch"] {
+            plan["virtual_keys"][priority] = key(priority, priority);
+        }
+    })
+    .await;
+    let status = async |key: &str| {
+        let seen = rig.call("POST", "/v1/chat/completions", &[("x-api-key", key)], WHOLE.into()).await;
+        (
+            seen.status.as_u16(),
+            if seen.status == 503 { seen.json()["error"]["message"].as_str().unwrap().to_owned() } else { String::new() },
+        )
+    };
+    let mut running = Vec::new();
+    for (count, batch, normal, critical) in [(7, 200, 200, 200), (8, 503, 200, 200), (9, 503, 503, 200), (10, 503, 503, 503)] {
+        while running.len() < count {
+            let request = Request::post("/v1/chat/completions").header("x-api-key", "critical");
+            let request = request.body(RequestBody::from(Bytes::from(STREAM))).unwrap();
+            running.push(rig.gateway.handle(request, Peer::default()).await);
+        }
+        let seen = [status("batch").await, status(KEY).await, status("critical").await];
+        assert_eq!([seen[0].0, seen[1].0, seen[2].0], [batch, normal, critical], "{count}");
+        assert!(batch == 200 || seen[0].1.contains("8 requests or more, of 10"), "{seen:?}");
+    }
+    assert_eq!(status("nobody").await.0, 401, "whoever is nobody is told so first");
+    running.clear();
+    assert_eq!(status("batch").await.0, 200);
+}
+
+#[tokio::test]
+async fn near_the_end_of_its_memory_the_gateway_turns_requests_away_before_their_body_is_read() {
+    let rig = Rig::start().await;
+    let memory = rig.gateway.services.counters.memory();
+    memory.note(95 << 20, Some(100 << 20));
+    let seen = rig.chat(vec![b' '; 2 << 20]).await;
+    assert_eq!((seen.status.as_u16(), seen.json()["error"]["code"].as_str()), (503, Some("overloaded")));
+    assert!(seen.text().contains("`gateway.limits.memory`") && seen.headers["retry-after"] == "1", "{}", seen.text());
+    memory.note(89 << 20, Some(100 << 20));
+    assert_eq!(rig.chat(WHOLE).await.status, 200);
+}
+
+#[tokio::test]
 async fn streams_count_when_they_end_and_five_that_break_after_content_open_the_breaker() {
     let rig = Rig::start().await;
     let (broken, fine) = ("cut_at=event:3", "");
