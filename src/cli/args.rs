@@ -7,7 +7,7 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 use super::output::Sink;
 use super::{
     apply, budget, catalog, chat, completion, diff, drift, explain, fmt, history, import, init, key, man, mock, render, rollback, schema,
-    serve, simulate, spend, status, test, validate, version,
+    serve, simulate, spend, status, test, upgrade, validate, version,
 };
 use crate::base::Span;
 
@@ -102,6 +102,7 @@ pub(crate) enum Command {
     Diff(diff::Args),
     Apply(apply::Args),
     Serve(serve::Args),
+    Upgrade(upgrade::Args),
     Status(status::Args),
     History(history::Args),
     Drift(drift::Args),

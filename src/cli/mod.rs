@@ -48,6 +48,7 @@ mod spend;
 mod status;
 mod table_text;
 mod test;
+mod upgrade;
 mod validate;
 mod verdict;
 mod version;
@@ -126,6 +127,7 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
         Command::Chat(_) => ("chat", chat::FORMATS),
         Command::Mock(_) => ("mock", mock::FORMATS),
         Command::Serve(_) => ("serve", serve::FORMATS),
+        Command::Upgrade(_) => ("upgrade", upgrade::FORMATS),
         Command::Completion(_) => ("completion", completion::FORMATS),
         Command::Man(_) => ("man", man::FORMATS),
         Command::Version(_) => ("version", version::FORMATS),
@@ -156,6 +158,7 @@ fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit
         Command::Chat(args) => chat::run(args, context),
         Command::Mock(args) => mock::run(args, context),
         Command::Serve(args) => serve::run(args, context),
+        Command::Upgrade(args) => upgrade::run(args, context),
         Command::Completion(args) => completion::run(args),
         Command::Man(args) => man::run(args),
         Command::Version(_) => version::run(),

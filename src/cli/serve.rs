@@ -12,7 +12,7 @@ use super::output::{Format, Outcome};
 use super::peek;
 use crate::base::{Digest, SystemClock};
 use crate::control::watch::{self, Mode};
-use crate::control::{Ended, OnInvalid, Options, Running, Sockets, StartError, service, start_on};
+use crate::control::{Ended, OnInvalid, Options, Program, Running, Sockets, StartError, SuccessionError, service, start_on};
 use crate::plan::Auth;
 use crate::spec::{ProcessEnvironment, Rejected};
 use crate::store::StoreError;
@@ -35,6 +35,10 @@ pub(crate) struct Args {
     /// Threads that serve clients [default: one for each core that the process may use].
     #[arg(long, value_name = "COUNT", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
+    /// Takes over from the gateway that has the state directory now: its sockets, its accounts, not one request lost. A bad spec ends
+    /// the start.
+    #[arg(long)]
+    take_over: bool,
 }
 
 /// How changes of the files are noticed.
@@ -93,6 +97,8 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
         watch: watch::Options { mode, ..watch::Options::default() },
         on_invalid,
         signals: true,
+        take_over: args.take_over,
+        program: Program::this(),
         workers: args.workers.map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), usize::from),
     };
     // Clients are served by threads of their own; here is what is rare: files, the admin API, signals, the built-in mock.
@@ -139,7 +145,12 @@ fn explain(error: &StartError, context: &Context<'_>) -> CommandError {
         StartError::NoLastGood { rejected, why } => refused(rejected, &format!("; there is no earlier revision to serve: {why}"), context),
         StartError::Store(StoreError::Shared(_)) => CommandError::failure(format!("the gateway did not start: {error}"))
             .hint("`gateway.state.postgres` refers to the server's URL: check that the server runs there and lets this user in"),
-        StartError::Store(_) | StartError::Listen(_) | StartError::System(_) => {
+        StartError::Succession(SuccessionError::Nobody { .. }) => CommandError::failure(format!("the gateway did not start: {error}"))
+            .hint("where no gateway runs, start one without --take-over"),
+        StartError::Succession(SuccessionError::Refused(_)) => {
+            CommandError::new(Exit::Rejected, format!("the gateway did not start: {error}"))
+        }
+        StartError::Store(_) | StartError::Listen(_) | StartError::Succession(_) | StartError::System(_) => {
             CommandError::failure(format!("the gateway did not start: {error}"))
         }
     }

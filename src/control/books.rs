@@ -10,13 +10,22 @@ use crate::store::book::{self, Book, Failure, Recovered};
 use crate::store::{Revisions, StoreError};
 use crate::table::Services;
 
-/// Opens the book that the plan names, and tells what a crash had left open.
+/// Opens the book that the plan names, and tells what a crash had left open; where another gateway still writes to it, opens it beside that.
 ///
 /// # Errors
 /// [`StartError`].
-pub(super) async fn open(store: &Revisions, ready: &Ready, services: &Services, clock: &Arc<dyn Clock>) -> Result<Book, StartError> {
+pub(super) async fn open(
+    store: &Revisions,
+    ready: &Ready,
+    services: &Services,
+    (clock, takes_over): (&Arc<dyn Clock>, bool),
+) -> Result<Book, StartError> {
     let path = store.state().join(book::FILE);
     let (book, Recovered { expired, charged }) = match &ready.candidate.plan.gateway.state {
+        State::Directory(_) if takes_over => {
+            let book = blocking(move || Book::open_beside(&path, Arc::new(end_at_once))).await?;
+            (book, Recovered::default())
+        }
         State::Directory(_) => {
             let now_ms = clock.unix_ms();
             blocking(move || Book::open(&path, now_ms, Arc::new(end_at_once))).await?

@@ -17,6 +17,7 @@ use super::ready::Upstream;
 use super::service;
 use super::shared::Shared;
 use super::signals::{self, Signals};
+use super::succession::Host;
 use super::writer::{Triggers, Writer};
 use crate::pipeline::Ending;
 use crate::server::{Drained, Listener, Server, Stop};
@@ -89,6 +90,15 @@ impl Life {
         self.tasks.spawn(async move { Done::Writer(Box::new(writer.run(triggers).await)) });
     }
 
+    /// Waits for a successor.
+    pub(super) fn host(&mut self, host: Host) {
+        let ordered = self.ordered.clone();
+        self.tasks.spawn(async move {
+            host.run(ordered).await;
+            Done::Other
+        });
+    }
+
     /// Listens to the process's signals.
     pub(super) fn listen(&mut self, signals: Signals) {
         let ordered = self.ordered.clone();
@@ -112,6 +122,11 @@ impl Life {
             () = signals::stopped(&mut self.ordered) => return,
             done = self.tasks.join_next() => done,
         };
+        // Another task may hear the order a moment before this one.
+        if *self.ordered.borrow() != Stop::Run {
+            self.take(done);
+            return;
+        }
         // None of them ends before the order but by a fault of ours.
         tracing::error!("a task of the gateway ended unexpectedly; the gateway ends");
         self.take(done);
@@ -124,8 +139,17 @@ impl Life {
         self.shared.draining.store(true, Ordering::Relaxed);
         let grace = self.shared.live.load().plan.gateway.drain;
         tracing::info!(%grace, "the gateway ends: running requests may finish");
-        service::stopping();
-        self.client.send_replace(Stop::Drain);
+        match *self.ordered.borrow() {
+            // The successor serves both from now on, and tells the service manager.
+            Stop::Leave => {
+                self.client.send_replace(Stop::Leave);
+                self.admin.send_replace(Stop::Leave);
+            }
+            Stop::Run | Stop::Drain | Stop::Now => {
+                service::stopping();
+                self.client.send_replace(Stop::Drain);
+            }
+        }
         if !self.is_drained_within(grace.get(), true).await {
             let running = self.ending.end();
             if running > 0 {
@@ -157,7 +181,9 @@ impl Life {
     }
 
     async fn close(mut self) -> Ended {
-        self.admin.send_replace(Stop::Drain);
+        // The successor's socket stays.
+        let is_handed = self.shared.handed.borrow().is_some();
+        self.admin.send_replace(if is_handed { Stop::Leave } else { Stop::Drain });
         // Also what ends the signals' task.
         self.stop.send_replace(Stop::Now);
         while let Some(done) = self.tasks.join_next().await {
@@ -177,8 +203,8 @@ impl Life {
             tracing::warn!("the last lines of the access log could not be written in time");
         }
         // Nobody books any more.
-        let book = self.shared.book.clone();
-        if tokio::task::spawn_blocking(move || book.close_file()).await.is_err() {
+        let shared = Arc::clone(&self.shared);
+        if tokio::task::spawn_blocking(move || close_book(&shared)).await.is_err() {
             tracing::error!("the book could not be closed; what waited to be written is charged at the next start as far as it was open");
         }
         if let Some(mut upstream) = self.upstream {
@@ -208,4 +234,16 @@ impl Life {
             None => true,
         }
     }
+}
+
+/// Closes the book, and where another gateway has taken over, tells it the last of what was spent.
+fn close_book(shared: &Shared) {
+    shared.answering.end();
+    shared.ledger.conclude();
+    if let Some(remote) = shared.remote.get()
+        && !remote.bye()
+    {
+        tracing::warn!("the gateway that took over did not hear the end; it charges what is left open as after a crash");
+    }
+    shared.book.close_file();
 }

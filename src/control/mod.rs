@@ -7,6 +7,7 @@
 //! | file | is |
 //! |---|---|
 //! | `start`, `running`, `life` | from files to a serving process, its handle, its end |
+//! | `succession` | another gateway takes over from this one, or this one from another |
 //! | `sockets`, `service` | the service manager: sockets that it passes, and what it is told |
 //! | `origin`, `candidate`, `materials`, `ready` | a spec on its way: where from, loaded, what it refers to, prepared |
 //! | `writer`, `apply` | reload: triggers one at a time; what comes through the admin API |
@@ -41,6 +42,7 @@ mod signals;
 mod sockets;
 mod sources;
 mod start;
+mod succession;
 pub mod watch;
 mod watched;
 mod writer;
@@ -50,3 +52,4 @@ pub use life::Ended;
 pub use running::Running;
 pub use sockets::{Sockets, SocketsError};
 pub use start::{OnInvalid, Options, StartError, Variables, start, start_on};
+pub use succession::{Program, SuccessionError};

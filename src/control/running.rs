@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
@@ -19,11 +21,13 @@ use super::shared::{Current, Record, Shared};
 use super::signals::{self, Signals};
 use super::sources;
 use super::start::{OnDisk, Options, StartError, admin_address};
+use super::succession::{Claim, Host, Parts, Pause, SuccessionError};
 use super::watch;
 use super::watched::watch_set;
 use super::writer::{Outcome, Refusal, Triggers, Writer};
-use super::{alerts, memory, retention};
+use super::{alerts, memory, renames, retention};
 use crate::pipeline::{Affinity, Ending, Gateway};
+use crate::plan;
 use crate::server::{Acceptor, Config, Drained, Listener, Server, Stop, Workers};
 use crate::spec::Rejected;
 use crate::store::Revisions;
@@ -50,6 +54,8 @@ pub(super) struct Assembled {
     pub(super) log: AccessLog,
     pub(super) client: Listener,
     pub(super) admin: Listener,
+    /// What the gateway before is about to hand over.
+    pub(super) claim: Option<Claim>,
 }
 
 /// A running gateway. Dropping it cuts everything; [`Running::drain`] and [`Running::ended`] end it in order.
@@ -137,8 +143,8 @@ impl Drop for Running {
 }
 
 /// Puts the parts together and spawns them. The gateway serves when this returns.
-pub(super) fn run(assembled: Assembled, options: Options) -> Result<Running, StartError> {
-    let Assembled { origin, services, upstream, ready, rejected, disk, store, book, acceptor, log, client, admin } = assembled;
+pub(super) async fn run(assembled: Assembled, options: Options) -> Result<Running, StartError> {
+    let Assembled { origin, services, upstream, ready, rejected, disk, store, book, acceptor, log, client, mut admin, claim } = assembled;
     let address = client.local_addr().ok_or_else(|| StartError::System("the listener has no address".to_owned()))?;
     let addresses = (address.to_string(), admin_address(&ready.candidate.plan, &admin));
     let connections = ready.candidate.plan.gateway.limits.connections;
@@ -184,11 +190,70 @@ pub(super) fn run(assembled: Assembled, options: Options) -> Result<Running, Sta
     if options.signals {
         life.listen(Signals::new(&hang_up, &stop).map_err(|error| StartError::System(error.to_string()))?);
     }
-    life.write(writer, Triggers { files, hang_up: Arc::clone(&hang_up), applies: applied, stop: stop.subscribe() });
+    let (pauses, paused) = mpsc::channel(1);
+    let host = follow(claim, &shared, (&client, &mut admin), (pauses, &stop)).await?;
+    // Nothing fails from here on.
+    life.write(writer, Triggers { files, hang_up: Arc::clone(&hang_up), applies: applied, pauses: paused, stop: stop.subscribe() });
+    if let Some(host) = host {
+        life.host(host);
+    }
     life.serve_admin(back, admin);
     life.serve_clients(front, client);
     tracing::info!(%address, admin = shared.admin, revision = shared.live.revision(), "the gateway serves");
     Ok(Running { address, shared, stop, hang_up, task: Some(tokio::spawn(life.live())) })
+}
+
+fn descriptor(listener: &Listener) -> Result<OwnedFd, StartError> {
+    listener.descriptor().map_err(|error| StartError::System(error.to_string()))
+}
+
+/// Gets ready to be followed, and follows the gateway before where there is one. Nothing that comes after may fail.
+async fn follow(
+    mut claim: Option<Claim>,
+    shared: &Arc<Shared>,
+    (client, admin): (&Listener, &mut Listener),
+    (pauses, stop): (mpsc::Sender<Pause>, &Arc<signal::Sender<Stop>>),
+) -> Result<Option<Host>, StartError> {
+    let plan = Arc::clone(&shared.current().plan);
+    let file = match &plan.gateway.admin {
+        plan::Admin::Unix(path) => Some(Path::new(path)),
+        plan::Admin::Tcp { .. } => None,
+    };
+    let admin_file = file.and_then(|file| file.canonicalize().ok());
+    let parts = Parts { clients: descriptor(client)?, admin: descriptor(admin)?, admin_file };
+    let mut host = Host::new(claim.as_mut().and_then(Claim::next), parts, shared, pauses, stop);
+    let Some(claim) = claim else { return Ok(host) };
+    take_over(claim, shared).await?;
+    // The files of sockets go with this process from here on.
+    if let Some(file) = file {
+        admin.own(file);
+    }
+    if let Some(host) = &mut host {
+        host.own();
+    }
+    Ok(host)
+}
+
+/// Takes over from the gateway before, and answers for its requests from then on.
+async fn take_over(claim: Claim, shared: &Arc<Shared>) -> Result<(), StartError> {
+    let known = Arc::clone(shared);
+    let taken = tokio::task::spawn_blocking(move || {
+        let is_shared = matches!(known.current().plan.gateway.state, plan::State::Shared(_));
+        let estate = claim.take_over(&known.ledger, (&known.book, is_shared), known.live.revision())?;
+        // What has a new name since is charged under it before anybody is let in.
+        let (plan, now_ms) = (Arc::clone(&known.current().plan), known.clock.unix_ms());
+        if let Err(error) = renames::take_over(&known.ledger, &plan, now_ms) {
+            tracing::error!(%error, "what was spent under old names cannot be taken over now; the next reload tries again");
+        }
+        Ok::<_, SuccessionError>(estate)
+    });
+    let estate = taken.await.map_err(|error| StartError::System(error.to_string()))??;
+    if let Some(estate) = estate
+        && let Err(error) = estate.answer(&shared.answering, Arc::clone(&shared.clock))
+    {
+        tracing::error!(%error, "nobody can answer for the requests of the gateway before; what they hold stays held");
+    }
+    Ok(())
 }
 
 fn share(
@@ -211,6 +276,10 @@ fn share(
         census: Census::default(),
         watcher: OnceLock::new(),
         draining: AtomicBool::new(false),
+        handed: signal::Sender::new(None),
+        remote: OnceLock::new(),
+        answering: Arc::default(),
+        program: options.program.clone(),
         listen,
         admin,
         started: (options.clock.unix_ms(), options.clock.monotonic_ms()),

@@ -5,10 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use serde_json::Value;
+use tokio::sync::watch as signal;
 
 use super::census::Census;
 use super::materials::Materials;
 use super::origin::{Origin, Texts};
+use super::succession::{Answering, Handed, Program, Remote};
 use super::watch::Watcher;
 use crate::base::{Clock, Digest};
 use crate::limit::budget::Ledger;
@@ -40,6 +42,14 @@ pub(super) struct Shared {
     pub(super) watcher: OnceLock<Watcher>,
     /// Whether the gateway is on its way out.
     pub(super) draining: AtomicBool,
+    /// Who has taken over from this gateway; none yet.
+    pub(super) handed: signal::Sender<Option<Handed>>,
+    /// Whose its accounts are then; set once.
+    pub(super) remote: OnceLock<Arc<Remote>>,
+    /// Whether it answers for requests of the gateway before.
+    pub(super) answering: Arc<Answering>,
+    /// How it was started, where that is known.
+    pub(super) program: Option<Program>,
     /// Where clients connect.
     pub(super) listen: String,
     /// Where the admin API is, as `unix:PATH` or `http://HOST:PORT`.
@@ -129,6 +139,11 @@ impl Shared {
     /// Returns whether the gateway is on its way out.
     pub(super) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Returns whether requests of the gateway before still run.
+    pub(super) fn inherits(&self) -> bool {
+        self.answering.is_on()
     }
 
     /// Returns how the files are watched.

@@ -61,7 +61,7 @@ pub(super) fn end(stop: &watch::Sender<Stop>) {
     stop.send_modify(|stop| {
         *stop = match *stop {
             Stop::Run => Stop::Drain,
-            Stop::Drain | Stop::Now => Stop::Now,
+            Stop::Drain | Stop::Leave | Stop::Now => Stop::Now,
         };
     });
 }

@@ -1,4 +1,5 @@
-//! Listening sockets that a start is given instead of making them: systemd's socket activation.
+//! Listening sockets that a start is given instead of making them: by the service manager (systemd's socket activation), or by the gateway
+//! before.
 //!
 //! Rule: where clients connect is the service manager's to say, and the log tells when the spec says otherwise; the admin API is never
 //! served on anything that the spec does not name, for its place decides who may change the gateway.
@@ -7,7 +8,7 @@ use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use listenfd::ListenFd;
 
@@ -24,13 +25,16 @@ const ADMIN: &str = "admin";
 pub struct Sockets {
     clients: Option<TcpListener>,
     admin: Option<Given>,
+    /// They are those of the gateway before, and so must be where the spec says.
+    are_inherited: bool,
 }
 
 /// A socket for the admin API.
 #[derive(Debug)]
 enum Given {
     Tcp(TcpListener),
-    Unix(UnixListener),
+    /// With its file, where the socket itself does not know it: one that was bound elsewhere and moved.
+    Unix(UnixListener, Option<PathBuf>),
 }
 
 /// Why sockets that were passed cannot be used.
@@ -69,24 +73,29 @@ impl Sockets {
                 continue;
             }
             sockets.admin = match passed.take_unix_listener(place) {
-                Ok(listener) => listener.map(Given::Unix),
+                Ok(listener) => listener.map(|listener| Given::Unix(listener, None)),
                 Err(_) => passed.take_tcp_listener(place).map_err(unfit)?.map(Given::Tcp),
             };
         }
         Ok(sockets)
     }
 
-    /// Takes a socket for clients.
+    /// Takes the sockets of the gateway before, beginning with that for clients.
+    pub(super) fn inherited(clients: TcpListener) -> Self {
+        Self { clients: Some(clients), admin: None, are_inherited: true }
+    }
+
+    /// Takes a socket for the admin API.
     #[must_use]
-    pub fn with_clients(mut self, listener: TcpListener) -> Self {
-        self.clients = Some(listener);
+    pub(super) fn with_tcp_admin(mut self, listener: TcpListener) -> Self {
+        self.admin = Some(Given::Tcp(listener));
         self
     }
 
-    /// Takes a Unix socket for the admin API. Its file stays when the gateway ends.
+    /// Takes a Unix socket for the admin API, and says where its file is.
     #[must_use]
-    pub fn with_admin(mut self, listener: UnixListener) -> Self {
-        self.admin = Some(Given::Unix(listener));
+    pub(super) fn with_admin(mut self, listener: UnixListener, file: PathBuf) -> Self {
+        self.admin = Some(Given::Unix(listener, Some(file)));
         self
     }
 
@@ -97,7 +106,12 @@ impl Sockets {
     pub(super) async fn clients(&mut self, listen: &str) -> Result<Listener, StartError> {
         let Some(given) = self.clients.take() else { return Ok(Listener::tcp(listen).await?) };
         let address = given.local_addr().map_err(|error| unusable(CLIENTS, &error))?;
-        if !is_at(listen, address).await {
+        let is_elsewhere = !is_at(listen, address).await;
+        if is_elsewhere && self.are_inherited {
+            let why = format!("clients connect to {address}, and `gateway.listen` is {listen} now: that needs a restart");
+            return Err(StartError::System(why));
+        }
+        if is_elsewhere {
             tracing::warn!(%address, spec = listen, "clients connect to the socket that was passed, which is not where the spec says");
         }
         Listener::from_tcp(given).map_err(|error| unusable(CLIENTS, &error))
@@ -120,8 +134,9 @@ impl Sockets {
                 }
                 Listener::from_tcp(given).map(Some).map_err(|error| unusable(ADMIN, &error))
             }
-            (Some(Given::Unix(given)), plan::Admin::Unix(path)) => {
-                let bound = given.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned)).unwrap_or_default();
+            (Some(Given::Unix(given, file)), plan::Admin::Unix(path)) => {
+                let bound = || given.local_addr().ok().and_then(|address| address.as_pathname().map(Path::to_owned));
+                let bound = file.or_else(bound).unwrap_or_default();
                 let same = |path: &Path| path.canonicalize().ok();
                 if same(&bound).is_none() || same(&bound) != same(Path::new(path)) {
                     return Err(other(bound.display().to_string()));
@@ -135,7 +150,7 @@ impl Sockets {
                 Listener::from_unix(given).map(Some).map_err(|error| unusable(ADMIN, &error))
             }
             (Some(Given::Tcp(_)), plan::Admin::Unix(_)) => Err(other("on TCP".to_owned())),
-            (Some(Given::Unix(_)), plan::Admin::Tcp { .. }) => Err(other("on a Unix socket".to_owned())),
+            (Some(Given::Unix(..)), plan::Admin::Tcp { .. }) => Err(other("on a Unix socket".to_owned())),
         }
     }
 }

@@ -9,6 +9,7 @@ use super::ready::{self, Ready, Upstream};
 use super::renames;
 use super::running::{Assembled, Running};
 use super::sockets::Sockets;
+use super::succession::{self, Claim, Program, SuccessionError};
 use super::watched::Mentions;
 use super::writer::{Provenance, blocking, new_revision};
 use super::{books, codes, limits, watch};
@@ -55,6 +56,10 @@ pub struct Options {
     pub signals: bool,
     /// Threads that clients' connections are spread over. Everything else runs on the caller's runtime.
     pub workers: usize,
+    /// Whether it takes over from the gateway that has the state directory now. Then a bad spec ends the start, whatever else is said.
+    pub take_over: bool,
+    /// How this process was started, for a successor that is started the same way.
+    pub program: Option<Program>,
 }
 
 /// An environment that threads share.
@@ -82,6 +87,9 @@ pub enum StartError {
     /// A listener cannot be made.
     #[error(transparent)]
     Listen(#[from] BindError),
+    /// The running gateway does not hand over.
+    #[error(transparent)]
+    Succession(#[from] SuccessionError),
     /// The system gives no sockets, threads, randomness.
     #[error("the system refuses: {0}")]
     System(String),
@@ -119,10 +127,12 @@ pub async fn start_on(mut sockets: Sockets, options: Options) -> Result<Running,
     let (loaded, disk) = begin.load_disk().await;
     let (ready, store, rejected) = match loaded {
         Ok(ready) => (ready, None, None),
-        Err(rejected) if options.on_invalid == OnInvalid::LastGood => match begin.last_good(&rejected, &options).await {
-            Ok((ready, store)) => (ready, Some(store), Some(rejected)),
-            Err(error) => return Err(error),
-        },
+        Err(rejected) if options.on_invalid == OnInvalid::LastGood && !options.take_over => {
+            match begin.last_good(&rejected, &options).await {
+                Ok((ready, store)) => (ready, Some(store), Some(rejected)),
+                Err(error) => return Err(error),
+            }
+        }
         Err(rejected) => return Err(StartError::Invalid(Box::new(rejected))),
     };
     let plan = Arc::clone(&ready.candidate.plan);
@@ -130,22 +140,33 @@ pub async fn start_on(mut sockets: Sockets, options: Options) -> Result<Running,
     let log = AccessLog::open(&plan.telemetry.access_log, metrics.access_log_dropped());
     let log =
         log.map_err(|error| cannot_run(&ready.candidate, "/telemetry/access_log", &format!("the access log cannot be opened: {error}")))?;
-    let store = match store {
-        Some(store) => store,
-        None => open_store(PathBuf::from(plan.gateway.state.directory()), Arc::clone(&options.clock)).await?,
-    };
+    let state = PathBuf::from(plan.gateway.state.directory());
     limits::share(&ready, &begin.services, &options.clock)?;
-    let book = books::open(&store, &ready, &begin.services, &options.clock).await?;
-    open_ledger(&begin.services.ledger, &book, &plan, options.clock.unix_ms()).await?;
-    let client = sockets.clients(&plan.gateway.listen).await?;
-    let admin = match sockets.admin(&plan.gateway.admin).await? {
-        Some(given) => given,
-        None => admin_listener(&plan.gateway.admin).await?,
+    let mut claim = match options.take_over {
+        true => Some(claim(state.clone()).await?),
+        false => None,
     };
+    let store = match (store, claim.as_mut()) {
+        (Some(store), _) => store,
+        (None, None) => open_store(state, &options.clock, Revisions::open_with).await?,
+        (None, Some(claim)) => {
+            sockets = claim.sockets();
+            let lock = claim.lock().ok_or_else(|| StartError::System("the running gateway has no lock".to_owned()))?;
+            open_store(state, &options.clock, |state, options| Revisions::open_after(state, options, lock)).await?
+        }
+    };
+    let book = books::open(&store, &ready, &begin.services, (&options.clock, claim.is_some())).await?;
+    // An embedded book is read when the gateway before has written all; of one that gateways share, this is one more.
+    let is_read_later = claim.is_some() && matches!(plan.gateway.state, plan::State::Directory(_));
+    if !is_read_later {
+        open_ledger(&begin.services.ledger, &book, &plan, options.clock.unix_ms()).await?;
+    }
+    let client = sockets.clients(&plan.gateway.listen).await?;
+    let admin = admin_listener(&mut sockets, &plan.gateway.admin).await?;
     let ready = number(ready, Arc::clone(&store)).await?;
     let Begin { origin, services, upstream, clock: _ } = begin;
-    let assembled = Assembled { origin, services, upstream, ready, rejected, disk, store, book, acceptor, log, client, admin };
-    super::running::run(assembled, options)
+    let assembled = Assembled { origin, services, upstream, ready, rejected, disk, store, book, acceptor, log, client, admin, claim };
+    super::running::run(assembled, options).await
 }
 
 /// The files that a load read, with what it mentions; kept for watching.
@@ -197,7 +218,7 @@ impl Begin {
 
     /// Takes the newest revision of the state directory that can run; logs why each newer one cannot.
     async fn last_good(&mut self, rejected: &Rejected, options: &Options) -> Result<(Ready, Arc<Revisions>), StartError> {
-        let store = open_store(state_of(&rejected.sources), Arc::clone(&options.clock)).await?;
+        let store = open_store(state_of(&rejected.sources), &options.clock, Revisions::open_with).await?;
         let numbers: Vec<u64> = store.list().iter().rev().map(|info| info.number).take(MOST_TRIED).collect();
         let mut refused = Vec::new();
         for number in numbers {
@@ -281,9 +302,19 @@ async fn number(mut ready: Ready, store: Arc<Revisions>) -> Result<Ready, StartE
     Ok(ready)
 }
 
-async fn open_store(state: PathBuf, clock: Arc<dyn Clock>) -> Result<Arc<Revisions>, StartError> {
-    let options = StoreOptions { clock, ..StoreOptions::default() };
-    let opened = tokio::task::spawn_blocking(move || Revisions::open_with(state, options)).await;
+/// Asks the gateway that has a state directory to hand over.
+async fn claim(state: PathBuf) -> Result<Claim, StartError> {
+    let claimed = tokio::task::spawn_blocking(move || succession::claim(&state)).await;
+    Ok(claimed.map_err(|error| StartError::System(error.to_string()))??)
+}
+
+async fn open_store(
+    state: PathBuf,
+    clock: &Arc<dyn Clock>,
+    open: impl FnOnce(PathBuf, StoreOptions) -> Result<Revisions, StoreError> + Send + 'static,
+) -> Result<Arc<Revisions>, StartError> {
+    let options = StoreOptions { clock: Arc::clone(clock), ..StoreOptions::default() };
+    let opened = tokio::task::spawn_blocking(move || open(state, options)).await;
     let store = opened.map_err(|error| StartError::System(error.to_string()))??;
     for skipped in store.skipped() {
         tracing::warn!(path = %skipped.path.display(), why = skipped.why, "a file of the state directory is no readable revision");
@@ -313,7 +344,10 @@ fn state_of(sources: &Sources) -> PathBuf {
     named.unwrap_or_else(|| PathBuf::from(".bifrost"))
 }
 
-async fn admin_listener(admin: &plan::Admin) -> Result<Listener, StartError> {
+async fn admin_listener(sockets: &mut Sockets, admin: &plan::Admin) -> Result<Listener, StartError> {
+    if let Some(given) = sockets.admin(admin).await? {
+        return Ok(given);
+    }
     match admin {
         plan::Admin::Tcp { listen, .. } => Ok(Listener::tcp(listen).await?),
         plan::Admin::Unix(path) => {

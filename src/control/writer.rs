@@ -14,6 +14,7 @@ use super::candidate::{self, Candidate, From};
 use super::ready::{self, Ready, Upstream};
 use super::renames;
 use super::shared::{Current, LastReload, Shared};
+use super::succession::Pause;
 use super::watch::Trigger;
 use super::watched::{self, Mentions, watch_set};
 use super::{codes, service, signals};
@@ -91,6 +92,8 @@ pub(super) struct Triggers {
     pub(super) hang_up: Arc<Notify>,
     /// The admin API. A queue of one: who comes next waits.
     pub(super) applies: mpsc::Receiver<(Apply, oneshot::Sender<Reply>)>,
+    /// Who takes over, and so wants nothing to change meanwhile.
+    pub(super) pauses: mpsc::Receiver<Pause>,
     /// The order to stop.
     pub(super) stop: signal::Receiver<Stop>,
 }
@@ -102,6 +105,11 @@ impl Writer {
             tokio::select! {
                 biased;
                 () = signals::stopped(&mut triggers.stop) => return self.upstream,
+                Some((paused, resumed)) = triggers.pauses.recv() => {
+                    // Whoever asked goes on where it is heard, and ends the pause by going away.
+                    let _ = paused.send(());
+                    let _ = resumed.await;
+                }
                 Some((apply, answer)) = triggers.applies.recv() => {
                     let reply = self.apply(apply, &mut triggers.files).await;
                     // Whoever asked may have gone.

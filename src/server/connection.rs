@@ -17,7 +17,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, Sleep};
 
 use super::gate::{self, Exchange, Gate, Reason};
 use super::response::Running;
@@ -25,7 +25,8 @@ use super::serve::{Stop, draining};
 use super::{BoxError, Config, Handler, Peer, RequestBody, ResponseBody, Stats};
 
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-/// After the stop signal, a connection without a request has this long to send one: its first bytes may be on their way.
+/// After the stop signal, a connection without a request has this long to send one: its first bytes may be on their way. Its answer says
+/// that it is the last, so that a client which is busy never meets a closing socket.
 const LAST_CALL: Duration = Duration::from_millis(300);
 /// How long, and how much, is read and thrown away after an early answer, so that the close does not destroy it on its way.
 const LINGER: Duration = Duration::from_secs(2);
@@ -107,7 +108,7 @@ impl<H: Handler> Connection<H> {
             .timer(TokioTimer::new())
             .max_buf_size(WRITE_BUFFER.max(self.config.max_header_bytes * 2))
             .serve_connection(TokioIo::new(gate), service);
-        let mut is_stopping = false;
+        let (mut last_call, mut is_stopping) = (None, false);
         let ordered = self.stop.clone();
         let _ = loop {
             let served = poll_fn(|cx| {
@@ -121,7 +122,8 @@ impl<H: Handler> Connection<H> {
                 biased;
                 // First: a request that has come already is served, although the order came as well.
                 result = served => break result,
-                () = draining(&mut self.stop), if !is_stopping => {
+                () = draining(&mut self.stop), if last_call.is_none() => last_call = Some(Box::pin(tokio::time::sleep(LAST_CALL))),
+                () = over(&mut last_call), if !is_stopping => {
                     is_stopping = true;
                     Pin::new(&mut connection).graceful_shutdown();
                 }
@@ -249,6 +251,14 @@ fn refusal<B>(reason: Reason, running: Running) -> Response<ResponseBody<B>> {
     *response.status_mut() = http::StatusCode::from_u16(reason.status()).unwrap_or(http::StatusCode::BAD_REQUEST);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// Waits for a time, where there is one.
+async fn over(time: &mut Option<Pin<Box<Sleep>>>) {
+    match time {
+        Some(time) => time.await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Reads what is there through a buffer on the stack, so that waiting for it needs no memory.

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -97,6 +98,33 @@ impl Listener {
         Ok(Self::Unix(UnixListener::from_std(listener)?, SocketFile { path: PathBuf::new(), inode: None }))
     }
 
+    /// Takes over the file of a Unix socket: it goes when the listener drops.
+    pub fn own(&mut self, path: &Path) {
+        match self {
+            Self::Tcp(_) => {}
+            Self::Unix(_, file) => file.own(path),
+        }
+    }
+
+    /// Makes another descriptor of the same socket.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn descriptor(&self) -> io::Result<OwnedFd> {
+        match self {
+            Self::Tcp(listener) => listener.as_fd().try_clone_to_owned(),
+            Self::Unix(listener, _) => listener.as_fd().try_clone_to_owned(),
+        }
+    }
+
+    /// Stops listening here, and leaves what waits, and the file of a Unix socket, to whoever else has the socket.
+    pub(super) fn leave(self) {
+        match self {
+            Self::Tcp(_) => {}
+            Self::Unix(_, file) => file.leave(),
+        }
+    }
+
     /// Returns the bound TCP address.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         match self {
@@ -172,6 +200,19 @@ pub struct SocketFile {
     path: PathBuf,
     /// None where it is somebody else's.
     inode: Option<u64>,
+}
+
+impl SocketFile {
+    /// Takes over a file from another process.
+    pub fn own(&mut self, path: &Path) {
+        path.clone_into(&mut self.path);
+        self.inode = std::fs::symlink_metadata(path).ok().map(|metadata| metadata.ino());
+    }
+
+    /// Leaves the file to whoever has the socket now.
+    pub fn leave(mut self) {
+        self.inode = None;
+    }
 }
 
 impl Drop for SocketFile {

@@ -35,7 +35,7 @@ use std::net::SocketAddr;
 pub use body::{BodyError, RequestBody};
 pub use config::{BodyTimers, Config};
 pub use gate::{Framing, Reason, check};
-pub use listener::{BindError, Listener};
+pub use listener::{BindError, Listener, SocketFile};
 pub use response::ResponseBody;
 pub use serve::{Drained, Server, Stop};
 pub use stats::Stats;

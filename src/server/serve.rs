@@ -32,6 +32,8 @@ pub enum Stop {
     Run,
     /// Accept no more, let running requests finish within the grace.
     Drain,
+    /// The same, and leave what waits in the socket to another process that has it.
+    Leave,
     /// Cut everything.
     Now,
 }
@@ -103,9 +105,13 @@ impl<H: Handler> Server<H> {
                 }
             }
         }
-        // The kernel has completed these already; their clients believe that they are being served.
-        for socket in listener.into_backlog() {
-            self.admit(socket, &mut tasks, &connection_stop);
+        if *connection_stop.borrow() == Stop::Leave {
+            listener.leave();
+        } else {
+            // The kernel has completed these already; their clients believe that they are being served.
+            for socket in listener.into_backlog() {
+                self.admit(socket, &mut tasks, &connection_stop);
+            }
         }
         self.drain(tasks, stop).await
     }

@@ -2,7 +2,8 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
 use rustix::fs::{FlockOperation, flock};
@@ -13,7 +14,7 @@ use super::StoreError;
 /// Holds the state directory for this process. The system gives it up when the file closes, also after a crash.
 #[derive(Debug)]
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 impl Lock {
@@ -30,10 +31,35 @@ impl Lock {
             Err(Errno::WOULDBLOCK) => return Err(StoreError::Locked { path: path.to_owned(), holder: holder(&mut file) }),
             Err(error) => return Err(StoreError::io("lock", path)(error.into())),
         }
-        // Only a hint for whoever comes second; the lock holds without it.
-        let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
-        Ok(Self { _file: file })
+        note(&mut file);
+        Ok(Self { file })
     }
+
+    /// Takes over the lock from the process that holds it, by a descriptor of its own: it is held until both have given it up.
+    ///
+    /// # Errors
+    /// [`StoreError::Io`], where it is not the lock of this place.
+    pub(super) fn adopt(descriptor: OwnedFd, path: &Path) -> Result<Self, StoreError> {
+        let mut file = File::from(descriptor);
+        let (given, named) =
+            (file.metadata().map_err(StoreError::io("read", path))?, path.metadata().map_err(StoreError::io("read", path))?);
+        if (given.dev(), given.ino()) != (named.dev(), named.ino()) {
+            return Err(StoreError::io("take over", path)(std::io::Error::other("the lock is that of another state directory")));
+        }
+        flock(&file, FlockOperation::NonBlockingLockExclusive).map_err(|error| StoreError::io("lock", path)(error.into()))?;
+        note(&mut file);
+        Ok(Self { file })
+    }
+
+    /// Makes another descriptor of the lock, for whoever takes it over.
+    pub(super) fn descriptor(&self) -> std::io::Result<OwnedFd> {
+        self.file.try_clone().map(OwnedFd::from)
+    }
+}
+
+/// Writes down who holds it: only a hint for whoever comes second; the lock holds without it.
+fn note(file: &mut File) {
+    let _ = file.set_len(0).and_then(|()| file.rewind()).and_then(|()| writeln!(file, "{}", std::process::id()));
 }
 
 fn holder(file: &mut File) -> Option<u32> {

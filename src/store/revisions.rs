@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -115,7 +116,8 @@ pub struct Revisions {
     options: Options,
     /// Guards the list and the directory: held while a file is written, so that numbers and files agree.
     index: Mutex<Index>,
-    _lock: Lock,
+    /// Guards the lock of the directory; none once another process holds it.
+    lock: Mutex<Option<Lock>>,
 }
 
 #[derive(Debug, Default)]
@@ -154,12 +156,33 @@ impl Revisions {
     /// # Errors
     /// As [`Self::open`].
     pub fn open_with(state: impl AsRef<Path>, options: Options) -> Result<Self, StoreError> {
-        let state = state.as_ref();
+        Self::open_under(state.as_ref(), options, Lock::take)
+    }
+
+    /// Opens them under the lock that the process held which this one follows.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and where the lock is that of another directory.
+    pub fn open_after(state: impl AsRef<Path>, options: Options, lock: OwnedFd) -> Result<Self, StoreError> {
+        Self::open_under(state.as_ref(), options, |path| Lock::adopt(lock, path))
+    }
+
+    fn open_under(state: &Path, options: Options, lock: impl FnOnce(&Path) -> Result<Lock, StoreError>) -> Result<Self, StoreError> {
         let directory = state.join("revisions");
         file::private_dir(&directory)?;
-        let lock = Lock::take(&state.join("gateway.lock"))?;
+        let lock = Mutex::new(Some(lock(&state.join("gateway.lock"))?));
         let index = scan(&directory)?.into();
-        Ok(Self { directory, options, index, _lock: lock })
+        Ok(Self { directory, options, index, lock })
+    }
+
+    /// Makes a descriptor of the lock, for the process that follows; none where it was given up.
+    pub fn lock_descriptor(&self) -> Option<std::io::Result<OwnedFd>> {
+        self.lock.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(Lock::descriptor)
+    }
+
+    /// Gives up the directory: the process that follows holds it. What is here may still be read, and nothing must be appended.
+    pub fn let_go(&self) {
+        *self.lock.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Returns the state directory, which this process holds.
@@ -179,6 +202,10 @@ impl Revisions {
     pub fn append(&self, new: NewRevision) -> Result<Revision, StoreError> {
         let mut index = self.lock();
         index.highest += 1;
+        // A process that was to follow may have appended one, and then not followed.
+        while self.directory.join(file_name(index.highest)).exists() {
+            index.highest += 1;
+        }
         let revision = new.into_revision(index.highest, self.options.clock.unix_ms());
         let name = file_name(revision.info.number);
         let bytes = serde_json::to_vec_pretty(&Storing { form: FORM, revision: &revision }).unwrap_or_default();

@@ -17,6 +17,7 @@
 //! | `POST /v1/explain` | read | where a request would go now |
 //! | `POST /v1/apply[?dry_run=true]` | apply | outcome, revision, diff |
 //! | `POST /v1/rollback` | apply | as `apply` |
+//! | `POST /v1/upgrade` | Unix socket alone | who has taken over |
 
 mod answer;
 mod budgets;
@@ -26,6 +27,7 @@ mod explain;
 mod query;
 mod spend;
 mod status;
+mod upgrade;
 
 use std::sync::Arc;
 
@@ -94,8 +96,9 @@ impl Admin {
                 let apply = change::rollback(&self.shared, &head.headers, query, body, &caller).await?;
                 self.hand_over(apply).await
             }
+            ("/v1/upgrade", _, true) => upgrade::upgrade(&self.shared, peer, body, &caller).await,
             ("/metrics" | "/v1/status" | "/v1/spec" | "/v1/revisions", ..) => Err(wrong_method("GET")),
-            ("/v1/explain" | "/v1/apply" | "/v1/rollback", ..) => Err(wrong_method("POST")),
+            ("/v1/explain" | "/v1/apply" | "/v1/rollback" | "/v1/upgrade", ..) => Err(wrong_method("POST")),
             _ => Err(Reply::error(404, "unknown_path", "there is no such path in the admin API")),
         }
     }

@@ -33,6 +33,8 @@ pub(super) fn status(shared: &Shared) -> Value {
         "started": time(started_unix_ms),
         "uptime_ms": now_ms.saturating_sub(started_ms),
         "draining": shared.is_draining(),
+        "pid": std::process::id(),
+        "predecessor_runs": shared.inherits(),
         "listen": shared.listen,
         "admin": shared.admin,
         "spec_paths": shared.origin.paths().iter().map(|path| path.display().to_string()).collect::<Vec<_>>(),

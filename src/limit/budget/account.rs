@@ -214,6 +214,11 @@ impl State {
         }
     }
 
+    /// Lists what running requests hold, by bucket of admission.
+    pub(super) fn all_held(&self) -> Vec<(u64, Usd)> {
+        self.held.iter().map(|(bucket, amount)| (*bucket, *amount)).collect()
+    }
+
     /// Spends an amount for a request that was admitted in a bucket.
     pub(super) fn spend(&mut self, bucket: u64, cost: Usd) {
         if bucket > self.latest && cost != Usd::ZERO {

@@ -10,6 +10,7 @@ use super::account::{Account, State};
 use super::ledger::{Ledger, Payer, Refused};
 use super::reservation::{Need, Reservation};
 use super::sharing::{Message, Sharing};
+use super::succession::{Claimed, Owner};
 use super::terms::{Asker, Fit, Short};
 use crate::base::Usd;
 use crate::plan::BudgetMode;
@@ -43,6 +44,8 @@ pub(super) enum Extended {
     Yes,
     /// The record is asked; what is there until then must do.
     Asked(Vec<Short>),
+    /// The successor, whose the accounts are, could not be asked; what is there must do.
+    Unheard(String),
 }
 
 impl Ledger {
@@ -88,6 +91,22 @@ impl Ledger {
     }
 
     fn attempt(self: &Arc<Self>, payer: &Arc<Payer>, need: Need, now_ms: u64, asked: &mut Asked) -> Result<Reservation, Denied> {
+        let owner = self.owner();
+        let Owner::Successor(courier) = &*owner else { return self.attempt_here(payer, need, now_ms, asked) };
+        // Whoever pays for nothing is nobody's business.
+        if payer.accounts.is_empty() {
+            return self.attempt_here(payer, need, now_ms, asked);
+        }
+        let reserved = match courier.successor.reserve(&payer.ids, need, now_ms) {
+            // Where no budget is asked, there is nothing that the successor would have to know now.
+            Err(Refused::Store(_)) if !payer.is_limited() => Ok((bucket_of(now_ms), vec![Usd::ZERO; payer.accounts.len()])),
+            reserved => reserved,
+        };
+        let (bucket, amounts) = reserved.map_err(Denied::Refused)?;
+        Ok(Reservation::new(Arc::clone(self), Arc::clone(payer), (bucket, amounts), need))
+    }
+
+    fn attempt_here(self: &Arc<Self>, payer: &Arc<Payer>, need: Need, now_ms: u64, asked: &mut Asked) -> Result<Reservation, Denied> {
         let sharing = self.sharing();
         let failure = if payer.must_be_written() || sharing.is_some() { self.book().and_then(Book::failure) } else { None };
         if let Some(failure) = &failure
@@ -174,6 +193,21 @@ impl Ledger {
             if shared.share.is_low(shared.held, self.monotonic_ms()) {
                 sharing.tell(Message::Ask(Arc::clone(budget), amount));
             }
+        }
+    }
+
+    /// Reserves more for a request that runs, with whoever has the accounts.
+    pub(super) fn extend_or_ask(&self, payer: &Payer, bucket: u64, amounts: &mut Vec<Usd>, upto: Usd) -> Result<Extended, Refused> {
+        let owner = self.owner();
+        let Owner::Successor(courier) = &*owner else { return self.extend(payer, bucket, amounts, upto) };
+        let held = Claimed { accounts: Arc::clone(&payer.ids), bucket, amounts: amounts.clone() };
+        match courier.successor.extend(&held, upto) {
+            Ok(now) => {
+                *amounts = now;
+                Ok(Extended::Yes)
+            }
+            Err(Refused::Store(why)) => Ok(Extended::Unheard(why)),
+            Err(refused @ Refused::Short(_)) => Err(refused),
         }
     }
 

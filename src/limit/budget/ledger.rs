@@ -1,10 +1,11 @@
 //! Reserve → settle: all budgets of a request in one critical section, and what came of it in the book.
 
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, OnceLock, PoisonError, mpsc};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, mpsc};
 
 use super::account::{AHEAD, Account, Alerted, State};
 use super::sharing::{Common, Message, News, Sharing};
+use super::succession::{Claimed, Owner};
 use super::terms::{Budget, Short};
 use super::window::Window;
 use crate::base::{Clock, Usd};
@@ -14,7 +15,11 @@ use crate::store::book::{Adjustment, Book, BookError, Change, Closing, Opening, 
 /// What accounts spent and hold. One for the process; tables come and go.
 pub struct Ledger {
     clock: Arc<dyn Clock>,
-    common: Arc<Common>,
+    pub(super) common: Arc<Common>,
+    /// Guards whose the accounts are: whoever reserves, spends or gives back reads it meanwhile.
+    pub(super) owner: RwLock<Owner>,
+    /// How often the book was read.
+    pub(super) reads: AtomicU64,
     /// There where gateways share the book. Ends before the book does.
     sharing: OnceLock<Sharing>,
     book: OnceLock<Book>,
@@ -71,7 +76,14 @@ pub struct Alert {
 impl Ledger {
     /// Makes a ledger without a book: what is spent is forgotten with the process.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, common: Arc::default(), sharing: OnceLock::new(), book: OnceLock::new() }
+        Self {
+            clock,
+            common: Arc::default(),
+            owner: RwLock::default(),
+            reads: AtomicU64::new(0),
+            sharing: OnceLock::new(),
+            book: OnceLock::new(),
+        }
     }
 
     /// Names who hears of alerts; the first one stays.
@@ -100,8 +112,17 @@ impl Ledger {
             if is_shared {
                 state.begin_shares();
             }
-            self.reload(&account.id, &mut state)
+            // Nothing was booked here yet that would have to be written first.
+            let read = |range: std::ops::Range<u64>| self.on_the_disk(&account.id, range.start);
+            let spent: Result<Vec<_>, _> = state.ranges().into_iter().map(read).collect();
+            state.reload(&spent?);
+            Ok(())
         })
+    }
+
+    /// Says whose the accounts are, which does not change until the value drops.
+    pub(super) fn owner(&self) -> RwLockReadGuard<'_, Owner> {
+        self.owner.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn sharing(&self) -> Option<&Sharing> {
@@ -131,7 +152,7 @@ impl Ledger {
         self.book.get()
     }
 
-    fn account(&self, id: &Arc<str>) -> Arc<Account> {
+    pub(super) fn account(&self, id: &Arc<str>) -> Arc<Account> {
         let mut accounts = self.common.accounts.lock().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(accounts.entry(Arc::clone(id)).or_insert_with(|| Arc::new(Account::new(Arc::clone(id)))))
     }
@@ -183,7 +204,13 @@ impl Ledger {
     fn read(&self, account: &str, from: u64) -> Result<Vec<(u64, Usd)>, BookError> {
         let Some(book) = self.book() else { return Ok(Vec::new()) };
         book.flush().wait()?;
-        book.buckets(account, from..u64::MAX)
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.on_the_disk(account, from)
+    }
+
+    /// As [`Self::read`], without what still waits.
+    fn on_the_disk(&self, account: &str, from: u64) -> Result<Vec<(u64, Usd)>, BookError> {
+        self.book().map_or_else(|| Ok(Vec::new()), |book| book.buckets(account, from..u64::MAX))
     }
 
     /// Moves an account to the bucket of a time, and returns where it is: never back, unless it is so far ahead that the clock was wrong when it
@@ -203,9 +230,22 @@ impl Ledger {
     }
 
     /// Gives back what is held and spends what it cost; the book takes it in the same moment.
-    pub(super) fn settle(&self, payer: &Payer, (bucket, amounts): (u64, &[Usd]), closing: Option<Closing>) {
-        let mut states: Vec<_> = payer.accounts.iter().map(|account| account.lock()).collect();
+    pub(super) fn end(&self, payer: &Payer, (bucket, amounts): (u64, &[Usd]), closing: Option<Closing>) {
         let cost = closing.as_ref().map_or(Usd::ZERO, |closing| closing.cost);
+        match &*self.owner() {
+            Owner::Own => self.settle(payer, (bucket, amounts), (cost, closing)),
+            Owner::Successor(courier) => {
+                // What is negative counts as zero, here as in the book.
+                let cost = cost.max(Usd::ZERO);
+                let ticket = self.book().zip(closing).map(|(book, closing)| book.close(closing));
+                courier.tell(Claimed { accounts: Arc::clone(&payer.ids), bucket, amounts: amounts.to_vec() }, cost, ticket);
+            }
+        }
+    }
+
+    /// Gives back what is held in this process's accounts and spends what it cost.
+    pub(super) fn settle(&self, payer: &Payer, (bucket, amounts): (u64, &[Usd]), (cost, closing): (Usd, Option<Closing>)) {
+        let mut states: Vec<_> = payer.accounts.iter().map(|account| account.lock()).collect();
         for (state, amount) in states.iter_mut().zip(amounts) {
             state.hold(bucket, Usd::ZERO.minus(*amount));
             state.spend(bucket, cost);
@@ -238,6 +278,10 @@ impl Ledger {
     /// [`BookError`]; then nothing has changed, unless it says that the book cannot be read.
     pub fn correct(&self, adjustment: Adjustment) -> Result<(), BookError> {
         let Some(book) = self.book() else { return Ok(()) };
+        let owner = self.owner();
+        if matches!(*owner, Owner::Successor(_)) {
+            return Err(BookError::Closed);
+        }
         let account = self.account(&adjustment.account);
         let mut state = account.lock();
         book.adjust(adjustment).wait()?;
@@ -266,6 +310,10 @@ impl Ledger {
     /// [`BookError`]; then nothing has changed.
     pub fn rename(&self, from: &str, to: &str, adjustment: impl FnOnce(Change) -> Adjustment) -> Result<(), BookError> {
         let Some(book) = self.book() else { return Ok(()) };
+        let owner = self.owner();
+        if matches!(*owner, Owner::Successor(_)) {
+            return Err(BookError::Closed);
+        }
         let mut accounts = [self.account(&Arc::from(from)), self.account(&Arc::from(to))];
         // In the order in which requests take them.
         accounts.sort_by(|a, b| a.id.cmp(&b.id));
@@ -284,7 +332,7 @@ impl Ledger {
     }
 
     /// Reads anew what the windows of an account hold.
-    fn reload(&self, account: &str, state: &mut State) -> Result<(), BookError> {
+    pub(super) fn reload(&self, account: &str, state: &mut State) -> Result<(), BookError> {
         let spent: Result<Vec<_>, _> = state.ranges().into_iter().map(|range| self.read(account, range.start)).collect();
         state.reload(&spent?);
         Ok(())

@@ -10,11 +10,13 @@ mod ledger;
 mod reservation;
 mod share;
 mod sharing;
+mod succession;
 mod terms;
 mod window;
 
 pub use account::Account;
 pub use ledger::{Alert, Ledger, Listener, Payer, Refused, Wanted};
 pub use reservation::{Need, Reservation};
+pub use succession::{Claimed, Frozen, Held, Inheritance, Successor};
 pub use terms::{Budget, Short, Standing};
 pub use window::Window;

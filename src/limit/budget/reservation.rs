@@ -45,6 +45,12 @@ impl Reservation {
         Self { ledger, payer, bucket, amounts, need, opening: None, settled: false }
     }
 
+    /// Ends it without giving anything back: returns the bucket of its admission, and what each account holds.
+    pub(super) fn into_claim(mut self) -> (u64, Vec<Usd>) {
+        self.settled = true;
+        (self.bucket, std::mem::take(&mut self.amounts))
+    }
+
     /// Returns the most that any account holds for it.
     pub fn held(&self) -> Usd {
         self.amounts.iter().copied().max().unwrap_or_default()
@@ -75,9 +81,10 @@ impl Reservation {
         if self.held() >= upto {
             return Ok(());
         }
-        match self.ledger.extend(&self.payer, self.bucket, &mut self.amounts, upto)? {
+        match self.ledger.extend_or_ask(&self.payer, self.bucket, &mut self.amounts, upto)? {
             Extended::Asked(short) if so_far > self.held() => Err(Refused::Short(short)),
-            Extended::Yes | Extended::Asked(_) => Ok(()),
+            Extended::Unheard(why) if so_far > self.held() => Err(Refused::Store(why)),
+            Extended::Yes | Extended::Asked(_) | Extended::Unheard(_) => Ok(()),
         }
     }
 
@@ -91,14 +98,14 @@ impl Reservation {
     /// Ends it: what was held is given back, what it cost is spent.
     pub fn settle(mut self, closing: Closing) {
         self.settled = true;
-        self.ledger.settle(&self.payer, (self.bucket, &self.amounts), Some(closing));
+        self.ledger.end(&self.payer, (self.bucket, &self.amounts), Some(closing));
     }
 }
 
 impl Drop for Reservation {
     fn drop(&mut self) {
         if !self.settled {
-            self.ledger.settle(&self.payer, (self.bucket, &self.amounts), None);
+            self.ledger.end(&self.payer, (self.bucket, &self.amounts), None);
         }
     }
 }

@@ -9,6 +9,7 @@
 mod audit;
 mod committer;
 mod error;
+mod expire;
 mod file;
 mod forget;
 mod line;
@@ -44,6 +45,7 @@ pub use ticket::Ticket;
 pub use write::Recovered;
 
 use self::committer::{Committer, Writing};
+use self::expire::Expiring;
 use self::forget::Forgetting;
 use self::queue::{Operation, Queue, Queued};
 use self::read::Reader;
@@ -55,6 +57,9 @@ use crate::base::Usd;
 
 /// The file's name in a state directory.
 pub const FILE: &str = "book.sqlite3";
+
+/// The version of the file's tables. Processes of one version may write to it at the same time.
+pub const TABLES: u32 = schema::VERSION;
 
 /// A handle of the book. Clones share one thread; when the last is dropped, what waits is written first, which blocks.
 #[derive(Debug, Clone)]
@@ -95,10 +100,32 @@ impl Book {
     pub fn open(path: &Path, now_ms: u64, on_fatal: OnFatal) -> Result<(Self, Recovered), StoreError> {
         let mut writer = Writer::new(schema::open(path)?);
         let recovered = writer.recover(now_ms).map_err(|error| StoreError::Book { path: path.to_owned(), why: error.to_string() })?;
+        Self::on_file(path, writer, on_fatal).map(|book| (book, recovered))
+    }
+
+    /// Opens the file beside a process that still writes to it and is about to end: its open lines stay open, until
+    /// [`Self::expire_others`]. Blocks.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub fn open_beside(path: &Path, on_fatal: OnFatal) -> Result<Self, StoreError> {
+        Self::on_file(path, Writer::new(schema::open(path)?), on_fatal)
+    }
+
+    fn on_file(path: &Path, writer: Writer, on_fatal: OnFatal) -> Result<Self, StoreError> {
         let reader = Reader::open(path)?;
         let reading = Reading::File { path: path.to_owned(), reader };
-        let book = Self::start(Writing::File(writer), reading, on_fatal).map_err(StoreError::io("start the thread of", path))?;
-        Ok((book, recovered))
+        Self::start(Writing::File(writer), reading, on_fatal).map_err(StoreError::io("start the thread of", path))
+    }
+
+    /// Expires the open lines of an embedded book that were not opened here, for their process has ended. Blocks.
+    ///
+    /// # Errors
+    /// [`BookError`]; then they stay open, and the next start expires them.
+    pub fn expire_others(&self, now_ms: u64) -> Result<Recovered, BookError> {
+        let expiring = Arc::new(Expiring::at(now_ms));
+        self.push(Operation::Expire(Arc::clone(&expiring))).wait()?;
+        Ok(expiring.recovered())
     }
 
     /// Joins a shared book as a new node of this name, makes its tables where they are missing, and expires what nodes left open whose

@@ -11,6 +11,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 use super::error::{BookError, Failure};
+use super::expire::Expiring;
 use super::forget::Forgetting;
 use super::line::{Adjustment, AttemptId, Closing, Opening, Progress};
 
@@ -39,6 +40,8 @@ pub(super) enum Operation {
     Adjust(Box<Adjustment>),
     /// Old lines are folded, some of them.
     Forget(Arc<Forgetting>),
+    /// The lines of another process are ended.
+    Expire(Arc<Expiring>),
     /// Nothing: tells when all before it is written.
     Flush,
 }
@@ -53,7 +56,7 @@ pub(super) struct Queued {
 impl Queued {
     /// Returns whether somebody is sure to wait for it.
     const fn is_urgent(&self) -> bool {
-        matches!(self.operation, Operation::Flush | Operation::Adjust(_))
+        matches!(self.operation, Operation::Flush | Operation::Adjust(_) | Operation::Expire(_))
     }
 
     /// Returns whether it ends an attempt, which has cost what it has cost.
@@ -319,10 +322,11 @@ impl Waiting {
             return Some(self.failure.clone().map_or(BookError::Closed, BookError::Failed));
         }
         match (operation, &self.failure) {
-            (Operation::Open(_) | Operation::Progress(..) | Operation::Adjust(_) | Operation::Forget(_), Some(failure)) => {
-                Some(failure.clone().into())
-            }
-            (Operation::Open(_) | Operation::Progress(..) | Operation::Adjust(_) | Operation::Forget(_), None) => {
+            (
+                Operation::Open(_) | Operation::Progress(..) | Operation::Adjust(_) | Operation::Forget(_) | Operation::Expire(_),
+                Some(failure),
+            ) => Some(failure.clone().into()),
+            (Operation::Open(_) | Operation::Progress(..) | Operation::Adjust(_) | Operation::Forget(_) | Operation::Expire(_), None) => {
                 (self.operations.len() >= MOST_WAITING).then_some(BookError::Overloaded)
             }
             (Operation::Close(_), _) => (self.operations.len() >= MOST_CLOSINGS).then_some(BookError::Overloaded),

@@ -71,6 +71,10 @@ CREATE TABLE folded (
 ",
 ];
 
+/// The version of the tables.
+#[expect(clippy::cast_possible_truncation, reason = "a list that is written by hand")]
+pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
+
 /// Opens the file to write, creates it (0600) where it is missing, and brings it to this version.
 ///
 /// # Errors

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Range;
 
-use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Transaction, TransactionBehavior, params};
 
 use super::line::{Adjustment, AttemptId, Change, Closing, Opening, Progress, UsageSource, bucket_of};
 use super::names::{Names, members};
@@ -76,7 +76,8 @@ impl Writer {
     }
 
     fn try_write<'q>(&mut self, batch: impl Iterator<Item = &'q Operation> + Clone, is_probe: bool) -> rusqlite::Result<Tally> {
-        let transaction = self.connection.transaction()?;
+        // Begins as one that writes: what it reads must not change before it does, by another process that is about to end.
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if is_probe {
             schema::touch(&transaction)?;
         }
@@ -92,6 +93,7 @@ impl Writer {
                 Operation::Close(closing) => page.close(closing)?,
                 Operation::Adjust(adjustment) => page.adjust(adjustment)?,
                 Operation::Forget(forgetting) => forgetting.run(page.on, page.names)?,
+                Operation::Expire(expiring) => expiring.note(page.expire(expiring.now_ms(), true)?),
                 Operation::Flush => {}
             }
         }
@@ -116,7 +118,7 @@ impl Writer {
     pub(super) fn recover(&mut self, now_ms: u64) -> rusqlite::Result<Recovered> {
         let transaction = self.connection.transaction()?;
         let mut page = Page::new(&transaction, &mut self.names, &self.open);
-        let recovered = page.expire(now_ms)?;
+        let recovered = page.expire(now_ms, false)?;
         page.settle()?;
         page.end();
         transaction.commit()?;
@@ -156,7 +158,7 @@ impl Ahead {
                 Operation::Progress(id, _) => {
                     ahead.last_progress.insert(*id, place);
                 }
-                Operation::Open(_) | Operation::Adjust(_) | Operation::Forget(_) | Operation::Flush => {}
+                Operation::Open(_) | Operation::Adjust(_) | Operation::Forget(_) | Operation::Expire(_) | Operation::Flush => {}
             }
         }
         ahead
@@ -367,32 +369,41 @@ impl<'t> Page<'t> {
         Ok(parts)
     }
 
-    /// Moves every open line to the ended ones: charged its progress, else its floor.
-    fn expire(&mut self, now_ms: u64) -> rusqlite::Result<Recovered> {
+    /// Moves open lines to the ended ones: charged their progress, else their floor. All of them, or those that were not opened here.
+    fn expire(&mut self, now_ms: u64, only_others: bool) -> rusqlite::Result<Recovered> {
         let outcome = self.names.number(self.on, OUTCOME_EXPIRED)?;
         let mut recovered = Recovered::default();
-        let mut find = self.on.prepare("SELECT accounts, admitted, coalesce(cost, floor) FROM open")?;
-        let mut rows = find.query([])?;
-        while let Some(row) = rows.next()? {
-            let (set, admitted, cost): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+        let mut find = self.on.prepare("SELECT id, accounts, admitted, coalesce(cost, floor) FROM open")?;
+        let found = find.query_map([], |row| Ok((row.get::<_, Vec<u8>>(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?;
+        let mut found: Vec<(Vec<u8>, i64, i64, i64)> = found.collect::<rusqlite::Result<_>>()?;
+        if only_others {
+            let ours: HashSet<&[u8]> = self.open.iter().chain(&self.opened).map(AttemptId::as_bytes).collect();
+            found.retain(|(id, ..)| !ours.contains(id.as_slice()));
+        }
+        for (id, set, admitted, cost) in found {
             for account in self.members(set)? {
                 self.add(account, admitted / integer(super::line::BUCKET_MS), cost);
             }
             recovered.expired += 1;
             recovered.charged += Usd::from_nano(cost);
+            self.end_expired(&id, integer(now_ms), outcome)?;
         }
-        // A line without progress and with a floor was charged its input, of which nothing more is known.
-        self.on.execute(
+        Ok(recovered)
+    }
+
+    /// A line without progress and with a floor was charged its input, of which nothing more is known.
+    fn end_expired(&self, id: &[u8], now_ms: i64, outcome: i64) -> rusqlite::Result<()> {
+        let mut end = self.on.prepare_cached(
             "INSERT INTO lines (id, admitted, took, expired, key, team, alias, provider, model, endpoint, accounts, cost, priced, source,
              tier, status, outcome, input, cache_read, cache_write, cache_write_1h, output, reasoning, input_audio, input_image,
              output_audio, other)
              SELECT id, admitted, max(?1 - admitted, 0), 1, key, team, alias, provider, model, endpoint, accounts, coalesce(cost, floor), 1,
              coalesce(source, iif(floor = 0, ?2, ?3)), NULL, NULL, ?4, input, cache_read, cache_write, cache_write_1h, output, reasoning,
-             input_audio, input_image, output_audio, other FROM open",
-            params![integer(now_ms), UsageSource::Nothing.code(), UsageSource::Input.code(), outcome],
+             input_audio, input_image, output_audio, other FROM open WHERE id = ?5",
         )?;
-        self.on.execute("DELETE FROM open", [])?;
-        Ok(recovered)
+        end.execute(params![now_ms, UsageSource::Nothing.code(), UsageSource::Input.code(), outcome, id])?;
+        self.on.prepare_cached("DELETE FROM open WHERE id = ?1")?.execute([id])?;
+        Ok(())
     }
 
     /// Returns the accounts of a stored set.

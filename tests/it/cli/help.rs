@@ -14,6 +14,7 @@ pub(super) const COMMANDS: &[&[&str]] = &[
     &["drift"],
     &["apply"],
     &["serve"],
+    &["upgrade"],
     &["status"],
     &["test"],
     &["history"],

@@ -34,6 +34,7 @@ mod streams;
 mod test;
 #[cfg(all(feature = "postgres", feature = "redis"))]
 mod together;
+mod upgrade;
 mod validate;
 pub(crate) mod whole_loop;
 

@@ -131,6 +131,7 @@ fn the_units_start_what_there_is_and_agree_with_each_other() {
     let args: Vec<&str> = start.split_whitespace().skip(1).chain(["--help"]).collect();
     assert_eq!(super::run(&args).code, 0, "{start}");
     assert_eq!((value(&service, "Type").as_str(), value(&service, "Requires").as_str()), ("notify", "bifrostctl.socket"));
+    assert_eq!(value(&service, "NotifyAccess"), "all", "what `upgrade` starts says that it is the main process");
     assert_eq!(value(&socket, "FileDescriptorName"), "clients");
     let stop: u64 = value(&service, "TimeoutStopSec").trim_end_matches('s').parse().unwrap();
     assert!(stop > 120 + 5, "longer than the drain and the last words");

@@ -25,6 +25,8 @@ pub(crate) async fn serve(spec: &Path) -> Running {
         on_invalid: OnInvalid::Fail,
         signals: false,
         workers: 2,
+        take_over: false,
+        program: None,
     };
     start(options).await.unwrap()
 }

@@ -113,6 +113,8 @@ impl Place {
             on_invalid: OnInvalid::Fail,
             signals: false,
             workers: 2,
+            take_over: false,
+            program: None,
         }
     }
 
@@ -135,7 +137,7 @@ impl Place {
 pub(super) fn said(error: &StartError) -> String {
     match error {
         StartError::Invalid(rejected) | StartError::NoLastGood { rejected, .. } => format!("{error}: {:#?}", rejected.diagnostics),
-        StartError::Store(_) | StartError::Listen(_) | StartError::System(_) => error.to_string(),
+        StartError::Store(_) | StartError::Listen(_) | StartError::Succession(_) | StartError::System(_) => error.to_string(),
     }
 }
 

@@ -10,5 +10,6 @@ mod limits;
 mod money;
 mod reload;
 mod storm;
+mod succession;
 mod tls;
 mod watch;

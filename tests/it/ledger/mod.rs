@@ -4,4 +4,5 @@ mod guarantees;
 mod model;
 #[cfg(feature = "postgres")]
 mod shared;
+mod succession;
 mod support;

@@ -96,7 +96,12 @@ impl Writer {
                 self.client = None;
                 self.doubtful.extend(batch.filter_map(|operation| match operation {
                     Operation::Open(opening) => Some(opening.id),
-                    Operation::Progress(..) | Operation::Close(_) | Operation::Adjust(_) | Operation::Forget(_) | Operation::Flush => None,
+                    Operation::Progress(..)
+                    | Operation::Close(_)
+                    | Operation::Adjust(_)
+                    | Operation::Forget(_)
+                    | Operation::Expire(_)
+                    | Operation::Flush => None,
                 }));
                 Err(failure)
             }
@@ -139,7 +144,8 @@ impl Writer {
                     page.adjust(adjustment)?;
                 }
                 Operation::Forget(forgetting) => forgetting.note(page.fold(forgetting.before_ms())?),
-                Operation::Flush => {}
+                // A lease says whose lines have nobody any more.
+                Operation::Expire(_) | Operation::Flush => {}
             }
         }
         page.progress(before)?;
