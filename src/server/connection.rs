@@ -28,6 +28,9 @@ const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 /// After the stop signal, a connection without a request has this long to send one: its first bytes may be on their way. Its answer says
 /// that it is the last, so that a client which is busy never meets a closing socket.
 const LAST_CALL: Duration = Duration::from_millis(300);
+/// The same where another process has the socket already, so that nobody waits for this one to end: one of 100,203 requests came later than
+/// [`LAST_CALL`] over 100 hand-overs on a busy machine.
+const LONG_LAST_CALL: Duration = Duration::from_secs(5);
 /// How long, and how much, is read and thrown away after an early answer, so that the close does not destroy it on its way.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1 << 20;
@@ -68,7 +71,7 @@ impl<H: Handler> Connection<H> {
                 read = read_some(io) => first.extend(read.ok().filter(|bytes| !bytes.is_empty())?),
                 () = draining(&mut self.stop), if !is_last_call => {
                     is_last_call = true;
-                    silence.as_mut().reset(deadline.min(Instant::now() + LAST_CALL));
+                    silence.as_mut().reset(deadline.min(Instant::now() + last_call(&self.stop)));
                 }
                 () = &mut silence => {
                     if !is_last_call {
@@ -108,7 +111,7 @@ impl<H: Handler> Connection<H> {
             .timer(TokioTimer::new())
             .max_buf_size(WRITE_BUFFER.max(self.config.max_header_bytes * 2))
             .serve_connection(TokioIo::new(gate), service);
-        let (mut last_call, mut is_stopping) = (None, false);
+        let (mut last, mut is_stopping) = (None, false);
         let ordered = self.stop.clone();
         let _ = loop {
             let served = poll_fn(|cx| {
@@ -122,8 +125,8 @@ impl<H: Handler> Connection<H> {
                 biased;
                 // First: a request that has come already is served, although the order came as well.
                 result = served => break result,
-                () = draining(&mut self.stop), if last_call.is_none() => last_call = Some(Box::pin(tokio::time::sleep(LAST_CALL))),
-                () = over(&mut last_call), if !is_stopping => {
+                () = draining(&mut self.stop), if last.is_none() => last = Some(Box::pin(tokio::time::sleep(last_call(&ordered)))),
+                () = over(&mut last), if !is_stopping => {
                     is_stopping = true;
                     Pin::new(&mut connection).graceful_shutdown();
                 }
@@ -251,6 +254,14 @@ fn refusal<B>(reason: Reason, running: Running) -> Response<ResponseBody<B>> {
     *response.status_mut() = http::StatusCode::from_u16(reason.status()).unwrap_or(http::StatusCode::BAD_REQUEST);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
+}
+
+/// Returns how long a connection without a request may take to send one more.
+fn last_call(stop: &watch::Receiver<Stop>) -> Duration {
+    match *stop.borrow() {
+        Stop::Leave => LONG_LAST_CALL,
+        Stop::Run | Stop::Drain | Stop::Now => LAST_CALL,
+    }
 }
 
 /// Waits for a time, where there is one.
