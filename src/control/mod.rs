@@ -23,6 +23,7 @@ mod apply;
 mod books;
 mod candidate;
 mod census;
+mod checks;
 pub mod codes;
 mod files;
 mod front;

@@ -25,7 +25,7 @@ use super::succession::{Claim, Host, Parts, Pause, SuccessionError};
 use super::watch;
 use super::watched::watch_set;
 use super::writer::{Outcome, Refusal, Triggers, Writer};
-use super::{alerts, memory, renames, retention};
+use super::{alerts, checks, memory, renames, retention};
 use crate::pipeline::{Affinity, Ending, Gateway};
 use crate::plan;
 use crate::server::{Acceptor, Config, Drained, Listener, Server, Stop, Workers};
@@ -165,6 +165,7 @@ pub(super) async fn run(assembled: Assembled, options: Options) -> Result<Runnin
     let (heard, alerts) = alerts::listen(&services.ledger);
     tokio::spawn(alerts::deliver(alerts, Arc::downgrade(&shared), services.clone()));
     tokio::spawn(retention::run(Arc::downgrade(&shared)));
+    tokio::spawn(checks::run(Arc::downgrade(&shared)));
     tokio::spawn(memory::run(Arc::downgrade(&shared), Arc::clone(&services.counters)));
     let writer = Writer {
         shared: Arc::clone(&shared),

@@ -80,6 +80,9 @@ const fn shown(state: State) -> CredentialState {
 
 fn health(samples: &mut Samples, table: &RoutingTable, now_ms: u64) {
     for provider in table.providers.values() {
+        if provider.spec.health_check.is_some() {
+            samples.add(&names::PROVIDER_THERE, &[&provider.name], u64::from(!provider.reach.is_away()));
+        }
         for credential in &provider.credentials {
             let state = match shown(credential.health.overall(now_ms)) {
                 CredentialState::Ready if !credential.health.resting(now_ms).is_empty() => CredentialState::Cooling,

@@ -227,6 +227,20 @@ pub struct Provider {
     /// What may be sent to it in a time, and at once.
     #[serde(default)]
     pub limits: RateLimits,
+    /// How it is asked whether it is there.
+    #[serde(default)]
+    pub health_check: Option<HealthCheck>,
+}
+
+/// A question whether a provider is there.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthCheck {
+    /// Path below the root of the API.
+    pub path: String,
+    /// How often.
+    pub every: Span,
+    /// How long the answer may take.
+    pub timeout: Span,
 }
 
 impl Provider {

@@ -25,8 +25,8 @@ pub use client::{Attempted, Body as UpstreamBody, BuildError, Client, ClientOpti
 pub use destination::{Looking, Lookup, Refused, SystemLookup};
 pub use headers::{Travel, request_headers, response_headers};
 pub use health::{
-    Admit, Answered, Breaker, BreakerSnapshot, BreakerState, CredentialHealth, CredentialState, Health, Load, LoadSnapshot, Probe, Reason,
-    Running, TargetHealth,
+    Admit, Answered, Breaker, BreakerSnapshot, BreakerState, CredentialHealth, CredentialState, Health, Load, LoadSnapshot, Probe, Reach,
+    Reason, Running, TargetHealth,
 };
 pub use pieces::Pieces;
 pub use proxy::Proxies;

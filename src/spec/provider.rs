@@ -62,6 +62,23 @@ pub struct Provider {
     /// What is sent to it at most, by whomever. A target of a provider that has reached it is skipped, and the next one tried.
     #[serde(default)]
     pub limits: RateLimits,
+    /// Asks the provider now and then whether it is there, so that others are tried first when it is not, before a request has found out. Without it,
+    /// requests find out, which mostly does. `{}` checks with the defaults.
+    pub health_check: Option<HealthCheck>,
+}
+
+/// A question that costs nothing. Any answer but a 5xx is one; two questions in a row without one mean that the provider is away, and the next
+/// answer that it is back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HealthCheck {
+    /// What is asked for by GET, below the root of the API. Default: /models.
+    #[schemars(regex(pattern = "^/"))]
+    pub path: Option<String>,
+    /// How often. Default: 30s.
+    pub every: Option<Span>,
+    /// How long the answer may take. Default: 5s.
+    pub timeout: Option<Span>,
 }
 
 /// What a model takes and gives at most, at least one of the two.

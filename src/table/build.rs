@@ -165,6 +165,8 @@ impl<'a> Builder<'a> {
             credentials,
             absent,
             limiter: self.limiter(Identity::new(Scope::Provider, name), &spec.limits),
+            // Whoever is not checked is there.
+            reach: spec.health_check.as_ref().map_or_else(Arc::default, |_| self.services.health.reach(name)),
         })
     }
 

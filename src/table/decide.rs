@@ -104,6 +104,8 @@ pub enum Exclusion {
         /// When a probe is let through.
         until_ms: u64,
     },
+    /// Its provider does not answer when it is asked whether it is there.
+    Away,
     /// Its provider speaks another format, and the request cannot be translated.
     Format(Format),
     /// The provider has no credential for this model, or none whose secret is set; with the reason.
@@ -144,7 +146,7 @@ impl Exclusion {
     pub fn back(&self) -> Option<Return> {
         match self {
             Self::BreakerOpen { until_ms } => Some(Return { until_ms: *until_ms, is_other: true }),
-            Self::NoCredential(_) | Self::Format(_) => None,
+            Self::NoCredential(_) | Self::Format(_) | Self::Away => None,
             Self::ProviderLimit { until_ms, .. } => Some(Return { until_ms: *until_ms, is_other: false }),
             Self::CredentialsOut(kept) => {
                 let back = |kept: &KeptOut| Some(Return { until_ms: kept.until_ms?, is_other: kept.reason != Reason::RateLimit });
@@ -157,6 +159,7 @@ impl Exclusion {
     pub fn words(&self) -> &'static str {
         let kept = match self {
             Self::BreakerOpen { .. } => return "its breaker is open",
+            Self::Away => return "its provider does not answer",
             Self::NoCredential(_) => return "no usable credential",
             Self::Format(_) => return "its API has no such endpoint",
             Self::ProviderLimit { refused, .. } => return refused.words(),
@@ -178,6 +181,7 @@ impl Exclusion {
             Self::BreakerOpen { until_ms } => {
                 format!("its breaker is open after repeated failures; a probe passes in {} s", seconds(*until_ms, now_ms))
             }
+            Self::Away => "its provider answers no health checks".to_owned(),
             Self::Format(format) => format!("its API (`{}`) has no such endpoint", format.as_str()),
             Self::NoCredential(reason) => format!("it has no usable credential: {reason}"),
             Self::CredentialsOut(kept) => kept.iter().map(|kept| kept.text(now_ms)).collect::<Vec<_>>().join(", "),
@@ -296,17 +300,19 @@ fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result
                 continue;
             }
             let standing = match target.health.breaker.admits(ask.now_ms) {
+                Admit::Yes | Admit::Probe if target.provider.reach.is_away() => Err(Exclusion::Away),
                 Admit::Yes => Ok(Standing::Closed),
                 Admit::Probe => Ok(Standing::HalfOpen),
-                Admit::No { until_ms } => Err(until_ms),
+                Admit::No { until_ms } => Err(Exclusion::BreakerOpen { until_ms }),
             };
             match (credentials(target, ask, &mut dice), standing) {
                 (Err(why), _) => excluded.push(Excluded { target: target.id(), why }),
                 (Ok(credentials), Ok(standing)) => {
                     candidates.push(Candidate { target: Arc::clone(target), credentials, standing, via: stage.via.clone() });
                 }
-                (Ok(credentials), Err(until_ms)) => {
-                    excluded.push(Excluded { target: target.id(), why: Exclusion::BreakerOpen { until_ms } });
+                (Ok(credentials), Err(why)) => {
+                    let until_ms = why.back().map_or(u64::MAX, |back| back.until_ms);
+                    excluded.push(Excluded { target: target.id(), why });
                     let (target, standing, via) = (Arc::clone(target), Standing::LastResort, stage.via.clone());
                     open.push((until_ms, Candidate { target, credentials, standing, via }));
                 }
@@ -315,7 +321,7 @@ fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result
     }
     // Never eject the last member. A probe that is taken already is no member either, so open ones stand behind half-open ones.
     if candidates.iter().all(|candidate| candidate.standing == Standing::HalfOpen) {
-        excluded.retain(|excluded| !matches!(excluded.why, Exclusion::BreakerOpen { .. }));
+        excluded.retain(|excluded| !matches!(excluded.why, Exclusion::BreakerOpen { .. } | Exclusion::Away));
         // Whoever would be tried again soonest is the least bad.
         open.sort_by_key(|(until_ms, _)| *until_ms);
         candidates.extend(open.into_iter().map(|(_, candidate)| candidate));

@@ -15,7 +15,7 @@ use crate::limit::budget::Payer;
 use crate::limit::{Counters, Limiter, Scope};
 use crate::plan::expr::KeyFacts;
 use crate::plan::{self, Auth, Balance, Plan, TrafficShare};
-use crate::provider::{Client, CredentialHealth, Destination, DestinationError, Health, Signer, TargetHealth};
+use crate::provider::{Client, CredentialHealth, Destination, DestinationError, Health, Reach, Signer, TargetHealth};
 use crate::telemetry::{AliasMetrics, TargetMetrics};
 use crate::wire::Format;
 use crate::wire::quirks::Quirks;
@@ -254,6 +254,8 @@ pub struct Provider {
     pub absent: Vec<(String, String)>,
     /// Limits of what is sent to it.
     pub limiter: Option<Arc<Limiter>>,
+    /// What checks have found.
+    pub reach: Arc<Reach>,
 }
 
 /// Paths below a provider's root that are asked for again and again.

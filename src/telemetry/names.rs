@@ -52,6 +52,7 @@ names! {
     RULES Counter "rules" ["rule", "outcome"] "Requests that a rule decided (matched), or whose condition failed and so did not match (failed)";
     RETRIES Counter "retries" ["provider"] "Further tries at the same target";
     RETRIES_DENIED Counter "retries_denied" ["provider"] "Further tries, after a failure here or elsewhere, that a failing target was spared";
+    PROVIDER_THERE Gauge "provider_there" ["provider"] "1 while a provider answers its health checks, 0 while it does not; absent where it is not checked";
     TARGET_IN_FLIGHT Gauge "target_in_flight" ["provider", "model"] "Attempts that run at a target that the spec names";
     TARGET_LATENCY Gauge "target_latency_microseconds" ["provider", "model", "answer"] "Time to the first content of streams (streamed), or to the end of answers at once (whole), of late; what fastest and adaptive go by";
     TARGET_FAILURE_SHARE Gauge "target_failures_permille" ["provider", "model"] "Failures and refusals among a thousand answers of late; what adaptive goes by";

@@ -74,7 +74,8 @@ fn health(table: &RoutingTable, now_ms: u64) -> &'static str {
     // What only clients name is no fault of the gateway's.
     let kept_back = is_out || table.targets.values().any(|target| fitting(target).any(|credential| !is_ready(credential, target, now_ms)));
     let broken = targets(table).values().any(|target| target.health.breaker.admits(now_ms) != Admit::Yes);
-    if aliases.contains(&false) || kept_back || broken { "degraded" } else { "healthy" }
+    let is_away = table.providers.values().any(|provider| provider.reach.is_away());
+    if aliases.contains(&false) || kept_back || broken || is_away { "degraded" } else { "healthy" }
 }
 
 /// Lists the credentials that a target may be called with, ready or not.
@@ -94,7 +95,7 @@ fn is_served(alias: &Alias, now_ms: u64) -> Option<bool> {
         if credentials.peek().is_none() {
             continue;
         }
-        let open = matches!(target.health.breaker.admits(now_ms), Admit::No { .. });
+        let open = target.provider.reach.is_away() || matches!(target.health.breaker.admits(now_ms), Admit::No { .. });
         let ready = !open && credentials.any(|credential| is_ready(credential, target, now_ms));
         served = Some(served.unwrap_or(false) || ready);
     }
@@ -140,9 +141,11 @@ fn providers(table: &RoutingTable, now_ms: u64, unix_ms: u64) -> Value {
         });
         targets.insert(model.to_owned(), shown);
     }
-    let shown = providers
-        .into_iter()
-        .map(|(name, [credentials, targets])| (name.to_owned(), json!({"credentials": credentials, "targets": targets})));
+    let shown = providers.into_iter().map(|(name, [credentials, targets])| {
+        let provider = table.providers.get(name).filter(|provider| provider.spec.health_check.is_some());
+        let is_there = provider.map(|provider| !provider.reach.is_away());
+        (name.to_owned(), json!({"is_there": is_there, "credentials": credentials, "targets": targets}))
+    });
     Value::Object(shown.collect())
 }
 

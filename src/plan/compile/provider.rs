@@ -43,6 +43,16 @@ pub(super) fn provider(found: &mut Findings<'_>, name: &str, spec: &spec::Provid
         headers: headers(found, name, spec),
         capacity: spec.capacity.clone(),
         limits: super::limits::limits(&spec.limits),
+        health_check: spec.health_check.as_ref().map(health_check),
+    }
+}
+
+fn health_check(spec: &spec::HealthCheck) -> plan::HealthCheck {
+    plan::HealthCheck {
+        path: spec.path.clone().unwrap_or_else(|| "/models".to_owned()),
+        // Not more often than it is looked at.
+        every: spec.every.unwrap_or(Span::from_secs(30)).max(Span::from_secs(1)),
+        timeout: spec.timeout.unwrap_or(Span::from_secs(5)),
     }
 }
 

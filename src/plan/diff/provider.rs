@@ -40,6 +40,7 @@ impl Entry for Provider {
             headers,
             capacity,
             limits,
+            health_check,
         } = pair.base;
         let new = pair.new;
         out.field(place.member("preset"), preset, &new.preset, || Meaning::low("what the preset changes is listed as changes of its own"));
@@ -81,7 +82,15 @@ impl Entry for Provider {
             Action::Removed => Meaning::medium(format!("what fits into {} is what the catalogue knows, if anything", shown::name(name))),
         });
         self::limits(out, &place.member("limits"), (limits, &new.limits), Stops::Provider);
+        out.field(place.member("health_check"), health_check, &new.health_check, || checked(new.health_check.is_some()));
     }
+}
+
+fn checked(is_checked: bool) -> Meaning {
+    Meaning::low(match is_checked {
+        true => "the provider is asked now and then whether it is there",
+        false => "only requests find out whether the provider is there",
+    })
 }
 
 fn destination(base: &str, new: &str) -> Meaning {

@@ -6,6 +6,7 @@
 mod breaker;
 mod credential;
 mod load;
+mod reach;
 mod resting;
 
 use std::collections::HashMap;
@@ -14,6 +15,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 pub use breaker::{Admit, Breaker, BreakerSnapshot, BreakerState, Probe};
 pub use credential::{CredentialHealth, CredentialState, Reason};
 pub use load::{Answered, Load, LoadSnapshot, Running};
+pub use reach::Reach;
 
 use crate::base::Digest;
 
@@ -27,6 +29,8 @@ pub struct Health {
     credentials: Mutex<HashMap<(String, String, Digest), Arc<CredentialHealth>>>,
     /// By provider and model. Guards the map alone, as above.
     targets: Mutex<HashMap<(String, String), Arc<TargetHealth>>>,
+    /// By provider. Guards the map alone, as above.
+    reaches: Mutex<HashMap<String, Arc<Reach>>>,
 }
 
 /// What is known of one target.
@@ -48,6 +52,11 @@ impl Health {
     /// Returns a target's state.
     pub fn target(&self, provider: &str, model: &str) -> Arc<TargetHealth> {
         Arc::clone(lock(&self.targets).entry((provider.to_owned(), model.to_owned())).or_default())
+    }
+
+    /// Returns what checks of a provider have found.
+    pub fn reach(&self, provider: &str) -> Arc<Reach> {
+        Arc::clone(lock(&self.reaches).entry(provider.to_owned()).or_default())
     }
 
     /// Forgets what is not kept: credentials by provider, name and state, targets by provider and model. Whoever still holds a state keeps

@@ -300,7 +300,7 @@ pub struct PromptTold {
 pub struct ExcludedTold {
     /// `provider/model`.
     pub target: String,
-    /// `breaker_open`, `format`, `no_credential`, `rate_limited` (what ends first is a provider's rate limit), `credentials_out`,
+    /// `breaker_open`, `provider_away`, `format`, `no_credential`, `rate_limited` (what ends first is a provider's rate limit), `credentials_out`,
     /// `provider_limit` or `alias_limit` (what the spec lets the provider, or an alias of the chain, have is used up), or by a budget `unpriced`, `unbounded` (nothing bounds what the
     /// request may cost) or `no_room`.
     pub code: String,
@@ -358,6 +358,7 @@ impl ExcludedTold {
         let credentials = || target.map(|target| share::left_out(target, &[], now_ms)).unwrap_or_default();
         let (code, reason, credentials) = match &excluded.why {
             Exclusion::BreakerOpen { .. } => ("breaker_open", excluded.why.words(), Vec::new()),
+            Exclusion::Away => ("provider_away", excluded.why.words(), Vec::new()),
             Exclusion::Format(_) => ("format", excluded.why.words(), Vec::new()),
             Exclusion::NoCredential(reason) => ("no_credential", share::fact(reason), credentials()),
             Exclusion::ProviderLimit { .. } => ("provider_limit", excluded.why.words(), Vec::new()),

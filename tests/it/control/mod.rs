@@ -3,6 +3,7 @@
 mod admin;
 mod alerts;
 mod apply;
+mod checks;
 mod farewell;
 mod lab;
 mod lifecycle;

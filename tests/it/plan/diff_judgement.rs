@@ -81,6 +81,7 @@ fn providers_are_judged_by_the_consequences() {
         ("https://old.example/v1\"", "https://old.example/v1\", quirks: {stream_options: false}"),
         ("https://old.example/v1\"", "https://old.example/v1\", timeouts: {total: 10m}"),
         ("https://old.example/v1\"", "https://old.example/v1\", retries: {max: 0}"),
+        ("https://old.example/v1\"", "https://old.example/v1\", health_check: {}"),
         ("https://old.example/v1\"", "https://old.example/v1\", capacity: {qwen3: {max_output_tokens: 8192}}"),
         ("{env: OPENAI_API_KEY}", "{file: /run/secrets/openai}"),
         ("{env: OPENAI_API_KEY}", "none"),

@@ -66,6 +66,7 @@ fn every_name_of_the_list_is_shown_once_it_has_a_value() {
         samples.credential_model(("p", "c", "m"), CredentialState::Ready);
         samples.breaker("p", "m", BreakerState::Closed);
         samples.add(&names::MEMORY_USED, &[], 1);
+        samples.add(&names::PROVIDER_THERE, &["p"], 1);
         samples.add(&names::MEMORY_LIMIT, &[], 1);
         samples.add(&names::TARGET_IN_FLIGHT, &["p", "m"], 1);
         samples.add(&names::TARGET_LATENCY, &["p", "m", "streamed"], 1);
