@@ -29,7 +29,7 @@ use crate::wire::gemini::Gemini;
 use crate::wire::ir::Loss;
 use crate::wire::ir::Metered;
 use crate::wire::ir::Signature;
-use crate::wire::openai_chat::{answer_metered, classify, has_long_call_ids};
+use crate::wire::openai_chat::{answer_metered, classify, error_in_place, has_long_call_ids};
 use crate::wire::quirks::RerankWords;
 use crate::wire::{Format, Operation, codec, relayed};
 
@@ -293,7 +293,10 @@ async fn open((upstream, in_time): (Upstream, Instant), target: &Target, lane: L
             Ok(Answer { status: upstream.status, headers, body: AnswerBody::Stream(Box::new(stream)), losses: Vec::new(), tab: None })
         }
         Ok(Err(Early::Fault(error))) => Err(error.into()),
-        Ok(Err(Early::Failed(failure, event))) => Err(Box::new(failed_early(&failure, event.as_ref(), lane, call))),
+        Ok(Err(Early::Failed(failure, event))) => {
+            let told = event.as_ref().map(data).unwrap_or_default();
+            Err(Box::new(failed_early(&failure, told, lane, call)))
+        }
         Err(_) => Err(GatewayError::new(Kind::UpstreamTimeout, "The provider sent no content in time.").into()),
     }
 }
@@ -309,7 +312,11 @@ async fn whole(upstream: Upstream, target: &Target, lane: Lane, call: &Call<'_>)
         Lane::Convert(conversion) => return Ok(conversion.whole(&body, target, call)?),
         Lane::Relay { format: Format::OpenaiChat, .. } => {
             let not_json = |error| GatewayError::new(Kind::UpstreamMalformed, "The provider's answer is not JSON.").detail(error);
-            answer_metered(&body).map_err(not_json)?
+            let metered = answer_metered(&body).map_err(not_json)?;
+            if let Some(kind) = error_in_place(&body).filter(|_| metered.usage.is_none()) {
+                return Err(Box::new(failed_early(&codec::Failure::new(kind, ""), body, lane, call)));
+            }
+            metered
         }
         Lane::Relay { format, .. } => translate::answer_metered(&body, format)?,
     };
@@ -361,10 +368,9 @@ async fn refused(upstream: Upstream, lane: Lane, call: &Call<'_>) -> Failure {
     Failure { error, answer, retry_after_ms, status: Some(status.as_u16()), blames: true, is_unsigned: false, instead: None }
 }
 
-/// An error in place of a stream's content: the provider's own words, where the request itself was refused.
-fn failed_early(failure: &codec::Failure, event: Option<&Bytes>, lane: Lane, call: &Call<'_>) -> Failure {
+/// An error in place of content: the provider's own words, where the request itself was refused.
+fn failed_early(failure: &codec::Failure, data: Bytes, lane: Lane, call: &Call<'_>) -> Failure {
     let kind = failure.kind;
-    let data = event.map(data).unwrap_or_default();
     let answer = kind.is_about_the_request().then(|| match lane {
         Lane::Relay { .. } => (StatusCode::BAD_REQUEST, translate::json_headers(), data.clone()),
         Lane::Translate { into, .. } | Lane::Convert(Conversion { into, .. }) => {

@@ -287,9 +287,11 @@ fn judge(failure: &Failure, target: &Target, alias: Option<&Alias>, tried: &Trie
     }
 }
 
-/// An upstream that says 408 or 504 itself may have failed quickly; one that was silent until our own limit has not.
+/// An upstream that says 408 or 504 itself may have failed quickly; one that was silent until our own limit has not. One that took the request
+/// and then told of an error has worked on it already, and would again.
 const fn retry(kind: Kind, status: Option<u16>) -> Retry {
     match (kind, status) {
+        (Kind::UpstreamServerError | Kind::UpstreamOverload | Kind::UpstreamTimeout, None | Some(200..=299)) => Retry::NextTarget,
         (Kind::UpstreamTimeout, Some(_)) => Retry::Same,
         (kind, _) => kind.retry(),
     }

@@ -109,11 +109,12 @@ impl Reader {
         match self {
             // A client's SDK waits for the terminator, whether or not this server forgot it.
             Self::Watch(watch) => {
-                watch.watcher.complete().then(|| if watch.done_marker { Bytes::from_static(b"data: [DONE]\n\n") } else { Bytes::new() })
+                watch.watcher.complete().then(|| if watch.done_marker { terminator(Format::OpenaiChat) } else { Bytes::new() })
             }
-            Self::Tap { tap, .. } => {
+            Self::Tap { format, tap } => {
                 tap.end();
-                (tap.has_ended() || tap.is_finished()).then(Bytes::new)
+                let forgotten = if tap.has_ended() { Bytes::new() } else { terminator(*format) };
+                (tap.has_ended() || tap.is_finished()).then_some(forgotten)
             }
             Self::Translate(translate) => {
                 let mut out = Vec::new();
@@ -210,6 +211,15 @@ impl Translate {
         if let Err(failure) = result {
             self.heard.push_back(Heard::Failed(failure, None));
         }
+    }
+}
+
+/// Returns the event that ends a stream of a format and says nothing else; nothing, where the finish is the end.
+const fn terminator(format: Format) -> Bytes {
+    match format {
+        Format::OpenaiChat => Bytes::from_static(b"data: [DONE]\n\n"),
+        Format::Anthropic => Bytes::from_static(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"),
+        Format::OpenaiResponses | Format::Gemini | Format::Bedrock | Format::Cohere | Format::Ollama => Bytes::new(),
     }
 }
 

@@ -10,6 +10,7 @@ use super::driver::Progress;
 use super::estimate;
 use super::frame::Cutter;
 use super::ir::{Event, Tier};
+use crate::error::Kind;
 
 /// What one event of the stream means.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -18,7 +19,7 @@ pub enum Heard {
     Event(Bytes),
     /// It passes, and it is the stream's own end.
     End(Bytes),
-    /// It is an error in the upstream's own words, or not what the format says; without bytes where it cannot even be cut.
+    /// It is an error in the upstream's own words; or it is not what the format says, and then there are no bytes to pass.
     Failure(Failure, Option<Bytes>),
 }
 
@@ -91,7 +92,8 @@ impl Tap {
             Err(error) => return Heard::Failure(error.into(), None),
         };
         match judged {
-            Err(failure) => Heard::Failure(failure, Some(frame)),
+            // What is broken is no last word for a client.
+            Err(failure) => Heard::Failure(failure.clone(), Some(frame).filter(|_| failure.kind != Kind::UpstreamMalformed)),
             Ok(()) if seen.has_ended => Heard::End(frame),
             Ok(()) => Heard::Event(frame),
         }
@@ -121,7 +123,6 @@ impl Seen {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Kind;
     use crate::wire::frame::Framing;
 
     const STREAM: &str = concat!(
@@ -162,6 +163,14 @@ mod tests {
         let mut tap = Tap { cutter: Cutter::new(Framing::EventStream), ..Tap::new(Format::Anthropic) };
         tap.push(Bytes::from_static(&[0; 16])).unwrap();
         let Some(Heard::Failure(failure, None)) = tap.next_event() else { panic!("no failure") };
+        assert_eq!(failure.kind, Kind::UpstreamMalformed);
+    }
+
+    #[test]
+    fn a_broken_event_is_a_failure_that_does_not_pass() {
+        let mut tap = Tap::new(Format::Anthropic);
+        tap.push(Bytes::from_static(b"event: content_block_delta\ndata: {\"type\":\"content_blo\n\n")).unwrap();
+        let Some(Heard::Failure(failure, None)) = tap.next_event() else { panic!("no failure, or its bytes") };
         assert_eq!(failure.kind, Kind::UpstreamMalformed);
     }
 

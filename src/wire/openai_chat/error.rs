@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::error::Kind;
 use crate::wire::codec::TooLong;
+use crate::wire::scan::members;
 
 /// Our error in OpenAI's shape.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -143,6 +144,13 @@ pub fn classify(status: u16, body: &[u8]) -> Kind {
     }
 }
 
+/// Returns what an error is about that came in place of an answer, with the status of one: an `error`, and nothing that answers hold.
+pub fn error_in_place(body: &[u8]) -> Option<Kind> {
+    let [error, choices, data, results] = members(body, ["error", "choices", "data", "results"]).ok()?;
+    let is_told = error.is_some_and(|error| error.starts_with(b"{") || error.starts_with(b"\""));
+    (is_told && choices.or(data).or(results).is_none()).then(|| classify_event(body))
+}
+
 /// Classifies the data of an error event, which has no status but may name one (`"code": 502`, OpenRouter; `"status_code": 400`, Groq).
 pub fn classify_event(data: &[u8]) -> Kind {
     let value: serde_json::Value = serde_json::from_slice(data).unwrap_or_default();
@@ -166,6 +174,8 @@ pub fn classify_event(data: &[u8]) -> Kind {
         Kind::ContentFilter
     } else if error.get("type").is_some_and(|kind| kind == "invalid_request_error") {
         Kind::UpstreamRejected
+    } else if error.get("type").is_some_and(|kind| kind == "server_error") {
+        Kind::UpstreamServerError
     } else {
         Kind::UpstreamMalformed
     }
@@ -255,5 +265,20 @@ mod tests {
         assert_eq!(value["error"]["param"], "model");
         let event = String::from_utf8(error_event(Kind::UpstreamTruncated, "cut", "r1")).unwrap();
         assert!(event.starts_with("data: {\"error\":") && event.ends_with("\n\n"));
+    }
+
+    #[test]
+    fn an_error_in_place_of_an_answer_is_told_from_an_answer() {
+        for (body, kind) in [
+            (r#"{"error":{"message":"oops","type":"server_error","code":null}}"#, Some(Kind::UpstreamServerError)),
+            (r#"{"error":{"message":"slow down","code":429}}"#, Some(Kind::UpstreamRateLimit)),
+            (r#"{"error":"busy"}"#, Some(Kind::UpstreamMalformed)),
+            (r#"{"error":null,"choices":[]}"#, None),
+            (r#"{"choices":[{"index":0}],"error":{"message":"a warning"}}"#, None),
+            (r#"{"object":"list","data":[]}"#, None),
+            (r#"{"unknown":1}"#, None),
+        ] {
+            assert_eq!(error_in_place(body.as_bytes()), kind, "{body}");
+        }
     }
 }

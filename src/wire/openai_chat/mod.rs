@@ -14,6 +14,6 @@ mod thoughts;
 
 pub use call_ids::has_long as has_long_call_ids;
 pub use codec::OpenaiChat;
-pub use error::{Attempted, Envelope, classify, classify_event, client_code, error_event, error_type};
+pub use error::{Attempted, Envelope, classify, classify_event, client_code, error_event, error_in_place, error_type};
 pub use response::answer_metered;
 pub use stream::{Event, Watcher};
