@@ -68,7 +68,12 @@ impl Paid {
         self.rig.gateway.handle(request, Peer::default()).await
     }
 
-    fn held(&self) -> Usd {
+    /// Returns whether the book adds up.
+    pub(super) fn is_clean(&self) -> bool {
+        self.book.report().unwrap().audit().unwrap().is_clean()
+    }
+
+    pub(super) fn held(&self) -> Usd {
         self.standing().held
     }
 
@@ -227,7 +232,7 @@ async fn what_nothing_limits_is_booked_as_well() {
     assert_eq!(paid.spent().await.nano(), bill(&seen.json()["usage"]));
     paid.ask(chat(json!({"stream": true}))).await;
     assert_eq!(paid.spent().await.nano(), 2 * bill(&seen.json()["usage"]));
-    assert!(paid.book.report().unwrap().audit().unwrap().is_clean());
+    assert!(paid.is_clean());
 }
 
 #[tokio::test]
