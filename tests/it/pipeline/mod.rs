@@ -2,6 +2,7 @@
 
 mod anonymous;
 mod balance;
+mod chaos;
 mod cloud;
 mod explain;
 mod failover;
