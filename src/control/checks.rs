@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use http::{HeaderMap, Method};
 
+use tokio::task::JoinHandle;
+
 use super::shared::Shared;
 use crate::base::Clock;
 use crate::plan::HealthCheck;
@@ -20,8 +22,8 @@ const TICK: Duration = Duration::from_secs(1);
 
 /// Checks, again and again, as long as the gateway runs.
 pub(super) async fn run(shared: Weak<Shared>) {
-    // When each provider is asked next, in monotonic milliseconds.
-    let mut due: HashMap<String, u64> = HashMap::new();
+    // When each provider is asked next, in monotonic milliseconds, and the last time that it was.
+    let mut due: HashMap<String, (u64, Option<JoinHandle<()>>)> = HashMap::new();
     loop {
         let Some(shared) = shared.upgrade() else { return };
         let (table, clock) = (shared.live.load(), Arc::clone(&shared.clock));
@@ -30,10 +32,11 @@ pub(super) async fn run(shared: Weak<Shared>) {
         for (name, provider) in &table.providers {
             let Some(check) = provider.spec.health_check.clone() else { continue };
             let now_ms = clock.monotonic_ms();
-            let next = due.entry(name.clone()).or_insert(now_ms);
-            if *next <= now_ms {
+            let (next, last) = due.entry(name.clone()).or_insert((now_ms, None));
+            // One after the other, so that an old answer never follows a new one.
+            if *next <= now_ms && last.as_ref().is_none_or(JoinHandle::is_finished) {
                 *next = now_ms.saturating_add(check.every.as_millis());
-                tokio::spawn(once(Arc::clone(provider), check, Arc::clone(&clock)));
+                *last = Some(tokio::spawn(once(Arc::clone(provider), check, Arc::clone(&clock))));
             }
         }
         drop(table);
@@ -43,7 +46,7 @@ pub(super) async fn run(shared: Weak<Shared>) {
 
 /// Asks once, and notes what came of it.
 async fn once(provider: Arc<Provider>, check: HealthCheck, clock: Arc<dyn Clock>) {
-    let answered = tokio::time::timeout(check.timeout.get(), ask(&provider, &check, &*clock)).await.unwrap_or(false);
+    let answered = ask(&provider, &check, &*clock).await;
     if provider.reach.note(answered) {
         match answered {
             true => tracing::info!(provider = provider.name, "the provider answers its checks again"),

@@ -123,6 +123,10 @@ impl Run<'_, '_> {
         if candidate.standing == Standing::HalfOpen && probe.is_none() && targets_left {
             return Step::Target;
         }
+        if self.has_failed && !target.health.breaker.may_retry(call.clock.monotonic_ms()) {
+            target.metrics.retry_denied();
+            return Step::Target;
+        }
         if let Some(kind) = self.failures.last {
             exchange.metrics.fallback(kind);
         }
@@ -132,14 +136,11 @@ impl Run<'_, '_> {
             let now_ms = call.clock.monotonic_ms();
             let mut own_probe = credential.health.breaker.try_probe(now_ms);
             // Another request finds out how its account is.
-            if own_probe.is_none() && credentials_left && credential.health.breaker.admits(now_ms) != Admit::Yes {
+            let may_wait = credentials_left && !self.decision.is_bound;
+            if own_probe.is_none() && may_wait && credential.health.breaker.admits(now_ms) != Admit::Yes {
                 continue;
             }
             for tries in 0.. {
-                if self.has_failed && !target.health.breaker.may_retry(call.clock.monotonic_ms()) {
-                    target.metrics.retry_denied();
-                    return Step::Target;
-                }
                 let held = limits::attempt(target, asked, call.clock, &exchange.gateway_metrics).await;
                 let Ok(grant) = held.map_err(|refused| self.limited.push(refused)) else { return Step::Target };
                 exchange.attempts.push(Attempt::begin(target, credential, grant, call));
@@ -152,10 +153,15 @@ impl Run<'_, '_> {
                     }
                     Err(failure) => failure,
                 };
-                self.has_failed |= !is_unsent(failure.error.kind);
+                let kind = failure.error.kind;
+                self.has_failed |= kind.blames_target();
                 let next = self.judge(&failure, target, (tries, credentials_left, targets_left), exchange);
                 self.failures.add(failure, exchange.attempts.len());
                 match next {
+                    Next::Same(_) if !target.health.breaker.may_retry(call.clock.monotonic_ms()) => {
+                        target.metrics.retry_denied();
+                        return if self.may_move_on(kind) { Step::Target } else { Step::Stop };
+                    }
                     Next::Same(wait) => {
                         target.metrics.retry();
                         call.waiting.on(tokio::time::sleep(wait)).await;
@@ -167,6 +173,11 @@ impl Run<'_, '_> {
             }
         }
         Step::Target
+    }
+
+    /// Returns whether the alias lets such a failure move on to the next target.
+    fn may_move_on(&self, kind: Kind) -> bool {
+        moves_on(kind, self.decision.alias.as_deref())
     }
 
     fn judge(
@@ -247,17 +258,21 @@ fn rate_limit_ends(decision: &Decision, now_ms: u64) -> Option<u64> {
     cooling.chain(left_out.map(|back| back.until_ms)).min().map(|until_ms| until_ms.saturating_sub(now_ms))
 }
 
-/// Where a failure leads, by the table of failover: what was tried, what may still be.
-fn judge(failure: &Failure, target: &Target, alias: Option<&Alias>, tried: &Tried, roll: u64) -> Next {
-    let kind = failure.error.kind;
-    let retries = &target.provider.spec.retries;
-    // The chain's own limits say nothing about what was not sent.
-    let allowed = is_unsent(kind)
+/// Returns whether a failure moves a request on to the next target. The chain's own limits say nothing about what was not sent.
+fn moves_on(kind: Kind, alias: Option<&Alias>) -> bool {
+    is_unsent(kind)
         || fallback_on(kind).is_some_and(|on| match alias {
             Some(alias) => alias.spec.fallback_on.contains(&on),
             // Targets of a rule have the default of aliases: all but the opt-in.
             None => on != FallbackOn::ContentFilter,
-        });
+        })
+}
+
+/// Where a failure leads, by the table of failover: what was tried, what may still be.
+fn judge(failure: &Failure, target: &Target, alias: Option<&Alias>, tried: &Tried, roll: u64) -> Next {
+    let kind = failure.error.kind;
+    let retries = &target.provider.spec.retries;
+    let allowed = moves_on(kind, alias);
     if tried.left.is_zero() {
         return Next::Stop;
     }

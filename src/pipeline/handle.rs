@@ -225,11 +225,11 @@ impl Gateway {
         exchange.key = auth::authenticate(table, headers, exchange.arrived_unix_ms)?;
         let priority = exchange.key.as_ref().map_or(Priority::Normal, |key| key.spec.priority);
         let memory = self.services.counters.memory();
-        if !memory.admits(priority) {
+        if !memory.admits(priority, self.services.metrics.requests_in_flight()) {
             return Err(refusal::out_of_memory(memory.now()));
         }
         let most = table.plan.gateway.limits.in_flight;
-        let places = places(most, priority, table.are_alike);
+        let places = places(most, priority, table.highest);
         exchange.in_flight = self.services.metrics.admit(places);
         if exchange.in_flight.is_none() {
             return Err(refusal::full(places, most));

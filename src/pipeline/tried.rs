@@ -10,6 +10,7 @@ use crate::limit::Grant;
 use crate::provider::{Answered, Running};
 use crate::table::{Credential, Target};
 use crate::telemetry::AttemptEntry;
+use crate::wire::Operation;
 use crate::wire::openai_chat::Attempted;
 
 /// One call of an upstream.
@@ -60,7 +61,10 @@ impl Attempt {
                 credential.success(model, started_ms);
                 match answer.body {
                     AnswerBody::Whole(..) => {
-                        self.target.health.load.answered(Answered::Whole, took_us, now_ms);
+                        // Of other requests, the time says nothing of this kind.
+                        if call.operation == Some(Operation::Answer) {
+                            self.target.health.load.answered(Answered::Whole, took_us, now_ms);
+                        }
                         self.succeeded(now_ms);
                     }
                     AnswerBody::Stream(_) => return self.target.health.load.answered(Answered::Streamed, took_us, now_ms),
@@ -82,7 +86,7 @@ impl Attempt {
                     }
                     Kind::UpstreamRateLimit => {
                         credential.cool(model, now_ms, failure.retry_after_ms);
-                        self.target.health.load.refused(now_ms);
+                        self.target.health.load.failed(now_ms);
                     }
                     Kind::UpstreamQuota => credential.exhaust(now_ms),
                     Kind::UpstreamAuth if failure.is_unsigned => self.not_signed_in(now_ms),

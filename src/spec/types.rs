@@ -381,7 +381,7 @@ pub struct VirtualKey {
     /// Lets the client see which target served it and how many attempts it took.
     #[serde(default)]
     pub routing_headers: bool,
-    /// Who is turned away first when the gateway is nearly full. Where a key says anything but `normal`, `batch` takes four fifths of
+    /// Who is turned away first when the gateway is nearly full. Where there are more important keys, `batch` takes four fifths of
     /// `gateway.limits.in_flight` at most and `normal` nine tenths. Default: normal.
     pub priority: Option<Priority>,
     /// Free-form facts for rules and logs.

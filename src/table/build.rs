@@ -84,7 +84,7 @@ pub fn prepare(plan: Arc<Plan>, revision: u64, services: &Services) -> Result<Ro
         anonymous,
         nobody: Arc::default(),
         unnamed,
-        are_alike: plan.virtual_keys.values().all(|key| key.priority == Priority::Normal),
+        highest: plan.virtual_keys.values().map(|key| key.priority).chain([Priority::Normal]).min().unwrap_or_default(),
         plan,
     })
 }
@@ -166,7 +166,7 @@ impl<'a> Builder<'a> {
             absent,
             limiter: self.limiter(Identity::new(Scope::Provider, name), &spec.limits),
             // Whoever is not checked is there.
-            reach: spec.health_check.as_ref().map_or_else(Arc::default, |_| self.services.health.reach(name)),
+            reach: spec.health_check.as_ref().map_or_else(Arc::default, |_| self.services.health.reach(&format!("{name} {base_url}"))),
         })
     }
 

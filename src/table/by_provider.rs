@@ -68,5 +68,6 @@ pub fn decide_provider(
         alias: None,
         candidates: vec![Candidate { target: Arc::clone(target), credentials, standing, via: None }],
         excluded: Vec::new(),
+        is_bound: true,
     })
 }

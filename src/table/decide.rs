@@ -47,6 +47,8 @@ pub struct Decision {
     pub candidates: Vec<Candidate>,
     /// What was left out.
     pub excluded: Vec<Excluded>,
+    /// The first credential is asked for by what it keeps, so that none goes before it.
+    pub is_bound: bool,
 }
 
 impl Decision {
@@ -57,6 +59,7 @@ impl Decision {
             return;
         }
         self.candidates.retain(|candidate| candidate.target.provider.name == provider);
+        self.is_bound = true;
         for candidate in &mut self.candidates {
             candidate.credentials.sort_by_key(|known| known.name != credential);
         }
@@ -311,7 +314,8 @@ fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result
                     candidates.push(Candidate { target: Arc::clone(target), credentials, standing, via: stage.via.clone() });
                 }
                 (Ok(credentials), Err(why)) => {
-                    let until_ms = why.back().map_or(u64::MAX, |back| back.until_ms);
+                    // One whose own requests do not fail is the least bad.
+                    let until_ms = why.back().map_or(0, |back| back.until_ms);
                     excluded.push(Excluded { target: target.id(), why });
                     let (target, standing, via) = (Arc::clone(target), Standing::LastResort, stage.via.clone());
                     open.push((until_ms, Candidate { target, credentials, standing, via }));
@@ -329,17 +333,19 @@ fn choose(alias: Option<&Arc<Alias>>, stages: &[Stage], ask: &Ask<'_>) -> Result
     if candidates.is_empty() {
         return Err(Denial::NoCandidate(excluded));
     }
-    Ok(Decision { alias: alias.cloned(), candidates, excluded })
+    Ok(Decision { alias: alias.cloned(), candidates, excluded, is_bound: false })
 }
 
 /// Returns the credentials that may be tried for a target, in order.
 fn credentials(target: &Target, ask: &Ask<'_>, dice: &mut Dice) -> Result<Vec<Arc<Credential>>, Exclusion> {
-    let ready = ready(target, ask.now_ms)?;
-    let ordered = match ask.session {
-        Some(session) => kept(ready, session, |credential| name_hash(&target.provider.name, &credential.name)),
-        None => dice.shuffle(ready),
+    let (failing, well): (Vec<_>, Vec<_>) =
+        ready(target, ask.now_ms)?.into_iter().partition(|(credential, _)| is_failing(credential, ask.now_ms));
+    let mut order = |credentials| match ask.session {
+        Some(session) => kept(credentials, session, |credential: &&Arc<Credential>| name_hash(&target.provider.name, &credential.name)),
+        None => dice.shuffle(credentials),
     };
-    Ok(ordered.into_iter().cloned().collect())
+    // Accounts that fail alone stand behind the others, never out.
+    Ok(order(well).into_iter().chain(order(failing)).cloned().collect())
 }
 
 /// Returns the credentials that may be tried for a target, with their weights, in the order of their names.
@@ -367,18 +373,13 @@ pub(super) fn is_failing(credential: &Credential, now_ms: u64) -> bool {
 fn usable(target: &Target, now_ms: u64) -> Result<Vec<(&Arc<Credential>, u32)>, Exclusion> {
     let provider = &target.provider;
     let mut ready = Vec::with_capacity(provider.credentials.len());
-    let (mut failing, mut kept) = (Vec::new(), Vec::new());
+    let mut kept = Vec::new();
     for credential in provider.credentials.iter().filter(|credential| glob::any(&credential.models, &target.model)) {
         match credential.health.state(&target.model, now_ms) {
-            CredentialState::Ready if is_failing(credential, now_ms) => failing.push((credential, credential.weight)),
             CredentialState::Ready => ready.push((credential, credential.weight)),
             CredentialState::Cooling { until_ms, reason } => kept.push((credential, reason, Some(until_ms))),
             CredentialState::Out { until_ms, reason } => kept.push((credential, reason, until_ms)),
         }
-    }
-    // Never eject the last member.
-    if ready.is_empty() {
-        ready = failing;
     }
     match (ready.is_empty(), kept.is_empty()) {
         (false, _) => Ok(ready),

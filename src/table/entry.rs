@@ -14,7 +14,7 @@ use crate::catalog::{Capacity, PriceList};
 use crate::limit::budget::Payer;
 use crate::limit::{Counters, Limiter, Scope};
 use crate::plan::expr::KeyFacts;
-use crate::plan::{self, Auth, Balance, Plan, TrafficShare};
+use crate::plan::{self, Auth, Balance, Plan, Priority, TrafficShare};
 use crate::provider::{Client, CredentialHealth, Destination, DestinationError, Health, Reach, Signer, TargetHealth};
 use crate::telemetry::{AliasMetrics, TargetMetrics};
 use crate::wire::Format;
@@ -47,8 +47,8 @@ pub struct RoutingTable {
     pub nobody: Arc<Payer>,
     /// Metrics of requests without an alias.
     pub unnamed: Unnamed,
-    /// Whether all keys are equally important, so that nothing is kept for anybody.
-    pub are_alike: bool,
+    /// The most important that a key is; whoever is as important has all places.
+    pub highest: Priority,
 }
 
 impl RoutingTable {

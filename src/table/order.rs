@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use super::decide::Ask;
-use super::entry::{Stage, Target};
+use super::entry::{Member, Stage, Target};
 use crate::base::Usd;
 use crate::plan::{Balance, TrafficShare};
 use crate::provider::Answered;
@@ -177,29 +177,30 @@ fn scaled(weight: u32, by: f64) -> u32 {
 /// The order of a session: the same for all its requests, and of all sessions together each target comes first as often as its share or weight
 /// says. Whoever joins or leaves moves only the sessions that were or will be its own (weighted rendezvous).
 fn of_session(stage: &Stage, session: u64) -> Vec<&Arc<Target>> {
+    let weight = |member: &Member| if stage.balance == Balance::RoundRobin { 1.0 } else { f64::from(member.weight) };
     let shares: u32 = stage.targets.iter().filter_map(|member| member.share).map(|share| u32::from(share.basis_points())).sum();
-    let weights: f64 = stage.targets.iter().filter(|member| member.share.is_none()).map(|member| f64::from(member.weight)).sum();
+    let weights: f64 = stage.targets.iter().filter(|member| member.share.is_none()).map(weight).sum();
     let rest = f64::from(u32::from(TrafficShare::ALL).saturating_sub(shares));
-    let mut drawn: Vec<(f64, &Arc<Target>)> = stage
+    let mut drawn: Vec<((u8, f64), &Arc<Target>)> = stage
         .targets
         .iter()
         .map(|member| {
-            let part = match member.share {
-                Some(share) => f64::from(share.basis_points()),
-                None => f64::from(member.weight) * rest / weights.max(1.0),
+            let (class, part) = match member.share {
+                Some(share) => (0, f64::from(share.basis_points())),
+                // Those behind others stand in the order of the spec, as without a session.
+                None if weight(member) <= 0.0 => (2, 0.0),
+                None if rest <= 0.0 => (1, weight(member)),
+                None => (0, weight(member) * rest / weights.max(1.0)),
             };
-            (draw(session, &member.target, part), &member.target)
+            ((class, if class == 2 { 0.0 } else { draw(session, &member.target, part) }), &member.target)
         })
         .collect();
-    drawn.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    drawn.sort_by(|((a, first), _), ((b, second), _)| a.cmp(b).then(first.total_cmp(second)));
     drawn.into_iter().map(|(_, target)| target).collect()
 }
 
 /// Draws when a target's turn would come, if it came by chance and the more often the larger its part.
 fn draw(session: u64, target: &Target, part: f64) -> f64 {
-    if part <= 0.0 {
-        return f64::INFINITY;
-    }
     -uniform(mixed(session ^ name_hash(&target.provider.name, &target.model))).ln() / part
 }
 

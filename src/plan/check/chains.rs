@@ -41,7 +41,8 @@ fn members(found: &mut Findings<'_>, at: &str, who: &str, targets: &[Target], ba
         found.add(On::Value, at, problem);
         return;
     }
-    if balance == Balance::Weighted && !found.is_unsure(&at) && targets.iter().all(|target| target.weight == 0 && target.share.is_none()) {
+    let rest_is_lost = leaves_a_rest(targets) && targets.iter().all(|target| target.weight == 0 || target.share.is_some());
+    if balance != Balance::RoundRobin && !found.is_unsure(&at) && rest_is_lost {
         let problem = Diagnostic::error(codes::WEIGHTS_ZERO, format!("every target of {who} has weight 0"))
             .help("give at least one target a weight above 0");
         found.add(On::Value, at.clone(), problem);
@@ -64,6 +65,12 @@ fn sticky(found: &mut Findings<'_>, name: &str, sticky: Option<&Sticky>) {
             .help("write a name such as `x-session-id`");
         found.add(On::Value, pointer(&["models", name, "sticky", "header"]), problem);
     }
+}
+
+/// Returns whether there are targets without a share, and something is left for them.
+fn leaves_a_rest(targets: &[Target]) -> bool {
+    let fixed = targets.iter().filter_map(|target| target.share).map(|share| u32::from(share.basis_points()));
+    targets.iter().any(|target| target.share.is_none()) && fixed.sum::<u32>() < u32::from(TrafficShare::ALL)
 }
 
 /// Checks that fixed shares leave something for those that have none, or all for themselves.

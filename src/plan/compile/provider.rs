@@ -49,10 +49,10 @@ pub(super) fn provider(found: &mut Findings<'_>, name: &str, spec: &spec::Provid
 
 fn health_check(spec: &spec::HealthCheck) -> plan::HealthCheck {
     plan::HealthCheck {
-        path: spec.path.clone().unwrap_or_else(|| "/models".to_owned()),
+        path: spec.path.as_deref().map_or_else(|| "/models".to_owned(), |path| format!("/{}", path.trim_start_matches('/'))),
         // Not more often than it is looked at.
         every: spec.every.unwrap_or(Span::from_secs(30)).max(Span::from_secs(1)),
-        timeout: spec.timeout.unwrap_or(Span::from_secs(5)),
+        timeout: spec.timeout.unwrap_or(Span::from_secs(5)).max(Span::from_millis(100)),
     }
 }
 

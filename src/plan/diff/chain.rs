@@ -166,9 +166,9 @@ fn part(target: &Target, (targets, balance): (&[Target], Balance)) -> Part {
             return if target.weight == 0 || rest == 0 { Part::None } else { Part::AsThingsStand };
         }
     };
-    match (points * 100 + all / 2) / all {
+    match points {
         0 => Part::None,
-        percent => Part::Percent(percent),
+        _ => Part::Percent(((points * 100 + all / 2) / all).max(1)),
     }
 }
 

@@ -22,6 +22,9 @@ const BUCKET_MS: u64 = 3_000;
 /// of all that were no further tries.
 const RETRIES_MIN: u32 = 10;
 const RETRIES_PART: u32 = 6;
+/// Failures in the window from which on somebody does not answer well: so many, and one of so many answers.
+const FAILURES_MIN: u32 = 3;
+const FAILURES_PART: u32 = 10;
 /// First opening.
 const OPEN_MS: u64 = 5_000;
 /// Longest opening, before jitter.
@@ -50,8 +53,6 @@ pub struct Breaker {
     open_until_ms: AtomicU64,
     /// Whether the one probe is out.
     probing: AtomicBool,
-    /// Whether the last answer was a failure. Written under `counts`.
-    is_failing: AtomicBool,
     /// Guards the counts and every change of `open_until_ms`; never held across an await.
     counts: Mutex<Counts>,
 }
@@ -112,17 +113,13 @@ impl Breaker {
         } else if started_ms >= counts.opened_at_ms {
             *counts = Counts::default();
             self.open_until_ms.store(0, Ordering::Release);
-        } else {
-            return;
         }
-        self.is_failing.store(false, Ordering::Release);
     }
 
     /// Records a hard failure: no connection, a server error, a timeout, a broken answer. `jitter` in 0..1 lengthens an opening by up to a
     /// half, so that replicas do not probe in step. While open, only a request that began after the opening's end opens it again.
     pub fn failure(&self, started_ms: u64, now_ms: u64, jitter: f64) {
         let mut counts = self.counts();
-        self.is_failing.store(true, Ordering::Release);
         let until_ms = self.open_until_ms.load(Ordering::Acquire);
         if until_ms == 0 {
             counts.failures_in_a_row = counts.failures_in_a_row.saturating_add(1);
@@ -135,14 +132,16 @@ impl Breaker {
         }
     }
 
-    /// Lets one more try of a request through that failed before, here or elsewhere. Whoever answered well just now takes all of them;
-    /// whoever did not, at most a fifth of what it answered lately and a few, so that retries do not drown what is overloaded already.
+    /// Lets one more try of a request through that failed before, here or elsewhere. Whoever answers well takes all of them; whoever does not,
+    /// at most a fifth of what it answered lately and a few, so that retries do not drown what is overloaded already.
     pub fn may_retry(&self, now_ms: u64) -> bool {
-        if !self.is_failing.load(Ordering::Acquire) {
+        let mut counts = self.counts();
+        let ((successes, failures), retries) = (counts.recent(now_ms), counts.retries(now_ms));
+        let answers = successes.saturating_add(failures);
+        let is_well = failures < FAILURES_MIN || failures.saturating_mul(FAILURES_PART) < answers;
+        if is_well && self.open_until_ms.load(Ordering::Acquire) == 0 {
             return true;
         }
-        let mut counts = self.counts();
-        let (answers, retries) = (counts.answers(now_ms), counts.retries(now_ms));
         let may = retries < RETRIES_MIN.max(answers / RETRIES_PART);
         if may {
             let bucket = counts.bucket(now_ms);
@@ -204,11 +203,6 @@ impl Counts {
         let bucket = self.bucket(now_ms);
         let count = if good { &mut bucket.successes } else { &mut bucket.failures };
         *count = count.saturating_add(1);
-    }
-
-    fn answers(&self, now_ms: u64) -> u32 {
-        let (successes, failures) = self.recent(now_ms);
-        successes.saturating_add(failures)
     }
 
     fn retries(&self, now_ms: u64) -> u32 {
@@ -307,14 +301,18 @@ mod tests {
             assert!(target.may_retry(now));
         }
         target.failure(1_000, 1_000, 0.0);
-        let granted = (0..1_000).filter(|_| target.may_retry(1_000)).count();
-        assert_eq!(granted, 166);
-        target.success(1_001, 1_001);
-        assert!(target.may_retry(1_001), "it answers again");
-        target.failure(1_002, 1_002, 0.0);
-        assert!((0..10).filter(|_| target.may_retry(1_002)).count() <= 1, "it failed again, and had them");
-        let later = 1_002 + BUCKET_MS * BUCKETS as u64;
-        assert_eq!((0..1_000).filter(|_| target.may_retry(later)).count(), RETRIES_MIN as usize, "what is long ago says nothing");
+        assert!((0..1_000).all(|_| target.may_retry(1_000)), "one failure among many is none");
+        for now in 1_001..1_201 {
+            target.failure(now, now, 0.0);
+            target.success(now, now);
+        }
+        let granted = (0..1_000).filter(|_| target.may_retry(1_201)).count();
+        assert_eq!(granted, 1_401 / 6, "a seventh of its answers are failures");
+        let later = 1_201 + BUCKET_MS * BUCKETS as u64;
+        assert!((0..1_000).all(|_| target.may_retry(later)), "what is long ago says nothing");
+        let open = opened(later);
+        let long_after = later + BUCKET_MS * BUCKETS as u64;
+        assert_eq!((0..1_000).filter(|_| open.may_retry(long_after)).count(), RETRIES_MIN as usize, "but while it is open");
     }
 
     #[test]

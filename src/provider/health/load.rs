@@ -12,8 +12,6 @@ use serde::{Deserialize, Serialize};
 /// After so long without news, about a third of what was known of the time is left, and of failures.
 const LATENCY_FADES_MS: f64 = 30_000.0;
 const FAILURES_FADE_MS: f64 = 60_000.0;
-/// What a hard failure counts as, in place of a time: it must not look quick.
-const PENALTY_US: u32 = 5_000_000;
 /// Share of one answer in the share of failures.
 const ONE: f32 = 0.1;
 /// Unit of the moments that are kept, so that 32 bits of them last for years.
@@ -113,19 +111,8 @@ impl Load {
         self.judged(0.0, now_ms);
     }
 
-    /// Notes a hard failure. It counts as slow, however quickly it came.
+    /// Notes a hard failure, or that a credential was told to wait. It is no news of the time, however quickly it came.
     pub fn failed(&self, now_ms: u64) {
-        for how in [Answered::Streamed, Answered::Whole] {
-            // One that never answered is told by its failures.
-            if self.lane(how).read().0 > 0 {
-                self.answered(how, PENALTY_US.into(), now_ms);
-            }
-        }
-        self.judged(1.0, now_ms);
-    }
-
-    /// Notes that a credential was told to wait.
-    pub fn refused(&self, now_ms: u64) {
         self.judged(1.0, now_ms);
     }
 
@@ -246,16 +233,15 @@ mod tests {
         let load = Load::default();
         load.answered(Answered::Streamed, 1_000 * MS, 0);
         load.failed(0);
-        assert_eq!(load.latency_us(Answered::Streamed, 0), Some(5_000 * MS));
+        assert_eq!(load.latency_us(Answered::Streamed, 0), Some(1_000 * MS), "a failure is no answer");
         let later = load.latency_us(Answered::Streamed, 60_000).unwrap();
-        assert!((670 * MS..680 * MS).contains(&later), "{later}");
+        assert!((134 * MS..136 * MS).contains(&later), "{later}");
         assert!((load.failure_share(0) - 0.1).abs() < 1e-6 && load.failure_share(120_000) < 0.02);
     }
 
     #[test]
     fn a_quick_error_is_no_quick_answer() {
         let load = Load::default();
-        load.refused(0);
         load.failed(0);
         assert_eq!(load.latency_us(Answered::Whole, 0), None);
         (0..50).for_each(|_| load.failed(0));
@@ -281,7 +267,7 @@ mod tests {
             news in prop::collection::vec((0_u64..1 << 40, 1_u64..1 << 33, any::<bool>()), 1..50)
         ) {
             let load = Load::default();
-            let mut slowest = u64::from(PENALTY_US);
+            let mut slowest = 0;
             for (now_ms, took, bad) in news {
                 load.answered(Answered::Whole, took, now_ms);
                 slowest = slowest.max(took.min(u32::MAX.into()));

@@ -29,7 +29,7 @@ pub struct Health {
     credentials: Mutex<HashMap<(String, String, Digest), Arc<CredentialHealth>>>,
     /// By provider and model. Guards the map alone, as above.
     targets: Mutex<HashMap<(String, String), Arc<TargetHealth>>>,
-    /// By provider. Guards the map alone, as above.
+    /// By provider and address. Guards the map alone, as above.
     reaches: Mutex<HashMap<String, Arc<Reach>>>,
 }
 
@@ -54,7 +54,7 @@ impl Health {
         Arc::clone(lock(&self.targets).entry((provider.to_owned(), model.to_owned())).or_default())
     }
 
-    /// Returns what checks of a provider have found.
+    /// Returns what checks of a provider at an address have found.
     pub fn reach(&self, provider: &str) -> Arc<Reach> {
         Arc::clone(lock(&self.reaches).entry(provider.to_owned()).or_default())
     }

@@ -160,7 +160,7 @@ impl<'q> Asked<'q> {
             // Without using one up.
             turn: alias.map_or(0, |alias| alias.turn.load(Ordering::Relaxed)),
             size: Size { input: estimated_tokens(bytes), max_output: object.and_then(max_output_tokens) },
-            stream: object.is_some_and(|object| object.is_true("stream")),
+            stream: self.stream,
             session: alias.and_then(|alias| session(alias, key, &self.headers, object)),
         }
     }

@@ -253,7 +253,7 @@ fn candidates(
             .to_owned(),
             price,
             cost,
-            credentials: share::credentials(candidate),
+            credentials: share::credentials(candidate, ask.is_some_and(|ask| ask.session.is_some()), now_ms),
             left_out: share::left_out(&candidate.target, &candidate.credentials, now_ms),
             headers: provider.headers.iter().map(header).collect(),
             is_refused: losses.iter().any(|loss| losses::is_refused(loss, is_strict)),

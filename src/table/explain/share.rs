@@ -6,6 +6,7 @@ use super::told::CredentialTold;
 use crate::base::glob;
 use crate::plan::{Balance, TrafficShare};
 use crate::provider::{Admit, CredentialState, Reason};
+use crate::table::decide::is_failing;
 use crate::table::order::{Dice, balanced};
 use crate::table::{Ask, Candidate, Credential, Member, Stage, Target};
 
@@ -48,7 +49,8 @@ fn of_all(stage: &Stage, admitted: impl Fn(&Arc<Target>) -> bool, one: &Arc<Targ
     let own = there().filter(|member| Arc::ptr_eq(&member.target, one)).map(points).sum::<u64>();
     if own > 0 {
         let is_alone = there().all(|member| member.share.is_some());
-        return (own * 100 + all / 2) / if is_alone { fixed.max(1) } else { all };
+        let whole = if is_alone { fixed.max(1) } else { all };
+        return (own * 100 + whole / 2) / whole;
     }
     let balanced: Vec<(&Arc<Target>, u32)> =
         stage.targets.iter().filter(|member| member.share.is_none()).map(|member| (&member.target, member.weight)).collect();
@@ -99,14 +101,20 @@ fn by_turns(members: &[(&Arc<Target>, u32)], admitted: impl Fn(&Arc<Target>) -> 
 }
 
 /// Lists the credentials of a candidate in the order of this roll, with their shares.
-pub(super) fn credentials(candidate: &Candidate) -> Vec<CredentialTold> {
+pub(super) fn credentials(candidate: &Candidate, is_session: bool, now_ms: u64) -> Vec<CredentialTold> {
     // In the order of the spec, which is what is drawn from.
     let known = &candidate.target.provider.credentials;
     let ready = known.iter().filter(|known| candidate.credentials.iter().any(|it| Arc::ptr_eq(it, known)));
-    let members = ready.map(|credential| (credential, credential.weight));
-    let told = candidate.credentials.iter().map(|credential| CredentialTold {
+    let well: Vec<_> = ready.clone().filter(|credential| !is_failing(credential, now_ms)).collect();
+    let members: Vec<_> = if well.is_empty() { ready.collect() } else { well };
+    let members = members.into_iter().map(|credential| (credential, credential.weight));
+    let share = |place: usize, credential: &Arc<Credential>| match is_session {
+        true => u64::from(place == 0) * 100,
+        false => weighted(members.clone(), credential),
+    };
+    let told = candidate.credentials.iter().enumerate().map(|(place, credential)| CredentialTold {
         name: credential.name.clone(),
-        share_percent: Some(weighted(members.clone(), credential)),
+        share_percent: Some(share(place, credential)),
         reason: None,
         wait_ms: None,
     });

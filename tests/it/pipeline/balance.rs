@@ -122,6 +122,33 @@ async fn when_all_are_overloaded_retries_do_not_drown_them() {
 }
 
 #[tokio::test]
+async fn a_retry_that_is_denied_moves_on_only_where_the_alias_lets_it() {
+    let rig = Rig::start_with(|plan| plan["models"]["fast"]["fallback_on"] = json!(["timeout"])).await;
+    // It fails too often to take many retries, and not so often that it is out.
+    let health = rig.gateway.services.health.target("one", "m");
+    let (breaker, now) = (&health.breaker, rig.gateway.clock.monotonic_ms());
+    (0..100).for_each(|turn| if turn % 7 == 0 { breaker.failure(now, now, 0.0) } else { breaker.success(now, now) });
+    assert!((0..100).any(|_| !breaker.may_retry(now)));
+    rig.mock.script(Script::sequence([fault("status=503")]));
+    assert_eq!(rig.chat(WHOLE).await.status, 503);
+    assert_eq!(rig.tried().len(), 1, "neither again nor elsewhere: {:?}", rig.tried());
+    assert!(rig.gateway.services.metrics.encode().contains("bifrost_retries_denied_total{provider=\"one\"}"));
+}
+
+#[tokio::test]
+async fn an_account_that_fails_alone_is_still_tried_when_the_others_cannot_be() {
+    let rig = Rig::start_with(|plan| plan["providers"]["one"]["retries"]["max"] = json!(0)).await;
+    rig.mock.script(Script::default().rule(Rule::credential("secret-A").then(fault("status=500"))));
+    for _ in 0..40 {
+        rig.chat(WHOLE).await;
+    }
+    rig.mock.script(Script::default().rule(Rule::credential("secret-B").then(fault("status=429;retry_after=60"))));
+    let before = rig.tried().len();
+    assert_eq!(rig.chat(WHOLE).await.headers["x-bifrost-target"], "one/m");
+    assert_eq!(rig.tried()[before..], ["B", "A"], "behind the other, not out");
+}
+
+#[tokio::test]
 async fn whoever_answers_well_takes_all_that_others_drop() {
     let rig = Rig::start_with(two_targets).await;
     let down = Script::default()

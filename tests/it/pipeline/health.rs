@@ -86,6 +86,13 @@ async fn near_the_end_of_its_memory_the_gateway_turns_requests_away_before_their
     let rig = Rig::start().await;
     let memory = rig.gateway.services.counters.memory();
     memory.note(95 << 20, Some(100 << 20));
+    assert_eq!(rig.chat(WHOLE).await.status, 200, "while few run, it is not theirs");
+    let mut running = Vec::new();
+    for _ in 0..16 {
+        memory.note(1, Some(100 << 20));
+        running.push(begin(&rig, STREAM).await);
+    }
+    memory.note(95 << 20, Some(100 << 20));
     let seen = rig.chat(vec![b' '; 2 << 20]).await;
     assert_eq!((seen.status.as_u16(), seen.json()["error"]["code"].as_str()), (503, Some("overloaded")));
     assert!(seen.text().contains("`gateway.limits.memory`") && seen.headers["retry-after"] == "1", "{}", seen.text());

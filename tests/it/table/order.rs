@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bifrostctl::plan::expr::Endpoint;
 use bifrostctl::provider::{Answered, Running};
 use bifrostctl::table::{Ask, Decision, RoutingTable, Size, decide};
 use bifrostctl::wire::{Demand, Operation};
@@ -130,6 +129,10 @@ fn adaptive_gives_less_to_whoever_fails_is_slow_or_busy_and_never_nothing() {
     let rig = rig(&format!("balance: adaptive, {THREE}"));
     let even = firsts(&rig.table, 3_000, |_| {});
     assert!(even.values().all(|count| (900..1_100).contains(count)), "{even:?}");
+    TARGETS.iter().for_each(|target| took(&rig.table, target, Answered::Whole, 300));
+    rig.table.targets["mock/a"].health.load.failed(AT.now_ms);
+    let once = firsts(&rig.table, 3_000, |_| {});
+    assert!((650..950).contains(&once["mock/a"]), "one failure costs a quarter: {once:?}");
     (0..20).for_each(|_| rig.table.targets["mock/a"].health.load.failed(AT.now_ms));
     let failing = firsts(&rig.table, 10_000, |_| {});
     assert!((50..400).contains(&failing["mock/a"]), "it is looked at now and then: {failing:?}");
@@ -232,7 +235,9 @@ fn what_explain_says_of_shares_is_how_often_each_is_first() {
                 let said = candidate.share_percent as f64;
                 assert!((seen - said).abs() < 6.0, "{balance} {index}: {} is told {said}, seen {seen}", candidate.target);
             }
-            assert_eq!(told.endpoint, Endpoint::Chat.name());
+            rig.fail("mock", "b");
+            let sum: u64 = rig.told(&question).candidates.iter().map(|candidate| candidate.share_percent).sum();
+            assert!((99..=101).contains(&sum), "{balance} {index}: without one, {sum}");
         }
     }
 }
