@@ -8,7 +8,6 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use http::{HeaderMap, Method};
-
 use tokio::task::JoinHandle;
 
 use super::shared::Shared;

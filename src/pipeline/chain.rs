@@ -160,7 +160,7 @@ impl Run<'_, '_> {
                 match next {
                     Next::Same(_) if !target.health.breaker.may_retry(call.clock.monotonic_ms()) => {
                         target.metrics.retry_denied();
-                        return if self.may_move_on(kind) { Step::Target } else { Step::Stop };
+                        return if moves_on(kind, self.decision.alias.as_deref()) { Step::Target } else { Step::Stop };
                     }
                     Next::Same(wait) => {
                         target.metrics.retry();
@@ -173,11 +173,6 @@ impl Run<'_, '_> {
             }
         }
         Step::Target
-    }
-
-    /// Returns whether the alias lets such a failure move on to the next target.
-    fn may_move_on(&self, kind: Kind) -> bool {
-        moves_on(kind, self.decision.alias.as_deref())
     }
 
     fn judge(

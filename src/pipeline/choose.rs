@@ -96,25 +96,35 @@ impl Gateway {
         exchange: &mut Exchange,
     ) -> Result<Decision, Refusal> {
         let key = exchange.key.clone();
-        let now_ms = self.clock.monotonic_ms();
-        let turn = alias.turn.fetch_add(1, Ordering::Relaxed);
-        let ask = Ask {
-            key: key.as_deref(),
-            model: &alias.name,
-            rule: None,
-            demand,
-            now_ms,
-            unix_ms: exchange.arrived_unix_ms,
-            roll,
-            turn,
-            size: traits.size(&alias.stages),
-            stream: traits.stream,
-            session: traits.session(Some(alias), key.as_deref()),
-        };
+        let ask = self.ask(Some(alias), (key.as_deref(), &alias.name, None), (roll, demand, traits), exchange);
+        let now_ms = ask.now_ms;
         let decided = decide_alias(alias, &ask);
         exchange.metrics = alias.metrics.clone();
         exchange.alias = Some(Arc::clone(alias));
         decided.map_err(|denial| refusal::denied(&denial, &alias.name, table, key.as_deref(), now_ms))
+    }
+
+    /// Says what the decision depends on; uses up a turn of the alias that serves.
+    fn ask<'a>(
+        &self,
+        alias: Option<&Arc<Alias>>,
+        (key, model, rule): (Option<&'a Key>, &'a str, Option<&'a Rule>),
+        (roll, demand, traits): (u64, Demand, Traits<'_>),
+        exchange: &Exchange,
+    ) -> Ask<'a> {
+        Ask {
+            key,
+            model,
+            rule,
+            demand,
+            now_ms: self.clock.monotonic_ms(),
+            unix_ms: exchange.arrived_unix_ms,
+            roll,
+            turn: alias.map_or(0, |alias| alias.turn.fetch_add(1, Ordering::Relaxed)),
+            size: alias.map_or_else(Size::default, |alias| traits.size(&alias.stages)),
+            stream: traits.stream,
+            session: traits.session(alias.map(Arc::as_ref), key),
+        }
     }
 
     fn by_model(
@@ -124,28 +134,10 @@ impl Gateway {
         (rule, roll, demand, traits): (Option<&Rule>, u64, Demand, Traits<'_>),
         exchange: &mut Exchange,
     ) -> Result<Decision, Refusal> {
-        let alias = match rule.map(|rule| &rule.action) {
-            Some(RuleAction::Use(alias)) => Some(alias),
-            Some(RuleAction::Targets(_) | RuleAction::Deny { .. }) => None,
-            None => table.aliases.get(model),
-        };
-        let turn = alias.map_or(0, |alias| alias.turn.fetch_add(1, Ordering::Relaxed));
         let key = exchange.key.clone();
         let key = key.as_deref();
-        let now_ms = self.clock.monotonic_ms();
-        let ask = Ask {
-            key,
-            model,
-            rule,
-            demand,
-            now_ms,
-            unix_ms: exchange.arrived_unix_ms,
-            roll,
-            turn,
-            size: alias.map_or_else(Size::default, |alias| traits.size(&alias.stages)),
-            stream: traits.stream,
-            session: traits.session(alias.map(Arc::as_ref), key),
-        };
+        let ask = self.ask(table.serving(model, rule), (key, model, rule), (roll, demand, traits), exchange);
+        let now_ms = ask.now_ms;
         let decided = decide(table, &ask);
         if let (Some(rule), Ok(_) | Err(Denial::Rule { .. } | Denial::NoCandidate(_))) = (rule, &decided) {
             note(rule, exchange);

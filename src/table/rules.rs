@@ -66,6 +66,15 @@ pub struct Verdict<'t> {
 }
 
 impl RoutingTable {
+    /// Returns the alias that serves what asks for a model, where one does: that of the rule which decides, else that of the name.
+    pub fn serving<'t>(&'t self, model: &str, rule: Option<&'t Rule>) -> Option<&'t Arc<Alias>> {
+        match rule.map(|rule| &rule.action) {
+            Some(RuleAction::Use(alias)) => Some(alias),
+            Some(RuleAction::Targets(_) | RuleAction::Deny { .. }) => None,
+            None => self.aliases.get(model),
+        }
+    }
+
     /// Finds the first rule whose condition is true. About a microsecond for each rule that is looked at.
     pub fn verdict(&self, facts: &Value) -> Verdict<'_> {
         let mut failed = Vec::new();

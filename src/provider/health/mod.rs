@@ -10,7 +10,7 @@ mod reach;
 mod resting;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 pub use breaker::{Admit, Breaker, BreakerSnapshot, BreakerState, Probe};
 pub use credential::{CredentialHealth, CredentialState, Reason};
@@ -29,8 +29,8 @@ pub struct Health {
     credentials: Mutex<HashMap<(String, String, Digest), Arc<CredentialHealth>>>,
     /// By provider and model. Guards the map alone, as above.
     targets: Mutex<HashMap<(String, String), Arc<TargetHealth>>>,
-    /// By provider and address. Guards the map alone, as above.
-    reaches: Mutex<HashMap<String, Arc<Reach>>>,
+    /// By provider and address, for as long as a table holds it. Guards the map alone, as above.
+    reaches: Mutex<HashMap<String, Weak<Reach>>>,
 }
 
 /// What is known of one target.
@@ -56,7 +56,14 @@ impl Health {
 
     /// Returns what checks of a provider at an address have found.
     pub fn reach(&self, provider: &str) -> Arc<Reach> {
-        Arc::clone(lock(&self.reaches).entry(provider.to_owned()).or_default())
+        let mut reaches = lock(&self.reaches);
+        reaches.retain(|_, reach| reach.strong_count() > 0);
+        let known = reaches.get(provider).and_then(Weak::upgrade);
+        known.unwrap_or_else(|| {
+            let new = Arc::default();
+            reaches.insert(provider.to_owned(), Arc::downgrade(&new));
+            new
+        })
     }
 
     /// Forgets what is not kept: credentials by provider, name and state, targets by provider and model. Whoever still holds a state keeps
@@ -91,6 +98,18 @@ mod tests {
         }
         assert!(matches!(health.target("openai", "gpt").breaker.admits(2), Admit::No { .. }));
         assert_eq!(health.target("groq", "gpt").breaker.admits(2), Admit::Yes, "keyed by provider and model");
+    }
+
+    #[test]
+    fn what_checks_found_lasts_as_long_as_a_table_holds_it() {
+        let health = Health::default();
+        let (first, again) = (health.reach("far"), health.reach("far"));
+        assert!(Arc::ptr_eq(&first, &again) && !Arc::ptr_eq(&first, &health.reach("elsewhere")));
+        (0..2).for_each(|_| _ = first.note(false));
+        assert!(health.reach("far").is_away());
+        drop((first, again));
+        assert!(!health.reach("far").is_away(), "nobody held it: it begins anew");
+        assert_eq!(lock(&health.reaches).len(), 1, "and nothing else is kept");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use super::{Moment, Question, Unanswerable, key_named};
 use crate::plan::Auth;
 use crate::plan::expr::{ENDPOINTS, Endpoint};
 use crate::table::refusal::{self, Refusal};
-use crate::table::{Alias, Ask, Key, Request, RoutingTable, Rule, RuleAction, Size, estimated_tokens, max_output_tokens, session};
+use crate::table::{Ask, Key, Request, RoutingTable, Rule, Size, estimated_tokens, max_output_tokens, session};
 use crate::wire::edit::Object;
 use crate::wire::{Demand, Format, Operation};
 
@@ -148,7 +148,7 @@ impl<'q> Asked<'q> {
         (rule, object, bytes): (Option<&'a Rule>, Option<&Object<'_>>, &[u8]),
         at: Moment,
     ) -> Ask<'a> {
-        let alias = serving(table, model, rule);
+        let alias = table.serving(model, rule);
         Ask {
             key,
             model,
@@ -191,13 +191,4 @@ impl<'q> Asked<'q> {
 /// Returns whether a body has a list of messages that a prompt could be added to.
 pub(super) fn has_messages(object: &Object<'_>) -> bool {
     object.get("messages").is_some_and(|raw| raw.starts_with(b"["))
-}
-
-/// Returns the alias that serves, where one does.
-fn serving<'t>(table: &'t RoutingTable, model: &str, rule: Option<&'t Rule>) -> Option<&'t Arc<Alias>> {
-    match rule.map(|rule| &rule.action) {
-        Some(RuleAction::Use(alias)) => Some(alias),
-        Some(RuleAction::Targets(_) | RuleAction::Deny { .. }) => None,
-        None => table.aliases.get(model),
-    }
 }

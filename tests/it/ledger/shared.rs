@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use bifrostctl::base::{Clock, Usd};
 use bifrostctl::limit::budget::{Alert, Ledger, Payer, Refused, Reservation, Wanted};
-use bifrostctl::store::book::{Adjustment, AttemptId, Book, Change, Closing, Opening, Place, UsageSource};
-use bifrostctl::wire::ir::{Tier, Usage};
+use bifrostctl::store::book::{Adjustment, AttemptId, Book, Change, Opening, Place, UsageSource};
+use bifrostctl::wire::ir::Usage;
 
-use super::support::{START_MS, budget, line, need, wanted};
+use super::support::{START_MS, budget, closing, line, need, wanted};
 use crate::store::book::shared::{Server, server};
 
 /// A clock whose date is set, and whose time runs.
@@ -74,17 +74,7 @@ impl Node {
     }
 
     fn end(&self, reservation: Reservation, opening: Arc<Opening>, cost: i64) {
-        reservation.settle(Closing {
-            opening,
-            closed_ms: self.clock.unix_ms(),
-            cost: Usd::from_nano(cost),
-            usage: Usage::default(),
-            source: UsageSource::Provider,
-            tier: Tier::Standard,
-            priced: true,
-            status: Some(200),
-            outcome: "ok",
-        });
+        reservation.settle(closing(&opening, self.clock.unix_ms(), Usd::from_nano(cost)));
     }
 
     fn spend(&self, payer: &Arc<Payer>, cost: i64) -> Result<(), Refused> {

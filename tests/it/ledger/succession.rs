@@ -6,11 +6,10 @@ use std::sync::{Arc, Mutex};
 
 use bifrostctl::base::{Clock, SystemClock, Usd};
 use bifrostctl::limit::budget::{Claimed, Inheritance, Ledger, Need, Payer, Refused, Successor};
-use bifrostctl::store::book::{AttemptId, Book, Closing, UsageSource};
-use bifrostctl::wire::ir::{Tier, Usage};
+use bifrostctl::store::book::{AttemptId, Book};
 use tempfile::TempDir;
 
-use super::support::{budget, line, need, wanted};
+use super::support::{budget, closing, line, need, wanted};
 
 const LIMIT: i64 = 1_000_000;
 
@@ -46,17 +45,7 @@ impl Side {
         let now_ms = self.clock.unix_ms();
         let mut reservation = self.ledger.reserve(&self.payer, need(most), now_ms)?;
         let opening = line(AttemptId::from_bits(id, 1), now_ms, &self.payer, &mut reservation, Usd::from_nano(1));
-        reservation.settle(Closing {
-            opening,
-            closed_ms: now_ms,
-            cost: Usd::from_nano(cost),
-            usage: Usage::default(),
-            source: UsageSource::Provider,
-            tier: Tier::Standard,
-            priced: true,
-            status: Some(200),
-            outcome: "ok",
-        });
+        reservation.settle(closing(&opening, now_ms, Usd::from_nano(cost)));
         Ok(())
     }
 

@@ -68,17 +68,22 @@ impl Rig {
     }
 
     pub(super) fn closing(&self, opening: &Arc<Opening>, cost: Usd) -> Closing {
-        Closing {
-            opening: Arc::clone(opening),
-            closed_ms: self.clock.unix_ms(),
-            cost,
-            usage: Usage::default(),
-            source: UsageSource::Provider,
-            tier: Tier::Standard,
-            priced: true,
-            status: Some(200),
-            outcome: "ok",
-        }
+        closing(opening, self.clock.unix_ms(), cost)
+    }
+}
+
+/// A whole answer that cost so much.
+pub(super) fn closing(opening: &Arc<Opening>, closed_ms: u64, cost: Usd) -> Closing {
+    Closing {
+        opening: Arc::clone(opening),
+        closed_ms,
+        cost,
+        usage: Usage::default(),
+        source: UsageSource::Provider,
+        tier: Tier::Standard,
+        priced: true,
+        status: Some(200),
+        outcome: "ok",
     }
 }
 
