@@ -72,6 +72,8 @@ pub(super) struct Exchange {
     /// What the upstream said of the cost, and our own count of the output.
     metered: Metered,
     passed: u64,
+    /// Content came after the upstream last said what was used.
+    is_outrun: bool,
     /// What the answer costs, while that is not settled.
     pub(super) tab: Option<Box<Tab>>,
     /// What it was settled with.
@@ -151,6 +153,7 @@ impl Exchange {
             ttft_us: None,
             metered: Metered::default(),
             passed: 0,
+            is_outrun: false,
             tab: None,
             settled: None,
             bill: None,
@@ -178,6 +181,12 @@ impl Exchange {
         (self.metered, self.passed) = (metered, passed);
     }
 
+    /// Hears the same of a stream.
+    pub(super) fn hear_stream(&mut self, reader: &Reader) {
+        self.hear(reader.metered(), reader.content_tokens());
+        self.is_outrun = reader.outran_its_usage();
+    }
+
     /// Tells the tab how far a running stream has come.
     ///
     /// # Errors
@@ -193,8 +202,9 @@ impl Exchange {
     pub(super) fn bill(&mut self, cut: Option<&'static str>) {
         let Some(mut tab) = self.tab.take() else { return };
         let end = match cut {
-            None => End::Whole(self.metered, self.passed),
-            Some(_) => End::Cut(self.metered, self.passed),
+            None if !self.is_outrun => End::Whole(self.metered, self.passed),
+            // A stream that came to its end without the last word on what it used is counted as one that did not.
+            None | Some(_) => End::Cut(self.metered, self.passed),
         };
         let status = self.attempts.last().and_then(|attempt| attempt.status);
         self.bill = tab.settle(end, (cut.unwrap_or("ok"), status));

@@ -153,6 +153,15 @@ impl Reader {
         }
     }
 
+    /// Returns whether content came after the upstream last said what was used. One that speaks chat completions says it at the end, or never.
+    pub(super) fn outran_its_usage(&self) -> bool {
+        match self {
+            Self::Watch(_) => false,
+            Self::Tap { tap, .. } => tap.progress().outran_its_usage(),
+            Self::Translate(translate) => translate.driver.progress().outran_its_usage(),
+        }
+    }
+
     /// Returns our own count of the output tokens so far.
     pub(super) fn content_tokens(&self) -> u64 {
         match self {

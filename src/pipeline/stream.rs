@@ -278,7 +278,7 @@ impl Stream {
     /// Tells the record how the stream went; the end is written when the client has got it.
     fn settle(&mut self, failure: Option<&GatewayError>) {
         let Some(exchange) = &mut self.exchange else { return };
-        exchange.hear(self.reader.metered(), self.reader.content_tokens());
+        exchange.hear_stream(&self.reader);
         match failure {
             Some(error) => exchange.conclude(Some(error)),
             None => exchange.end(),
@@ -290,7 +290,7 @@ impl Drop for Stream {
     /// The client may have left in the middle: what came until then is to be paid, and what the provider sent and nobody read as well.
     fn drop(&mut self) {
         let Some(mut exchange) = self.exchange.take() else { return };
-        exchange.hear(self.reader.metered(), self.reader.content_tokens());
+        exchange.hear_stream(&self.reader);
         let (Some(_), Ok(runtime)) = (exchange.tab.as_ref().and(self.upstream.as_ref()), Handle::try_current()) else { return };
         exchange.abandon();
         let mut rest =
@@ -299,7 +299,7 @@ impl Drop for Stream {
             // Until the runtime has heard of what has arrived by now.
             tokio::task::yield_now().await;
             rest.hear_the_rest();
-            exchange.hear(rest.reader.metered(), rest.reader.content_tokens());
+            exchange.hear_stream(&rest.reader);
             // Booked before the provider learns that nobody listens.
             drop(exchange);
             drop(rest);

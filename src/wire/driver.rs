@@ -39,12 +39,24 @@ pub struct Progress {
     pub tier: Option<Tier>,
     /// Our own count of the output tokens that passed, which stands for the upstream's where that does not come.
     pub content_tokens: u64,
+    /// The same, when the upstream last said what was used.
+    usage_at: u64,
 }
 
 impl Progress {
     /// Returns what the upstream has said of the cost.
     pub const fn metered(&self) -> Metered {
         Metered { usage: self.usage, tier: self.tier }
+    }
+
+    /// Takes what the upstream says was used by now.
+    pub(super) const fn hear(&mut self, usage: Usage) {
+        (self.usage, self.usage_at) = (Some(usage), self.content_tokens);
+    }
+
+    /// Returns whether content came after the upstream last said what was used, so that its count is not of all of it.
+    pub const fn outran_its_usage(&self) -> bool {
+        self.usage_at < self.content_tokens
     }
 }
 
@@ -183,7 +195,7 @@ impl Run {
         }
         match &event {
             Event::Start { .. } => self.has_started = true,
-            Event::Usage(usage) => self.progress.usage = Some(*usage),
+            Event::Usage(usage) => self.progress.hear(*usage),
             Event::Finish { .. } => self.finished += 1,
             Event::End => self.has_ended = true,
             Event::Delta { .. } | Event::PartStart { .. } => self.progress.content_tokens += estimate::event(&event),

@@ -109,7 +109,7 @@ impl std::fmt::Debug for Tap {
 impl Seen {
     fn take(&mut self, event: &Event<'_>) {
         match event {
-            Event::Usage(usage) => self.progress.usage = Some(*usage),
+            Event::Usage(usage) => self.progress.hear(*usage),
             Event::Finish { .. } => self.finished += 1,
             Event::End => self.has_ended = true,
             Event::Delta { .. } | Event::PartStart { .. } => self.progress.content_tokens += estimate::event(event),

@@ -49,6 +49,9 @@ const FAULTS: [&str; 30] = [
     "error=content_filter",
 ];
 
+/// Cases that were out of bounds once: streams that end without the last word on what they used.
+const ONCE: [u64; 2] = [5_000, 5_455];
+
 /// What a client may be answered: never with the status of a credential of ours.
 const STATUSES: [u16; 7] = [200, 400, 429, 502, 503, 504, 529];
 
@@ -133,7 +136,7 @@ async fn whatever_upstreams_do_answers_attempts_bills_and_gauges_stay_within_bou
             || format!("CHAOS_SEED={seed}: {name} to {client:?}, stream {is_stream}, fallback {has_fallback}, {faults:?}: {found:?}");
         (!found.is_empty()).then(told)
     };
-    let cases = stream::iter(first..first + number("CHAOS", 60)).map(judge).buffer_unordered(AT_ONCE);
+    let cases = stream::iter((first..first + number("CHAOS", 60)).chain(ONCE)).map(judge).buffer_unordered(AT_ONCE);
     let wrong: Vec<String> = cases.filter_map(async |wrong| wrong).collect().await;
     assert!(wrong.is_empty(), "{} cases are out of bounds:\n{}", wrong.len(), wrong.join("\n"));
 }
