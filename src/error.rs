@@ -189,6 +189,11 @@ impl Kind {
         }
     }
 
+    /// Returns whether the failure shows that the upstream has more to do than it can.
+    pub const fn is_overload(self) -> bool {
+        matches!(self, Self::UpstreamRateLimit | Self::UpstreamOverload | Self::UpstreamTimeout)
+    }
+
     /// Returns whether the upstream refused the request itself, so that its answer is the client's to read.
     pub const fn is_about_the_request(self) -> bool {
         matches!(self, Self::UpstreamRejected | Self::ContextWindow | Self::ContentFilter)

@@ -7,7 +7,7 @@ use super::admin::targets;
 use super::shared::Shared;
 use crate::base::{Usd, glob};
 use crate::limit::{Counters, Scope};
-use crate::provider::{Admit, CredentialState as State, LoadSnapshot};
+use crate::provider::{Admit, CredentialState as State, LoadSnapshot, PlacesSnapshot};
 use crate::server::{Reason, Stats};
 use crate::table::RoutingTable;
 use crate::telemetry::{BreakerState, CredentialState, Samples, names};
@@ -105,6 +105,14 @@ fn health(samples: &mut Samples, table: &RoutingTable, now_ms: u64) {
         };
         samples.breaker(provider, model, state);
         load(samples, (provider, model), &target.health.load.snapshot(now_ms));
+        for (credential, places) in &target.places {
+            let PlacesSnapshot { limit, running, waiting } = places.snapshot(now_ms);
+            let shown =
+                [(&names::CONCURRENCY_LIMIT, limit), (&names::CONCURRENCY_RUNNING, running), (&names::CONCURRENCY_WAITING, waiting)];
+            for (name, count) in shown {
+                samples.add(name, &[provider, model, credential], count.into());
+            }
+        }
     }
 }
 

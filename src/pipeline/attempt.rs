@@ -19,9 +19,9 @@ use super::route::is_judged;
 use super::stream::{Early, Stream};
 use super::translate::{self, Middle};
 use super::waiting::Waiting;
-use crate::base::Clock;
+use crate::base::{Clock, Span};
 use crate::error::{GatewayError, Kind};
-use crate::provider::{Attempted, Outbound, Upstream, Waits, response_headers, retry_after_ms};
+use crate::provider::{Attempted, Outbound, Place, Upstream, Waits, response_headers, retry_after_ms, spare};
 use crate::table::{Alias, Credential, Target};
 use crate::telemetry::Endpoint;
 use crate::wire::edit::Object;
@@ -69,6 +69,8 @@ pub(super) struct Call<'a> {
     pub(super) framing: Framing,
     /// Who pays.
     pub(super) spender: &'a Spender,
+    /// Longest wait for a place at a provider.
+    pub(super) queue: Span,
 }
 
 impl<'a> Call<'a> {
@@ -161,7 +163,7 @@ pub(super) async fn once(
     target: &Arc<Target>,
     credential: &Credential,
     alias: Option<&Alias>,
-    (call, number): (&Call<'_>, usize),
+    (call, number, place): (&Call<'_>, usize, Option<&Place>),
 ) -> Result<Answer, Box<Failure>> {
     let began = Instant::now();
     let provider = &target.provider;
@@ -180,7 +182,7 @@ pub(super) async fn once(
     if let Some(tab) = &mut tab {
         tab.sent();
     }
-    let mut answer = match answered((outbound, began), target, credential, (call, lane)).await {
+    let mut answer = match answered((outbound, began), target, credential, (call, lane, place)).await {
         Ok(answer) => answer,
         Err(failure) => {
             if let Some(tab) = &mut tab {
@@ -206,9 +208,12 @@ async fn answered(
     (outbound, began): (Outbound, Instant),
     target: &Target,
     credential: &Credential,
-    (call, lane): (&Call<'_>, Lane),
+    (call, lane, place): (&Call<'_>, Lane, Option<&Place>),
 ) -> Result<Answer, Box<Failure>> {
     let upstream = send(outbound, target, credential, call).await?;
+    if let Some(place) = place.filter(|place| place.is_adaptive()) {
+        learn(place, &upstream.headers, call.clock);
+    }
     if !upstream.status.is_success() {
         if let Some(answer) = convert::uncounted(upstream.status, lane, call) {
             return Ok(answer);
@@ -232,6 +237,14 @@ async fn answered(
         return open((upstream, began + target.provider.spec.timeouts.first_content.get()), target, lane, call).await;
     }
     whole(upstream, target, lane, call).await
+}
+
+/// Learns from an answer's head how much more its upstream takes.
+fn learn(place: &Place, headers: &HeaderMap, clock: &dyn Clock) {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(spare) = spare(header, clock.unix_ms()) {
+        place.told(spare.requests, clock.monotonic_ms().saturating_add(spare.for_ms));
+    }
 }
 
 /// Returns whether an answer that is only relayed is one of a model's that says what it costs: JSON, and not piece by piece.

@@ -9,12 +9,13 @@ use super::attempt::{Answer, AnswerBody, Call, Failure, once};
 use super::convert;
 use super::exchange::{Exchange, Open};
 use super::limits;
+use super::queue::Taken;
 use super::refusal::{self, Refusal};
 use super::tried::Attempt;
 use crate::error::{GatewayError, Kind, Retry};
 use crate::limit::Refused;
 use crate::plan::FallbackOn;
-use crate::provider::{Admit, CredentialState, Reason};
+use crate::provider::{Admit, CredentialState, Place, Probe, Reason};
 use crate::table::{Alias, Candidate, Credential, Decision, Standing, Target};
 use crate::wire::ir::Metered;
 
@@ -72,8 +73,15 @@ enum Next {
 /// The most useful failure, where every candidate failed.
 pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exchange) -> Result<Answer, Refusal> {
     let total = decision.candidates.first().map_or(Duration::from_secs(900), |first| first.target.provider.spec.timeouts.total.get());
-    let mut run =
-        Run { decision, call, deadline: Instant::now() + total, failures: Failures::default(), limited: Vec::new(), has_failed: false };
+    let mut run = Run {
+        decision,
+        call,
+        deadline: Instant::now() + total,
+        failures: Failures::default(),
+        limited: Vec::new(),
+        taken: Vec::new(),
+        has_failed: false,
+    };
     for (place, candidate) in decision.candidates.iter().enumerate() {
         if let Some(answer) = convert::local(call, &candidate.target) {
             return Ok(answer?);
@@ -81,98 +89,165 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exc
         let targets_left = place + 1 < decision.candidates.len();
         match run.candidate(candidate, targets_left, exchange).await {
             Step::Answer(answer) => return Ok(*answer),
-            Step::Target => {}
-            Step::Stop => break,
+            Step::Credential | Step::Target => {}
+            Step::Stop => return run.conclude(None),
         }
     }
-    let now_ms = call.clock.monotonic_ms();
-    match run.limited.iter().min_by_key(|refused| refused.wait_ns).filter(|_| run.failures.told.is_none()) {
-        Some(refused) => Err(kept_back(refused, decision, now_ms)),
-        None => conclude(run.failures.told, decision, now_ms),
+    if run.taken.is_empty() {
+        return run.conclude(None);
+    }
+    match Box::pin(run.queue(exchange)).await {
+        Ok(answer) => Ok(*answer),
+        Err(crowded) => run.conclude(crowded),
     }
 }
 
-/// Where a candidate leads.
-enum Step {
+/// Where a candidate leads, or one of its credentials.
+pub(super) enum Step {
     Answer(Box<Answer>),
-    /// To the next one.
+    /// To the next credential.
+    Credential,
+    /// To the next target.
     Target,
     Stop,
 }
 
+/// Probes of what has failed: the target's, and one of its credentials'.
+pub(super) type Probes = (Option<Probe>, Option<Probe>);
+
 /// What is known while the candidates are tried.
-struct Run<'r, 'c> {
+pub(super) struct Run<'r, 'c> {
     decision: &'r Decision,
-    call: &'r Call<'c>,
-    deadline: Instant,
+    pub(super) call: &'r Call<'c>,
+    pub(super) deadline: Instant,
     failures: Failures,
     limited: Vec<Refused>,
+    /// Where there was no place.
+    pub(super) taken: Vec<Taken<'r>>,
     /// Whether something was sent that failed, so that whatever follows is a further try.
     has_failed: bool,
 }
 
-impl Run<'_, '_> {
+impl<'r> Run<'r, '_> {
     /// Tries one candidate with each of its credentials, as often as its failures allow.
-    async fn candidate(&mut self, candidate: &Candidate, targets_left: bool, exchange: &mut Exchange) -> Step {
-        let (target, call) = (&candidate.target, self.call);
-        let asked = (call.endpoint, call.payload);
-        let linked = exchange.limits.link(candidate.via.as_ref(), asked, call.clock, &exchange.gateway_metrics).await;
-        let Ok(()) = linked.map_err(|refused| self.limited.extend(refused)) else { return Step::Target };
-        // A half-open breaker lets one request through; whoever else comes goes on to the next target, if there is one.
-        let mut probe = target.health.breaker.try_probe(call.clock.monotonic_ms());
-        if candidate.standing == Standing::HalfOpen && probe.is_none() && targets_left {
-            return Step::Target;
-        }
-        if self.has_failed && !target.health.breaker.may_retry(call.clock.monotonic_ms()) {
-            target.metrics.retry_denied();
-            return Step::Target;
-        }
-        if let Some(kind) = self.failures.last {
-            exchange.metrics.fallback(kind);
-        }
+    async fn candidate(&mut self, candidate: &'r Candidate, targets_left: bool, exchange: &mut Exchange) -> Step {
+        let call = self.call;
+        let Some(mut probe) = self.enter(candidate, targets_left, exchange).await else { return Step::Target };
         let mut credentials = candidate.credentials.iter();
         while let Some(credential) = credentials.next() {
             let credentials_left = credentials.len() > 0;
             let now_ms = call.clock.monotonic_ms();
-            let mut own_probe = credential.health.breaker.try_probe(now_ms);
+            let own_probe = credential.health.breaker.try_probe(now_ms);
             // Another request finds out how its account is.
             let may_wait = credentials_left && !self.decision.is_bound;
             if own_probe.is_none() && may_wait && credential.health.breaker.admits(now_ms) != Admit::Yes {
                 continue;
             }
-            for tries in 0.. {
-                let held = limits::attempt(target, asked, call.clock, &exchange.gateway_metrics).await;
-                let Ok(grant) = held.map_err(|refused| self.limited.push(refused)) else { return Step::Target };
-                exchange.attempts.push(Attempt::begin(target, credential, grant, call));
-                let failure = match self.attempt(target, credential, exchange).await {
-                    Ok(answer) => {
-                        let is_open = matches!(answer.body, AnswerBody::Stream(_) | AnswerBody::Passing(_));
-                        let probes = [probe.take(), own_probe.take()];
-                        exchange.open = is_open.then(|| Open { jitter: call.jitter(), probes });
-                        return Step::Answer(Box::new(answer));
-                    }
-                    Err(failure) => failure,
-                };
-                let kind = failure.error.kind;
-                self.has_failed |= kind.blames_target();
-                let next = self.judge(&failure, target, (tries, credentials_left, targets_left), exchange);
-                self.failures.add(failure, exchange.attempts.len());
-                match next {
-                    Next::Same(_) if !target.health.breaker.may_retry(call.clock.monotonic_ms()) => {
-                        target.metrics.retry_denied();
-                        return if moves_on(kind, self.decision.alias.as_deref()) { Step::Target } else { Step::Stop };
-                    }
-                    Next::Same(wait) => {
-                        target.metrics.retry();
-                        call.waiting.on(tokio::time::sleep(wait)).await;
-                    }
-                    Next::Credential => break,
-                    Next::Target => return Step::Target,
-                    Next::Stop => return Step::Stop,
+            let Ok(place) = self.place(candidate, credential, now_ms) else { continue };
+            let mut probes = (probe.take(), own_probe);
+            let left = (credentials_left, targets_left);
+            match self.tries((&candidate.target, credential), place, (&mut probes, left), exchange).await {
+                Step::Credential => probe = probes.0,
+                step @ (Step::Answer(_) | Step::Target | Step::Stop) => return step,
+            }
+        }
+        Step::Target
+    }
+
+    /// Turns to a candidate, where nothing stands against it: the limits of the aliases on the way, a breaker that is being probed, too many
+    /// further tries. Returns the probe, where it is one.
+    pub(super) async fn enter(&mut self, candidate: &Candidate, targets_left: bool, exchange: &mut Exchange) -> Option<Option<Probe>> {
+        let (target, call) = (&candidate.target, self.call);
+        let linked =
+            exchange.limits.link(candidate.via.as_ref(), (call.endpoint, call.payload), call.clock, &exchange.gateway_metrics).await;
+        linked.map_err(|refused| self.limited.extend(refused)).ok()?;
+        // A half-open breaker lets one request through; whoever else comes goes on to the next target, if there is one.
+        let probe = target.health.breaker.try_probe(call.clock.monotonic_ms());
+        if candidate.standing == Standing::HalfOpen && probe.is_none() && targets_left {
+            return None;
+        }
+        if self.has_failed && !target.health.breaker.may_retry(call.clock.monotonic_ms()) {
+            target.metrics.retry_denied();
+            return None;
+        }
+        if let Some(kind) = self.failures.last {
+            exchange.metrics.fallback(kind);
+        }
+        Some(probe)
+    }
+
+    /// Takes a place for an attempt, where their number is limited.
+    ///
+    /// # Errors
+    /// All are taken, which is kept in mind.
+    fn place(&mut self, candidate: &'r Candidate, credential: &'r Credential, now_ms: u64) -> Result<Option<Place>, ()> {
+        let Some((places, bounds)) = candidate.target.places(&credential.name) else { return Ok(None) };
+        let place = places.take(bounds, now_ms);
+        if place.is_none() {
+            self.taken.push(Taken { candidate, credential: credential.name.as_str(), places, bounds });
+        }
+        place.map(Some).ok_or(())
+    }
+
+    /// Tries a target with one credential, as often as its failures allow. `left`: whether there are credentials to go on to, and targets.
+    pub(super) async fn tries(
+        &mut self,
+        (target, credential): (&Arc<Target>, &Arc<Credential>),
+        mut place: Option<Place>,
+        (probes, (credentials_left, targets_left)): (&mut Probes, (bool, bool)),
+        exchange: &mut Exchange,
+    ) -> Step {
+        let call = self.call;
+        for tries in 0.. {
+            let held = limits::attempt(target, (call.endpoint, call.payload), call.clock, &exchange.gateway_metrics).await;
+            let Ok(grant) = held.map_err(|refused| self.limited.push(refused)) else { return Step::Target };
+            exchange.attempts.push(Attempt::begin(target, credential, (grant, place.take()), call));
+            let failure = match self.attempt(target, credential, exchange).await {
+                Ok(answer) => {
+                    let is_open = matches!(answer.body, AnswerBody::Stream(_) | AnswerBody::Passing(_));
+                    let probes = [probes.0.take(), probes.1.take()];
+                    exchange.open = is_open.then(|| Open { jitter: call.jitter(), probes });
+                    return Step::Answer(Box::new(answer));
+                }
+                Err(failure) => failure,
+            };
+            let kind = failure.error.kind;
+            self.has_failed |= kind.blames_target();
+            let next = self.judge(&failure, target, (tries, credentials_left, targets_left), exchange);
+            self.failures.add(failure, exchange.attempts.len());
+            match next {
+                Next::Same(_) if !target.health.breaker.may_retry(call.clock.monotonic_ms()) => {
+                    target.metrics.retry_denied();
+                    return if moves_on(kind, self.decision.alias.as_deref()) { Step::Target } else { Step::Stop };
+                }
+                Next::Same(wait) => {
+                    target.metrics.retry();
+                    call.waiting.on(tokio::time::sleep(wait)).await;
+                }
+                Next::Credential => return Step::Credential,
+                Next::Target => return Step::Target,
+                Next::Stop => return Step::Stop,
+            }
+            // Somebody else may have its place by now.
+            if let Some((places, bounds)) = target.places(&credential.name) {
+                place = places.take(bounds, call.clock.monotonic_ms());
+                if place.is_none() {
+                    return if moves_on(kind, self.decision.alias.as_deref()) { Step::Target } else { Step::Stop };
                 }
             }
         }
         Step::Target
+    }
+
+    /// Ends without an answer: with the most useful failure; with what kept everything back, where nothing was sent.
+    fn conclude(self, crowded: Option<Refusal>) -> Result<Answer, Refusal> {
+        let now_ms = self.call.clock.monotonic_ms();
+        let limited = self.limited.iter().min_by_key(|refused| refused.wait_ns);
+        match (self.failures.told, crowded, limited) {
+            (None, Some(crowded), _) => Err(crowded),
+            (None, None, Some(refused)) => Err(kept_back(refused, self.decision, now_ms)),
+            (told, _, _) => conclude(told, self.decision, now_ms),
+        }
     }
 
     fn judge(
@@ -192,7 +267,8 @@ impl Run<'_, '_> {
     async fn attempt(&self, target: &Arc<Target>, credential: &Arc<Credential>, exchange: &mut Exchange) -> Result<Answer, Box<Failure>> {
         let is_shared = exchange.attempts.len() > 1;
         let number = exchange.attempts.len();
-        let once = once(target, credential, self.decision.alias.as_deref(), (self.call, number));
+        let place = exchange.attempts.last().and_then(Attempt::place);
+        let once = once(target, credential, self.decision.alias.as_deref(), (self.call, number, place));
         let result = tokio::time::timeout_at(self.deadline, once).await;
         let result = result.unwrap_or_else(|_| Err(over(is_shared)));
         if let Some(attempt) = exchange.attempts.last_mut() {

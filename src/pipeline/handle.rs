@@ -115,12 +115,11 @@ impl Gateway {
         exchange: &mut Exchange,
         waiting: &Waiting<'_>,
     ) -> Result<Response<Reply>, Refusal> {
-        let limits = &table.plan.gateway.limits;
         let mut route = self.admit(table, (head.uri.path(), &head.method), &head.headers, exchange)?;
         if route.endpoint == Endpoint::Models {
             return models::answer(table, exchange.key.as_deref(), route.below, exchange.dialect);
         }
-        let bytes = waiting.on(body.collect_capped(limits.body.get())).await.map_err(refusal::unread)?;
+        let bytes = waiting.on(body.collect_capped(table.plan.gateway.limits.body.get())).await.map_err(refusal::unread)?;
         exchange.bytes_in = bytes.len() as u64;
         let kind = head.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let payload = Payload::read(kind, &bytes, route.is_resource())?;
@@ -165,6 +164,7 @@ impl Gateway {
             method_of_path: route.named.map(|named| named.method),
             framing: intake::framing(&route, head.uri.query()),
             spender: &spender,
+            queue: table.plan.gateway.limits.queue,
         };
         let answer = self.run((table, &decision), &call, demand, exchange).await?;
         if let (Endpoint::Responses, Some(last)) = (route.endpoint, exchange.attempts.last()) {

@@ -20,6 +20,7 @@ mod money;
 mod outbound;
 mod passing;
 mod payload;
+mod queue;
 mod reader;
 mod refusal;
 mod reply;

@@ -1,6 +1,7 @@
 //! Refusals that need no table: what the client is told before it is known who serves. Those that follow from a decision are
 //! [`crate::table::refusal`]'s, which `explain` shares.
 
+use crate::base::Span;
 use crate::error::{GatewayError, Kind};
 use crate::server::BodyError;
 
@@ -15,6 +16,23 @@ pub(super) fn full(places: u32, most: u32) -> Refusal {
     // Most requests take longer, but places come free all the time.
     Refusal { retry_after_ms: Some(1_000), ..GatewayError::new(Kind::Overloaded, text).into() }
 }
+
+/// Targets that have as many requests as they may, none of which ended while this one waited.
+pub(super) fn crowded(queue: Span) -> Refusal {
+    let text = match queue.as_millis() {
+        0 => format!("{TAKEN}."),
+        _ => format!("{TAKEN}, and none of them ended within {queue} (`gateway.limits.queue`)."),
+    };
+    Refusal { retry_after_ms: Some(1_000), ..GatewayError::new(Kind::Overloaded, text).into() }
+}
+
+/// Targets that have as many requests as they may, for which so many wait that another one would have to for too long.
+pub(super) fn crowded_out(wait_ms: u64) -> Refusal {
+    let error = GatewayError::new(Kind::Overloaded, format!("{TAKEN}, and too many wait already."));
+    Refusal { retry_after_ms: Some(wait_ms.clamp(1_000, 60_000)), ..error.into() }
+}
+
+const TAKEN: &str = "Every target that could serve the request has as many requests as it may (`concurrency` of its provider in the spec)";
 
 /// A gateway that uses nearly all the memory that it may.
 pub(super) fn out_of_memory((used, most): (Option<u64>, Option<u64>)) -> Refusal {

@@ -7,7 +7,7 @@ use super::attempt::{Answer, AnswerBody, Call, Failure};
 use super::limits;
 use crate::error::Kind;
 use crate::limit::Grant;
-use crate::provider::{Answered, Running};
+use crate::provider::{Answered, Place, Running};
 use crate::table::{Credential, Target};
 use crate::telemetry::AttemptEntry;
 use crate::wire::Operation;
@@ -27,12 +27,17 @@ pub(super) struct Attempt {
     /// What it holds of its provider's limits, while it runs.
     pub(super) grant: Option<Grant>,
     started_us: u64,
-    /// Counted among those that run at its target, while it does.
-    running: Option<Running>,
+    /// Counted among those that run at its target, while it does, in its place where those are limited.
+    running: Option<(Running, Option<Place>)>,
 }
 
 impl Attempt {
-    pub(super) fn begin(target: &Arc<Target>, credential: &Arc<Credential>, grant: Option<Grant>, call: &Call<'_>) -> Self {
+    pub(super) fn begin(
+        target: &Arc<Target>,
+        credential: &Arc<Credential>,
+        (grant, place): (Option<Grant>, Option<Place>),
+        call: &Call<'_>,
+    ) -> Self {
         let started_us = call.clock.monotonic_us();
         Self {
             target: Arc::clone(target),
@@ -44,8 +49,13 @@ impl Attempt {
             took_ms: 0,
             grant,
             started_us,
-            running: Some(target.health.load.begin()),
+            running: Some((target.health.load.begin(), place)),
         }
+    }
+
+    /// Returns its place, where those are limited.
+    pub(super) fn place(&self) -> Option<&Place> {
+        self.running.as_ref().and_then(|(_, place)| place.as_ref())
     }
 
     /// Tells health and metrics how the attempt went. Of a stream that has only begun, no more is known than that the credential is good.
@@ -59,6 +69,9 @@ impl Attempt {
             Ok(answer) => {
                 self.status = Some(answer.status.as_u16());
                 credential.success(model, started_ms);
+                if let Some(place) = self.place() {
+                    place.good(now_ms);
+                }
                 match answer.body {
                     AnswerBody::Whole(..) => {
                         // Of other requests, the time says nothing of this kind.
@@ -72,6 +85,9 @@ impl Attempt {
                 }
             }
             Err(failure) => {
+                if let Some(place) = self.place().filter(|_| failure.error.kind.is_overload()) {
+                    place.overloaded(now_ms);
+                }
                 self.running = None;
                 if let Some(grant) = self.grant.take() {
                     grant.settle(0, limits::now_ns(call.clock));

@@ -83,6 +83,9 @@ codes! {
     SHARES "BF0238" "shares of the traffic do not fit"
         "A target with a `share` takes so much of the traffic first, and has no `weight`. The shares of one alias or rule are at most 100 % together; where every target has one, exactly 100 %."
 
+    CONCURRENCY "BF0239" "bounds of concurrency do not fit"
+        "With `adaptive`, the gateway looks for the number of requests at once that the upstream bears, between `min` and `max`."
+
     RULE_NAME_TWICE "BF0301" "two rules of one name"
         "Logs, metrics and diffs know a rule by its name, so each has its own."
     RULE_ACTION "BF0302" "a rule does exactly one thing"

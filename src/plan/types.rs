@@ -178,11 +178,19 @@ pub struct Limits {
     pub body: ByteSize,
     /// Most requests at once.
     pub in_flight: u32,
+    /// Longest wait for a place at a provider.
+    #[serde(default = "queue")]
+    pub queue: Span,
     /// Most connections. Needs a restart.
     pub connections: u32,
     /// Most memory; what the control group allows where none is said.
     #[serde(default)]
     pub memory: Option<ByteSize>,
+}
+
+/// The wait of plans that were kept before there was one.
+const fn queue() -> Span {
+    Span::from_secs(1)
 }
 
 /// One upstream.
@@ -230,6 +238,20 @@ pub struct Provider {
     /// How it is asked whether it is there.
     #[serde(default)]
     pub health_check: Option<HealthCheck>,
+    /// Attempts at once at each model with each credential.
+    #[serde(default)]
+    pub concurrency: Option<Concurrency>,
+}
+
+/// How many attempts run at once at one target with one credential.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Concurrency {
+    /// The least that a search finds; the number itself where none is made.
+    pub min: u32,
+    /// The most.
+    pub max: u32,
+    /// Whether the number is looked for.
+    pub is_adaptive: bool,
 }
 
 /// A question whether a provider is there.

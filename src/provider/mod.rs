@@ -25,10 +25,10 @@ pub use client::{Attempted, Body as UpstreamBody, BuildError, Client, ClientOpti
 pub use destination::{Looking, Lookup, Refused, SystemLookup};
 pub use headers::{Travel, request_headers, response_headers};
 pub use health::{
-    Admit, Answered, Breaker, BreakerSnapshot, BreakerState, CredentialHealth, CredentialState, Health, Load, LoadSnapshot, Probe, Reach,
-    Reason, Running, TargetHealth,
+    Admit, Answered, Breaker, BreakerSnapshot, BreakerState, CredentialHealth, CredentialState, Health, InVain, Load, LoadSnapshot, Place,
+    Places, PlacesSnapshot, Probe, Reach, Reason, Running, TargetHealth, Ticket, Whose,
 };
 pub use pieces::Pieces;
 pub use proxy::Proxies;
-pub use retry_after::retry_after_ms;
+pub use retry_after::{Spare, retry_after_ms, spare};
 pub use secret::{SecretError, fingerprint, resolve, resolve_document};

@@ -46,6 +46,37 @@ fn resets<'a>(header: impl Fn(&str) -> Option<&'a str>, now_unix_ms: u64) -> Opt
     used_up.filter_map(|(_, reset)| reset_at(header(reset)?.trim(), now_unix_ms)).max()
 }
 
+/// What an upstream says in passing that it still takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spare {
+    /// Requests.
+    pub requests: u32,
+    /// How long that holds, in milliseconds.
+    pub for_ms: u64,
+}
+
+/// Returns how many further requests an upstream's headers say that it takes, whatever its status; none where a limit on tokens is used up. Of
+/// several limits the tightest. `header` and `now_unix_ms`: as for [`retry_after_ms`].
+pub fn spare<'a>(header: impl Fn(&str) -> Option<&'a str>, now_unix_ms: u64) -> Option<Spare> {
+    let told = LIMITS.iter().filter_map(|(remaining, reset)| {
+        let left = number(header(remaining)?.trim())?;
+        let for_ms = reset_at(header(reset)?.trim(), now_unix_ms)?;
+        // Whoever writes a number below nothing does not count as others do.
+        let requests = match remaining.contains("tokens") {
+            true if left == 0.0 => 0,
+            false if left >= 0.0 => floor(left),
+            true | false => return None,
+        };
+        Some(Spare { requests, for_ms })
+    });
+    told.min_by_key(|spare| spare.requests)
+}
+
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+const fn floor(value: f64) -> u32 {
+    value as u32
+}
+
 /// A reset: a duration (`1m0.052s`), an RFC 3339 time, bare seconds, or a time since the epoch.
 fn reset_at(value: &str, now_unix_ms: u64) -> Option<u64> {
     duration(value).or_else(|| seconds_or_date(value, now_unix_ms))

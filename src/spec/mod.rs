@@ -35,7 +35,7 @@ pub use load::{Document, concealed, document, load, load_tests, masked, texts, t
 pub use loaded::{Environment, Inputs, Loaded, ProcessEnvironment, Rejected, Spans};
 pub use policy::{ChangeAction, Policy, RiskPolicy, RiskWord};
 pub use price::{OtherRates, Price, tokens};
-pub use provider::{Api, AuthScheme, Credential, HealthCheck, ModelCapacity, Provider, Retries, Timeouts};
+pub use provider::{Adaptive, Api, AuthScheme, Concurrency, Credential, HealthCheck, ModelCapacity, Provider, Retries, Timeouts};
 pub use quirks::{CacheMarks, MaxTokensField, Quirks, ReasoningField, RerankWords, ToolCallIds};
 pub use refs::{FallbackRef, SecretRef, TargetRef};
 pub use schema::{Draft, schema, test_schema};

@@ -62,9 +62,36 @@ pub struct Provider {
     /// What is sent to it at most, by whomever. A target of a provider that has reached it is skipped, and the next one tried.
     #[serde(default)]
     pub limits: RateLimits,
+    /// How many requests run at once at each of its models with each of its credentials, whatever is asked for: what the server can bear, while
+    /// `limits` is what was agreed on. Where as many run, the next credential and the next target are tried; where all are taken, requests wait
+    /// for `gateway.limits.queue`. Without it there is no such limit.
+    pub concurrency: Option<Concurrency>,
     /// Asks the provider now and then whether it is there, so that others are tried first when it is not, before a request has found out. Without it,
     /// requests find out, which mostly does. `{}` checks with the defaults.
     pub health_check: Option<HealthCheck>,
+}
+
+/// How many requests run at once: `{max: 64}`, or `{adaptive: {min: 1, max: 200}}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Concurrency {
+    /// So many.
+    Max(#[schemars(range(min = 1, max = 1_000_000))] u32),
+    /// As many as the upstream bears, which is found out: from 20 on one more for as many good answers, a tenth fewer when it answers 429, 503 or
+    /// 529 or too late, and no more than its rate-limit headers say that it still takes.
+    Adaptive(Adaptive),
+}
+
+/// Within what a number is looked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Adaptive {
+    /// The least. Default: 1.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub min: Option<u32>,
+    /// The most. Default: 200, or `min` where that is more.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub max: Option<u32>,
 }
 
 /// A question that costs nothing. Any answer but a 5xx is one; two questions in a row without one mean that the provider is away, and the next

@@ -204,6 +204,10 @@ pub struct Limits {
     /// Most requests served at once; more are answered 503 before their body is read. Default: 2000.
     #[schemars(range(min = 1))]
     pub in_flight: Option<u32>,
+    /// How long a request waits at most for a place at a provider with a `concurrency` limit, when every target that could serve it is taken:
+    /// first those of keys of the priority `critical`, then `normal`, then `batch`, and of each priority the keys in turn. It is answered 503 then, at
+    /// once where it would wait in vain. `0s`: nobody waits. Default: 1s.
+    pub queue: Option<Span>,
     /// Most open client connections. Default: 10000.
     #[schemars(range(min = 1), extend("x-hot" = false))]
     pub connections: Option<u32>,

@@ -18,7 +18,7 @@ use crate::limit::budget::{Ledger, Payer};
 use crate::limit::{Counters, Identity, Limiter, Scope};
 use crate::plan::expr::{Condition, KeyFacts};
 use crate::plan::{self, Balance, FallbackRef, Plan, Priority};
-use crate::provider::{ClientOptions, Clients, Destination, Health, Ready, Signers, World, is_hop_by_hop};
+use crate::provider::{ClientOptions, Clients, Destination, Health, Places, Ready, Signers, TargetHealth, World, is_hop_by_hop};
 use crate::spec::Environment;
 use crate::telemetry::{DIRECT, Metrics, NONE, OTHER};
 
@@ -214,13 +214,16 @@ impl<'a> Builder<'a> {
             return Some(Arc::clone(target));
         }
         let (price, capacity) = self.plan.terms_of(provider, model);
+        let health = self.services.health.target(provider, model);
+        let provider_entry = Arc::clone(self.providers.get(provider)?);
         let entry = Target {
-            provider: Arc::clone(self.providers.get(provider)?),
+            places: places(&provider_entry, &health),
+            provider: provider_entry,
             model: model.to_owned(),
             label: Arc::from(model),
             price,
             capacity,
-            health: self.services.health.target(provider, model),
+            health,
             metrics: self.services.metrics.target(provider, model),
         };
         let entry = Arc::new(entry);
@@ -233,6 +236,7 @@ impl<'a> Builder<'a> {
             let health = self.services.health.target(name, EVERY_MODEL);
             let metrics = self.services.metrics.target(name, OTHER);
             let target = Target {
+                places: places(provider, &health),
                 provider: Arc::clone(provider),
                 model: EVERY_MODEL.to_owned(),
                 label: Arc::from(EVERY_MODEL),
@@ -415,7 +419,12 @@ impl<'a> Builder<'a> {
     }
 }
 
-/// Writes members as raw JSON, once.
+/// Lists the places of attempts at a target, where their number is limited.
+fn places(provider: &Provider, health: &TargetHealth) -> Vec<(String, Arc<Places>)> {
+    let Some(bounds) = provider.spec.concurrency else { return Vec::new() };
+    provider.credentials.iter().map(|credential| (credential.name.clone(), health.places(&credential.name, bounds))).collect()
+}
+
 /// Writes members as a request, for whoever reads them into the middle form.
 fn as_request(members: &BTreeMap<String, serde_json::Value>) -> Option<String> {
     if members.is_empty() {
@@ -427,6 +436,7 @@ fn as_request(members: &BTreeMap<String, serde_json::Value>) -> Option<String> {
     serde_json::to_string(&request).ok()
 }
 
+/// Writes members as raw JSON, once.
 fn raw(members: &BTreeMap<String, serde_json::Value>) -> Vec<(String, Vec<u8>)> {
     members.iter().map(|(name, value)| (name.clone(), value.to_string().into_bytes())).collect()
 }

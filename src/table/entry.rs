@@ -14,8 +14,8 @@ use crate::catalog::{Capacity, PriceList};
 use crate::limit::budget::Payer;
 use crate::limit::{Counters, Limiter, Scope};
 use crate::plan::expr::KeyFacts;
-use crate::plan::{self, Auth, Balance, Plan, Priority, TrafficShare};
-use crate::provider::{Client, CredentialHealth, Destination, DestinationError, Health, Reach, Signer, TargetHealth};
+use crate::plan::{self, Auth, Balance, Concurrency, Plan, Priority, TrafficShare};
+use crate::provider::{Client, CredentialHealth, Destination, DestinationError, Health, Places, Reach, Signer, TargetHealth};
 use crate::telemetry::{AliasMetrics, TargetMetrics};
 use crate::wire::Format;
 use crate::wire::quirks::Quirks;
@@ -205,6 +205,8 @@ pub struct Target {
     pub capacity: Capacity,
     /// What is known of it.
     pub health: Arc<TargetHealth>,
+    /// The places of attempts with each credential, by its name; empty where their number is not limited.
+    pub places: Vec<(String, Arc<Places>)>,
     /// Metrics.
     pub metrics: TargetMetrics,
 }
@@ -213,6 +215,12 @@ impl Target {
     /// Returns `provider/model`.
     pub fn id(&self) -> String {
         format!("{}/{}", self.provider.name, self.model)
+    }
+
+    /// Returns the places of attempts with a credential, and how many there may be, where that is limited.
+    pub fn places(&self, credential: &str) -> Option<(&Arc<Places>, Concurrency)> {
+        let bounds = self.provider.spec.concurrency?;
+        self.places.iter().find(|(name, _)| name == credential).map(|(_, places)| (places, bounds))
     }
 
     /// Returns the path and query of a request at the client's origin. `path` is what it would be below the root of the format's own API.

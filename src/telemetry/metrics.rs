@@ -5,6 +5,7 @@
 //! breakers, live tables) is not counted twice: they register a source, which is asked at each scrape.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use prometheus_client::encoding::text;
 use prometheus_client::metrics::counter::Counter;
@@ -156,10 +157,23 @@ const fn with_codes<const N: usize>(mut slots: [&'static str; N]) -> [&'static s
     slots
 }
 
+/// In the order of [`Queued`].
+static QUEUED: Slotted = Slotted { label: "outcome", values: &["served", "timed_out", "refused"] };
 static REASON: Slotted = Slotted { label: "reason", values: &CODES };
 static OUTCOME: Slotted = Slotted { label: "outcome", values: &OUTCOMES };
 static RULE_OUTCOME: Slotted = Slotted { label: "outcome", values: &["matched", "failed"] };
 static DIRECTION: Slotted = Slotted { label: "direction", values: &["input", "output"] };
+
+/// How a wait for a place at a provider ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Queued {
+    /// One came free.
+    Served,
+    /// None did in time.
+    TimedOut,
+    /// There was none: too many waited already.
+    Refused,
+}
 
 /// Every metric of the process.
 #[derive(Debug)]
@@ -172,6 +186,8 @@ pub struct Metrics {
     access_log_dropped: Counter,
     refused: Slots,
     limited: Series<Counter>,
+    queued: Slots,
+    queue_wait: Histogram,
     config: super::config::ConfigMetrics,
 }
 
@@ -241,6 +257,10 @@ impl Metrics {
         register(&mut registry, &names::REFUSED, refused.clone());
         let limited = Series::new(&names::LIMITED, Counter::default);
         register(&mut registry, &names::LIMITED, limited.clone());
+        let queued = Series::new(&names::QUEUED, || Slots::new(&QUEUED));
+        register(&mut registry, &names::QUEUED, queued.clone());
+        let queue_wait = Series::new(&names::QUEUE_WAIT, || Histogram::new(LATENCY));
+        register(&mut registry, &names::QUEUE_WAIT, queue_wait.clone());
         let (in_flight, streams_open, access_log_dropped) = (Gauge::default(), Gauge::default(), Counter::default());
         register(&mut registry, &names::IN_FLIGHT, in_flight.clone());
         register(&mut registry, &names::STREAMS_OPEN, streams_open.clone());
@@ -258,6 +278,8 @@ impl Metrics {
             access_log_dropped,
             refused: refused.get(&[]),
             limited,
+            queued: queued.get(&[]),
+            queue_wait: queue_wait.get(&[]),
             config,
         })
     }
@@ -301,6 +323,12 @@ impl Metrics {
     /// Counts what a limit kept back: on what the limit is set, and what it limits. Takes a lock, which only refusals pay for.
     pub fn limited(&self, scope: &str, limit: &str) {
         self.limited.get(&[scope, limit]).inc();
+    }
+
+    /// Counts a request that found every target taken, and how long it waited.
+    pub fn queued(&self, outcome: Queued, waited: Duration) {
+        self.queued.add(outcome as usize, 1);
+        self.queue_wait.observe(waited);
     }
 
     /// Counts a request as being served until the guard drops; none where `limit` requests are being served already.

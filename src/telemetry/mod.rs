@@ -18,6 +18,6 @@ pub use access::{AccessLog, Destination};
 pub use config::ConfigMetrics;
 pub use entry::{AccessEntry, AttemptEntry};
 pub use handle::{AliasMetrics, EndpointMetrics, Held, RuleMetrics, TargetMetrics};
-pub use metrics::{CONTENT_TYPE, DIRECT, Endpoint, Metrics, NONE, OTHER};
+pub use metrics::{CONTENT_TYPE, DIRECT, Endpoint, Metrics, NONE, OTHER, Queued};
 pub use request_id::{RequestId, RequestIds};
 pub use source::{BreakerState, CredentialState, Samples};

@@ -138,6 +138,7 @@ fn providers(table: &RoutingTable, now_ms: u64, unix_ms: u64) -> Value {
             "streamed_us": load.streamed_us,
             "whole_us": load.whole_us,
             "failures_permille": load.failures_permille(),
+            "concurrency": concurrency(target, now_ms),
         });
         targets.insert(model.to_owned(), shown);
     }
@@ -147,6 +148,11 @@ fn providers(table: &RoutingTable, now_ms: u64, unix_ms: u64) -> Value {
         (name.to_owned(), json!({"is_there": is_there, "credentials": credentials, "targets": targets}))
     });
     Value::Object(shown.collect())
+}
+
+/// Shows what runs with each credential, where that is limited.
+fn concurrency(target: &Target, now_ms: u64) -> Value {
+    target.places.iter().map(|(credential, places)| (credential.clone(), json!(places.snapshot(now_ms)))).collect::<Map<_, _>>().into()
 }
 
 fn credential_state(state: CredentialState, wall: impl Fn(u64) -> u64) -> Value {

@@ -44,7 +44,28 @@ pub(super) fn provider(found: &mut Findings<'_>, name: &str, spec: &spec::Provid
         capacity: spec.capacity.clone(),
         limits: super::limits::limits(&spec.limits),
         health_check: spec.health_check.as_ref().map(health_check),
+        concurrency: spec.concurrency.map(|spec| concurrency(found, name, spec)),
     }
+}
+
+/// Most attempts at once that are looked for, where the spec does not say it.
+const MOST: u32 = 200;
+
+fn concurrency(found: &mut Findings<'_>, name: &str, spec: spec::Concurrency) -> plan::Concurrency {
+    let (min, max) = match spec {
+        spec::Concurrency::Max(max) => return plan::Concurrency { min: max, max, is_adaptive: false },
+        spec::Concurrency::Adaptive(bounds) => {
+            let min = bounds.min.unwrap_or(1);
+            (min, bounds.max.unwrap_or(MOST.max(min)))
+        }
+    };
+    if min > max {
+        let text = format!("provider `{name}`: no number is at least {min} and at most {max}");
+        let problem = Diagnostic::error(codes::CONCURRENCY, text)
+            .help("`min` is where the search for a number ends below, `max` where it ends above");
+        found.add(On::Value, pointer(&["providers", name, "concurrency", "adaptive", "min"]), problem);
+    }
+    plan::Concurrency { min: min.min(max), max, is_adaptive: true }
 }
 
 fn health_check(spec: &spec::HealthCheck) -> plan::HealthCheck {

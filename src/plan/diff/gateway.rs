@@ -89,9 +89,10 @@ fn tls(out: &mut Changes<'_>, place: &Place, base: Option<&Tls>, new: Option<&Tl
 }
 
 fn limits(out: &mut Changes<'_>, place: &Place, base: &Limits, new: &Limits) {
-    let Limits { body, in_flight, connections, memory } = base;
+    let Limits { body, in_flight, queue, connections, memory } = base;
     out.field(place.member("body"), body, &new.body, || cap(new.body < *body, "larger request bodies get 413"));
     out.field(place.member("in_flight"), in_flight, &new.in_flight, || cap(new.in_flight < *in_flight, "more requests at once get 503"));
+    out.field(place.member("queue"), queue, &new.queue, || cap(new.queue < *queue, "requests that find every target taken get 503 sooner"));
     out.field(place.member("connections"), connections, &new.connections, || {
         cap(new.connections < *connections, "more connections at once are not accepted")
     });

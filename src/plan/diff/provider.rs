@@ -5,7 +5,7 @@ use super::changes::{Changes, Entry, Meaning, Pair, Sides};
 use super::limits::{Stops, limits};
 use super::place::Place;
 use super::{Action, Risk, shown};
-use crate::plan::types::{AuthScheme, Provider, Quirks, Retries, Timeouts};
+use crate::plan::types::{AuthScheme, Concurrency, Provider, Quirks, Retries, Timeouts};
 
 impl Entry for Provider {
     fn added(&self, sides: Sides<'_>, name: &str) -> Meaning {
@@ -41,6 +41,7 @@ impl Entry for Provider {
             capacity,
             limits,
             health_check,
+            concurrency,
         } = pair.base;
         let new = pair.new;
         out.field(place.member("preset"), preset, &new.preset, || Meaning::low("what the preset changes is listed as changes of its own"));
@@ -62,12 +63,7 @@ impl Entry for Provider {
         out.field(place.member("api_version"), api_version, &new.api_version, || {
             Meaning::medium("the provider takes and gives other members")
         });
-        out.field(place.member("auth"), auth, &new.auth, || match new.auth {
-            AuthScheme::None => Meaning::high("requests are sent without a credential"),
-            AuthScheme::Bearer | AuthScheme::Header(_) => {
-                Meaning::medium("the provider refuses every request if it looks for the credential elsewhere")
-            }
-        });
+        out.field(place.member("auth"), auth, &new.auth, || signed(&new.auth));
         out.entries(&place.member("credentials"), credentials, &new.credentials);
         self::quirks(out, &place.member("quirks"), quirks, &new.quirks);
         self::timeouts(out, &place.member("timeouts"), timeouts, &new.timeouts);
@@ -83,6 +79,26 @@ impl Entry for Provider {
         });
         self::limits(out, &place.member("limits"), (limits, &new.limits), Stops::Provider);
         out.field(place.member("health_check"), health_check, &new.health_check, || checked(new.health_check.is_some()));
+        out.field(place.member("concurrency"), concurrency, &new.concurrency, || at_once(*concurrency, new.concurrency));
+    }
+}
+
+fn at_once(base: Option<Concurrency>, new: Option<Concurrency>) -> Meaning {
+    match (base, new) {
+        (_, None) => Meaning::medium("nothing limits any longer how many requests it gets at once"),
+        (Some(base), Some(new)) if new.min >= base.min && new.max >= base.max => Meaning::low("more requests may run at once"),
+        (None | Some(_), Some(_)) => {
+            Meaning::medium("requests beyond so many at once, with one credential at one model, go to others or wait")
+        }
+    }
+}
+
+fn signed(auth: &AuthScheme) -> Meaning {
+    match auth {
+        AuthScheme::None => Meaning::high("requests are sent without a credential"),
+        AuthScheme::Bearer | AuthScheme::Header(_) => {
+            Meaning::medium("the provider refuses every request if it looks for the credential elsewhere")
+        }
     }
 }
 

@@ -6,6 +6,7 @@
 mod breaker;
 mod credential;
 mod load;
+mod places;
 mod reach;
 mod resting;
 
@@ -15,9 +16,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 pub use breaker::{Admit, Breaker, BreakerSnapshot, BreakerState, Probe};
 pub use credential::{CredentialHealth, CredentialState, Reason};
 pub use load::{Answered, Load, LoadSnapshot, Running};
+pub use places::{InVain, Place, Places, PlacesSnapshot, Ticket, Whose};
 pub use reach::Reach;
 
 use crate::base::Digest;
+use crate::plan::Concurrency;
 
 /// The health of every credential and target, for the life of the process.
 ///
@@ -40,6 +43,15 @@ pub struct TargetHealth {
     pub breaker: Arc<Breaker>,
     /// How busy, how quick and how good it is.
     pub load: Arc<Load>,
+    /// The attempts that run with each credential, by its name, where their number is limited. Guards the map alone; taken when a table is built.
+    places: Mutex<HashMap<String, Arc<Places>>>,
+}
+
+impl TargetHealth {
+    /// Returns the places of attempts with a credential; those that are known already, whatever their bounds were.
+    pub fn places(&self, credential: &str, bounds: Concurrency) -> Arc<Places> {
+        Arc::clone(lock(&self.places).entry(credential.to_owned()).or_insert_with(|| Arc::new(Places::new(bounds))))
+    }
 }
 
 impl Health {

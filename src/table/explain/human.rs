@@ -6,6 +6,7 @@ use super::told::{BudgetTold, CandidateTold, CostTold, CredentialTold, Explanati
 use crate::base::{Span, visible};
 use crate::catalog::Meter;
 use crate::plan::PromptPosition;
+use crate::provider::PlacesSnapshot;
 
 /// Writes an explanation for people.
 pub fn human(told: &Explanation) -> String {
@@ -137,10 +138,13 @@ fn row(candidate: &CandidateTold, width: usize) -> String {
 }
 
 fn named(credential: &CredentialTold) -> String {
-    match credential.share_percent {
-        Some(100) | None => credential.name.clone(),
-        Some(share) => format!("{} ({share}%)", credential.name),
-    }
+    let share = credential.share_percent.filter(|share| *share != 100).map(|share| format!("{share}%"));
+    let busy = credential.concurrency.map(|PlacesSnapshot { limit, running, waiting }| match waiting {
+        0 => format!("{running} of {limit} at once"),
+        waiting => format!("{running} of {limit} at once, {waiting} waiting"),
+    });
+    let told: Vec<String> = share.into_iter().chain(busy).collect();
+    if told.is_empty() { credential.name.clone() } else { format!("{} ({})", credential.name, told.join(", ")) }
 }
 
 fn kept_out(credential: &CredentialTold) -> String {

@@ -115,6 +115,7 @@ pub(super) fn credentials(candidate: &Candidate, is_session: bool, now_ms: u64) 
     let told = candidate.credentials.iter().enumerate().map(|(place, credential)| CredentialTold {
         name: credential.name.clone(),
         share_percent: Some(share(place, credential)),
+        concurrency: candidate.target.places(&credential.name).map(|(places, _)| places.snapshot(now_ms)),
         reason: None,
         wait_ms: None,
     });
@@ -126,6 +127,7 @@ pub(super) fn left_out(target: &Target, used: &[Arc<Credential>], now_ms: u64) -
     let told = |name: &str, reason: &str, wait_ms: Option<u64>| CredentialTold {
         name: name.to_owned(),
         share_percent: None,
+        concurrency: None,
         reason: Some(reason.to_owned()),
         wait_ms,
     };

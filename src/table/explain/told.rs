@@ -10,6 +10,7 @@ use crate::base::Usd;
 use crate::error::Kind;
 use crate::limit::{Limiter, Measure, Refused};
 use crate::plan::PromptPosition;
+use crate::provider::PlacesSnapshot;
 use crate::table::refusal::Refusal;
 use crate::table::{Excluded, Exclusion, Rule, RuleAction, Target};
 use crate::wire::Format;
@@ -263,6 +264,9 @@ pub struct CredentialTold {
     /// How many of a hundred requests to the target try this one first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub share_percent: Option<u64>,
+    /// What runs with it at the target, where that is limited. Where as many run as may, another is tried, or the request waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub concurrency: Option<PlacesSnapshot>,
     /// What keeps it out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

@@ -4,6 +4,7 @@ mod anonymous;
 mod balance;
 mod chaos;
 mod cloud;
+mod concurrency;
 mod explain;
 mod failover;
 mod failover_table;

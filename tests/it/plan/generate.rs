@@ -149,7 +149,7 @@ fn gateway() -> impl Strategy<Value = GatewaySketch> {
             listen,
             auth,
             rest: json!({"admin": admin, "tls": tls, "state": state, "drain": drain, "retention": retention,
-                "limits": {"body": body, "in_flight": in_flight, "connections": connections}}),
+                "limits": {"body": body, "in_flight": in_flight, "queue": in_flight.map(|_| "3s"), "connections": connections}}),
         })
 }
 
@@ -214,7 +214,7 @@ fn server() -> impl Strategy<Value = Value> {
     (credentials, headers, quirks, timeouts, option::of(0..3_u32), auth, (urls, any::<bool>())).prop_map(
         |(credentials, headers, (field, usage, done), (connect, idle, total), max, (auth, (limits, capacity)), (url, allowed))| {
             json!({"api": "openai-chat", "base_url": url, "allow_plain_http": allowed, "auth": auth, "credentials": credentials, "headers": headers,
-                "quirks": {"max_tokens_field": field, "stream_options": usage, "done_marker": done},
+                "quirks": {"max_tokens_field": field, "stream_options": usage, "done_marker": done}, "concurrency": max.filter(|max| *max > 0).map(|max| json!({"max": max})),
                 "timeouts": {"connect": connect, "idle": idle, "total": total}, "retries": {"max": max}, "limits": limits, "capacity": capacity})
         },
     )

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bifrostctl::base::Usd;
 use bifrostctl::error::Kind;
-use bifrostctl::telemetry::{BreakerState, CredentialState, DIRECT, Endpoint, Metrics, NONE, names};
+use bifrostctl::telemetry::{BreakerState, CredentialState, DIRECT, Endpoint, Metrics, NONE, Queued, names};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -59,6 +59,7 @@ fn every_name_of_the_list_is_shown_once_it_has_a_value() {
     metrics.rule("r").matched();
     metrics.refused(Kind::TooLarge);
     metrics.limited("key", "requests");
+    metrics.queued(Queued::Served, MS(1));
     metrics.config().reload("unchanged", "signal", MS(1));
     metrics.config().running("d", 1);
     metrics.add_source(|samples| {
@@ -71,6 +72,9 @@ fn every_name_of_the_list_is_shown_once_it_has_a_value() {
         samples.add(&names::TARGET_IN_FLIGHT, &["p", "m"], 1);
         samples.add(&names::TARGET_LATENCY, &["p", "m", "streamed"], 1);
         samples.add(&names::TARGET_FAILURE_SHARE, &["p", "m"], 1);
+        for name in [&names::CONCURRENCY_LIMIT, &names::CONCURRENCY_RUNNING, &names::CONCURRENCY_WAITING] {
+            samples.add(name, &["p", "m", "c"], 1);
+        }
         samples.connections("clients", 0, 0);
         samples.connections_refused("clients", "cap", 0);
         samples.add(&names::CONFIG_TABLES_ALIVE, &[], 1);
