@@ -10,6 +10,10 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
 /// Connections that the kernel completes while we are busy.
 const BACKLOG: u32 = 1024;
+/// Bytes that wait in the kernel for a client that takes no more. Without it the kernel keeps megabytes for each, and a client that reads
+/// slowly seems to read nothing: room is told only when a third of that is free.
+#[cfg(target_os = "linux")]
+const UNSENT: u32 = 16 << 10;
 
 /// Why a listener could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -137,8 +141,7 @@ impl Listener {
         match self {
             Self::Tcp(listener) => {
                 let (stream, address) = listener.accept().await?;
-                // Without it, small events wait for the client's delayed acknowledgement. A socket that died meanwhile may refuse.
-                let _ = stream.set_nodelay(true);
+                adapt(&stream);
                 Ok(Socket::Tcp(stream, address))
             }
             Self::Unix(listener, _) => listener.accept().await.map(|(stream, _)| Socket::Unix(stream)),
@@ -154,11 +157,20 @@ impl Listener {
     }
 }
 
+/// Sets what a connection of a client needs. A socket that died meanwhile may refuse; whoever uses it next is told.
+fn adapt(stream: &TcpStream) {
+    // Without it, small events wait for the client's delayed acknowledgement.
+    let _ = stream.set_nodelay(true);
+    #[cfg(target_os = "linux")]
+    let _ = socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT);
+}
+
 fn tcp_backlog(listener: &std::net::TcpListener) -> Vec<Socket> {
     let adopt = |(stream, address): (std::net::TcpStream, SocketAddr)| {
         stream.set_nonblocking(true)?;
-        stream.set_nodelay(true)?;
-        Ok::<_, io::Error>(Socket::Tcp(TcpStream::from_std(stream)?, address))
+        let stream = TcpStream::from_std(stream)?;
+        adapt(&stream);
+        Ok::<_, io::Error>(Socket::Tcp(stream, address))
     };
     std::iter::from_fn(|| listener.accept().ok()).filter_map(|accepted| adopt(accepted).ok()).collect()
 }

@@ -8,3 +8,4 @@ mod soup;
 mod support;
 mod timers;
 mod tls;
+mod unsent;
