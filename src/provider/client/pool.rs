@@ -21,7 +21,7 @@ use tokio::runtime;
 use tokio::time::Instant;
 
 use super::connect::{Connector, Stream};
-use super::{IDLE_CONNECTION, IDLE_PER_HOST};
+use super::{IDLE_CONNECTION, IDLE_PER_HOST, READ_AHEAD};
 use crate::error::{GatewayError, Kind};
 use crate::provider::body::chain;
 use crate::provider::pieces::Pieces;
@@ -64,7 +64,7 @@ impl Pool {
 
     async fn dial(&self) -> Result<Box<Link>, GatewayError> {
         let stream = self.connector.connect().await?;
-        let (sender, driver) = http1::handshake(stream).await.map_err(|error| failed(&error))?;
+        let (sender, driver) = http1::Builder::new().max_buf_size(READ_AHEAD).handshake(stream).await.map_err(|error| failed(&error))?;
         Ok(Box::new(Link { sender, driver, is_over: false }))
     }
 

@@ -65,6 +65,23 @@ async fn a_get_without_a_body_sends_none() {
 }
 
 #[tokio::test]
+async fn a_large_answer_is_read_in_small_pieces() {
+    const LENGTH: usize = 4 << 20;
+    let peer = Peer::serve(|mut stream| async move {
+        read_request(&mut stream).await;
+        write(&mut stream, &format!("HTTP/1.1 200 OK\r\ncontent-length: {LENGTH}\r\n\r\n{}", "x".repeat(LENGTH))).await;
+    })
+    .await;
+    let mut body = client(&peer.destination()).send(peer.post("{}"), WAITS).await.unwrap().body;
+    let (mut length, mut largest) = (0, 0);
+    while let Some(frame) = body.frame().await {
+        let piece = frame.unwrap().into_data().unwrap();
+        (length, largest) = (length + piece.len(), largest.max(piece.len()));
+    }
+    assert!(length == LENGTH && largest <= 64 << 10, "{length} bytes, at most {largest} at once");
+}
+
+#[tokio::test]
 async fn a_redirect_is_an_answer_and_is_not_followed() {
     let elsewhere = Peer::serve(|mut stream| async move { until_closed(&mut stream).await }).await;
     let location = elsewhere.address;
