@@ -10,6 +10,7 @@ mod import;
 mod kits;
 mod ledger;
 mod limit;
+mod load;
 mod mock;
 mod pipeline;
 mod plan;
