@@ -143,7 +143,12 @@ impl<'r> Run<'r, '_> {
             if own_probe.is_none() && may_wait && credential.health.breaker.admits(now_ms) != Admit::Yes {
                 continue;
             }
-            let Ok(place) = self.place(candidate, credential, now_ms) else { continue };
+            let place = match self.place(candidate, credential, now_ms) {
+                Ok(place) => place,
+                // Nobody else has what the request goes on from.
+                Err(()) if self.decision.is_bound => return Step::Target,
+                Err(()) => continue,
+            };
             let mut probes = (probe.take(), own_probe);
             let left = (credentials_left, targets_left);
             match self.tries((&candidate.target, credential), place, (&mut probes, left), exchange).await {

@@ -299,7 +299,7 @@ const fn kind(status: u16) -> Kind {
         404 => Kind::NotFound,
         408 | 504 => Kind::UpstreamTimeout,
         413 => Kind::TooLarge,
-        429 => Kind::RateLimited,
+        429 => Kind::UpstreamRateLimit,
         503 | 529 => Kind::UpstreamOverload,
         400..=499 => Kind::BadRequest,
         _ => Kind::Internal,

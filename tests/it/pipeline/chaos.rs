@@ -92,6 +92,7 @@ async fn broken(case: &Case) -> Vec<String> {
             provider["api"] = json!(case.upstream.api);
             provider["quirks"]["responses"] = json!(true);
             provider["timeouts"] = json!({"connect": "5s", "first_byte": "1s", "first_content": "1s", "idle": "1s", "total": "20s"});
+            provider["concurrency"] = json!({"min": 1, "max": 200, "is_adaptive": true});
         }
     })
     .await;
@@ -119,6 +120,11 @@ async fn broken(case: &Case) -> Vec<String> {
     let metrics = rig.gateway.services.metrics.encode();
     for gauge in ["bifrost_in_flight", "bifrost_streams_open"] {
         holds(metrics.lines().any(|line| line == format!("{gauge} 0")), format!("{gauge} is not 0"));
+    }
+    let table = rig.gateway.live.load();
+    for (target, at) in table.targets.values().flat_map(|target| target.places.iter().map(move |(_, places)| (target.id(), places))) {
+        let places = at.snapshot(rig.gateway.clock.monotonic_ms());
+        holds((places.running, places.waiting) == (0, 0) && (1..=20).contains(&places.limit), format!("{target} has {places:?}"));
     }
     wrong
 }

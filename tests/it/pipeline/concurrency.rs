@@ -275,3 +275,37 @@ async fn what_runs_counts_on_when_the_spec_changes() {
     assert_eq!(seen.status, 200);
     drop(stream);
 }
+
+#[tokio::test]
+async fn a_conversation_waits_for_the_account_that_keeps_it() {
+    let rig = Rig::start_with(|plan| {
+        plan["providers"]["one"]["concurrency"] = most(1);
+        plan["providers"]["one"]["quirks"]["responses"] = json!(true);
+        plan["models"]["fast"]["fallbacks"] = json!([]);
+    })
+    .await;
+    let post = async |body: Value| {
+        let body = serde_json::to_vec(&body).unwrap();
+        rig.call("POST", "/v1/responses", &[("authorization", &format!("Bearer {KEY}"))], body.into()).await
+    };
+    let first = post(json!({"model": "fast", "input": "Hi"})).await;
+    let keeper = rig.tried()[0].clone();
+    let id = first.json()["id"].as_str().unwrap().to_owned();
+    // Streams in all places of both accounts; then the other one's comes free.
+    let streams = [held(&rig).await, held(&rig).await];
+    let [one, other] = streams;
+    let (of_keeper, of_other) = if rig.tried()[1] == keeper { (one, other) } else { (other, one) };
+    drop(of_other);
+    let mut waiting = Box::pin(post(json!({"model": "fast", "input": "More", "previous_response_id": id})));
+    let keeper_place = usize::from(keeper == "B");
+    while rig.gateway.live.load().targets["one/m"].places[keeper_place].1.snapshot(0).waiting < 1 {
+        tokio::select! {
+            _ = &mut waiting => panic!("it went on elsewhere"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    rig.mock.script(Script::default());
+    drop(of_keeper);
+    assert_eq!(waiting.await.status, 200);
+    assert_eq!(rig.tried().last(), Some(&keeper));
+}

@@ -63,14 +63,31 @@ impl Client {
         rig.call("POST", path, &[("authorization", &format!("Bearer {KEY}"))], Bytes::from(body.to_string())).await
     }
 
-    /// Says what the client sees: the status, then the code of the error (`error` where the format has none) or `done` at the end of a stream.
+    /// Says what the client sees: the status, then the word of the error in the client's format or `done` at the end of a stream.
     pub(in crate::pipeline) fn sees(self, seen: &Seen, is_stream: bool) -> String {
         let status = seen.status.as_u16();
-        if status >= 400 || !is_stream {
-            let code = seen.json().pointer("/error/code").and_then(Value::as_str).map(|code| format!(" {code}"));
-            return format!("{status}{}", code.filter(|_| self == Self::Chat).unwrap_or_default());
+        if status < 400 && !is_stream {
+            return status.to_string();
+        }
+        if status >= 400 {
+            let of_header = seen.headers.get("x-amzn-errortype").and_then(|word| word.to_str().ok());
+            return format!("{status} {}", of_header.map_or_else(|| self.word(&seen.json()), str::to_owned));
         }
         format!("{status} {}", self.end(&seen.body))
+    }
+
+    /// The word by which a program of this format tells one error from another; `error` where the format has none.
+    fn word(self, told: &Value) -> String {
+        let at = match self {
+            Self::Chat => "/error/code",
+            Self::Responses if told.get("response").is_some() => "/response/error/code",
+            Self::Responses if told.get("code").is_some() => "/code",
+            Self::Responses => "/error/code",
+            Self::Messages => "/error/type",
+            Self::Gemini => "/error/status",
+            Self::Converse | Self::Cohere => return "error".to_owned(),
+        };
+        told.pointer(at).map_or_else(|| "none".to_owned(), |word| word.as_str().unwrap_or("null").to_owned())
     }
 
     /// The end of a stream, from its last event.
@@ -96,8 +113,8 @@ impl Client {
         };
         match (is_done, is_error) {
             (true, false) => "done".to_owned(),
-            (false, true) if self == Self::Chat => data["error"]["code"].as_str().unwrap_or("null").to_owned(),
-            (false, true) => "error".to_owned(),
+            (false, true) if self == Self::Converse => exception(text),
+            (false, true) => self.word(&data),
             _ => format!("an end like {last}"),
         }
     }
@@ -109,4 +126,11 @@ fn gemini(contents: &Value) -> Value {
 
 fn converse(messages: &Value) -> Value {
     json!({"messages": messages, "inferenceConfig": {"maxTokens": 50}})
+}
+
+/// The name of the last exception of an event stream.
+fn exception(text: &str) -> String {
+    let (_, after) = text.rsplit_once(":exception-type").unwrap_or_default();
+    // A byte for the type of the value, two for its length.
+    after.chars().skip_while(|letter| !letter.is_ascii_alphabetic()).take_while(char::is_ascii_alphanumeric).collect()
 }

@@ -168,7 +168,7 @@ pub(super) fn all() -> Vec<Row> {
 }
 
 /// What single upstreams have otherwise: by name, place and fault.
-const OTHERWISE: [(&str, Place, &str, &str, Charge); 14] = {
+const OTHERWISE: [(&str, Place, &str, &str, Charge); 15] = {
     use Charge::{AllCame, Came, Nothing};
     use Place::{Early, Late, Whole};
     [
@@ -183,6 +183,7 @@ const OTHERWISE: [(&str, Place, &str, &str, Charge); 14] = {
         ("ollama", Early, FILTER, "400 upstream_rejected", Nothing),
         // The provider's own event passes as it is, and this one has no code.
         ("chat", Late, "error_at=LATE", "200 null", Came),
+        ("responses", Late, "error_at=LATE", "200 server_error", Came),
         // Errors in their streams have a message and no class.
         ("cohere", Late, "error_at=LATE;error=rate_limit", "200 upstream_server_error", Came),
         ("ollama", Late, "error_at=LATE;error=rate_limit", "200 upstream_server_error", Came),
@@ -203,12 +204,38 @@ pub(super) fn otherwise(cell: &Cell, row: &Row, (upstream, client): (&Upstream, 
     let (sees, charge) = found.map_or((cell.sees, cell.charge), |(.., sees, charge)| (*sees, *charge));
     let (status, word) = sees.split_once(' ').unwrap_or((sees, ""));
     let sees = match (client, status, word) {
-        (Client::Chat, ..) => sees.to_owned(),
-        (_, "200", "" | "done") => sees.to_owned(),
-        (_, "200", _) => "200 error".to_owned(),
+        (Client::Chat | Client::Responses, ..) | (_, "200", "" | "done") => sees.to_owned(),
         // Anthropic's own status for it.
-        (Client::Messages, "503", _) => "529".to_owned(),
-        (_, status, _) => status.to_owned(),
+        (Client::Messages, "503", word) => format!("529 {}", in_words_of(client, ("503", word))),
+        (_, status, word) => format!("{status} {}", in_words_of(client, (status, word))),
     };
     (sees, charge)
+}
+
+/// The word of an error in the client's format, before a stream or within it.
+fn in_words_of(client: Client, (status, code): (&str, &str)) -> &'static str {
+    let is_of_the_request = matches!(code, "context_length_exceeded" | "content_filter" | "upstream_rejected");
+    match (client, code) {
+        (Client::Messages, _) if is_of_the_request => "invalid_request_error",
+        (Client::Messages, "rate_limit_exceeded") => "rate_limit_error",
+        (Client::Messages, "upstream_overload") => "overloaded_error",
+        (Client::Messages, "upstream_timeout") => "timeout_error",
+        (Client::Messages, _) => "api_error",
+        (Client::Gemini, _) if is_of_the_request => "INVALID_ARGUMENT",
+        (Client::Gemini, "rate_limit_exceeded") => "RESOURCE_EXHAUSTED",
+        (Client::Gemini, "upstream_overload" | "upstream_connect") => "UNAVAILABLE",
+        (Client::Gemini, "upstream_timeout") => "DEADLINE_EXCEEDED",
+        (Client::Gemini, _) => "INTERNAL",
+        (Client::Converse, "rate_limit_exceeded") if status == "200" => "throttlingException",
+        (Client::Converse, "upstream_server_error") if status == "200" => "internalServerException",
+        (Client::Converse, _) if status == "200" => "modelStreamErrorException",
+        (Client::Converse, _) if is_of_the_request => "ValidationException",
+        (Client::Converse, "rate_limit_exceeded") => "ThrottlingException",
+        (Client::Converse, "upstream_overload" | "upstream_connect") => "ServiceUnavailableException",
+        (Client::Converse, "upstream_timeout") => "ModelTimeoutException",
+        (Client::Converse, "upstream_auth") => "InternalServerException",
+        (Client::Converse, _) => "ModelErrorException",
+        (Client::Cohere, _) => "error",
+        (Client::Chat | Client::Responses, _) => unreachable!("their words are those of the rows"),
+    }
 }
