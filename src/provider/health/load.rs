@@ -106,6 +106,16 @@ impl Load {
         });
     }
 
+    /// Notes that an answer would have taken longer than so many microseconds: nobody waited for it to the end.
+    pub fn at_least(&self, how: Answered, took_us: u64, now_ms: u64) {
+        let took = u32::try_from(took_us).unwrap_or(u32::MAX).max(1);
+        // Where more is known already, it is no news, and what is known fades as before.
+        let is_news = faded(self.lane(how).read(), now_ms) < u64::from(took);
+        if is_news {
+            self.answered(how, took_us, now_ms);
+        }
+    }
+
     /// Notes that an answer came, and was whole.
     pub fn succeeded(&self, now_ms: u64) {
         self.judged(0.0, now_ms);
@@ -226,6 +236,17 @@ mod tests {
         let many = load.latency_us(Answered::Streamed, 300).unwrap();
         assert!((100 * MS..101 * MS).contains(&many), "{many}");
         assert_eq!(load.latency_us(Answered::Whole, 300), Some(many), "better than nothing");
+    }
+
+    #[test]
+    fn an_answer_that_nobody_waited_for_is_known_to_take_at_least_so_long() {
+        let load = Load::default();
+        load.at_least(Answered::Whole, 300 * MS, 0);
+        assert_eq!(load.latency_us(Answered::Whole, 0), Some(300 * MS));
+        (0..100).for_each(|_| load.at_least(Answered::Whole, 100 * MS, 0));
+        assert_eq!(load.latency_us(Answered::Whole, 0), Some(300 * MS), "less than is known says nothing");
+        load.at_least(Answered::Whole, 500 * MS, 0);
+        assert_eq!(load.latency_us(Answered::Whole, 0), Some(500 * MS));
     }
 
     #[test]

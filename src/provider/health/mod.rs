@@ -9,6 +9,7 @@ mod load;
 mod places;
 mod reach;
 mod resting;
+mod times;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -18,6 +19,7 @@ pub use credential::{CredentialHealth, CredentialState, Reason};
 pub use load::{Answered, Load, LoadSnapshot, Running};
 pub use places::{InVain, Place, Places, PlacesSnapshot, Ticket, Whose};
 pub use reach::Reach;
+pub use times::{Timed, Times};
 
 use crate::base::Digest;
 use crate::plan::Concurrency;
@@ -43,6 +45,8 @@ pub struct TargetHealth {
     pub breaker: Arc<Breaker>,
     /// How busy, how quick and how good it is.
     pub load: Arc<Load>,
+    /// How long its answers take, where somebody wants to know.
+    pub times: Times,
     /// The attempts that run with each credential, by its name, where their number is limited. Guards the map alone; taken when a table is built.
     places: Mutex<HashMap<String, Arc<Places>>>,
 }
