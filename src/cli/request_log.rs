@@ -55,6 +55,8 @@ pub(crate) struct Attempt {
     pub(crate) detail: Option<String>,
     pub(crate) status: Option<u16>,
     pub(crate) ms: u64,
+    /// Made beside another one that took long.
+    pub(crate) hedge: bool,
 }
 
 /// Where the log is: the file that was named, else the one that the spec names.

@@ -21,7 +21,7 @@ use super::translate::{self, Middle};
 use super::waiting::Waiting;
 use crate::base::{Clock, Span};
 use crate::error::{GatewayError, Kind};
-use crate::provider::{Attempted, Outbound, Place, Upstream, Waits, response_headers, retry_after_ms, spare};
+use crate::provider::{Attempted, Ear, Outbound, Upstream, Waits, response_headers, retry_after_ms, spare};
 use crate::table::{Alias, Credential, Target};
 use crate::telemetry::Endpoint;
 use crate::wire::edit::Object;
@@ -155,7 +155,7 @@ impl From<GatewayError> for Box<Failure> {
     }
 }
 
-/// Calls a target once.
+/// Calls a target once. What it costs is in `tab` until there is an answer, for whoever gives the call up.
 ///
 /// # Errors
 /// Whatever keeps the answer from being passed on; what it means for the next attempt is the chain's to judge.
@@ -163,7 +163,8 @@ pub(super) async fn once(
     target: &Arc<Target>,
     credential: &Credential,
     alias: Option<&Alias>,
-    (call, number, place): (&Call<'_>, usize, Option<&Place>),
+    (call, number, ear): (&Call<'_>, usize, Option<Ear>),
+    tab: &mut Option<Tab>,
 ) -> Result<Answer, Box<Failure>> {
     let began = Instant::now();
     let provider = &target.provider;
@@ -173,19 +174,19 @@ pub(super) async fn once(
         None => outbound::prepare(call, alias, target)?,
     };
     let lane = prepared.lane;
-    let mut tab = call.spender.reserve(call, target, &prepared, number).await?;
+    *tab = call.spender.reserve(call, target, &prepared, number).await?;
     let path = target
         .path(lane.spoken(), (&prepared.path, prepared.query.as_deref()), call.stream)
         .map_err(|error| GatewayError::new(Kind::Internal, "The provider's address cannot be built.").detail(error))?;
     let headers = outbound::headers(call.headers, provider, (call.facts, lane.travel()))?;
     let outbound = Outbound { method: call.method.clone(), path, headers, body: prepared.body };
-    if let Some(tab) = &mut tab {
+    if let Some(tab) = tab {
         tab.sent();
     }
-    let mut answer = match answered((outbound, began), target, credential, (call, lane, place)).await {
+    let mut answer = match answered((outbound, began), target, credential, (call, lane, ear)).await {
         Ok(answer) => answer,
         Err(failure) => {
-            if let Some(tab) = &mut tab {
+            if let Some(tab) = tab {
                 tab.settle(End::Failed(failure.error.kind), (failure.error.kind.code(), failure.status));
             }
             return Err(failure);
@@ -199,7 +200,7 @@ pub(super) async fn once(
     if answer.losses.is_empty() {
         answer.losses = prepared.losses;
     }
-    answer.tab = tab.map(Box::new);
+    answer.tab = tab.take().map(Box::new);
     Ok(answer)
 }
 
@@ -208,11 +209,11 @@ async fn answered(
     (outbound, began): (Outbound, Instant),
     target: &Target,
     credential: &Credential,
-    (call, lane, place): (&Call<'_>, Lane, Option<&Place>),
+    (call, lane, ear): (&Call<'_>, Lane, Option<Ear>),
 ) -> Result<Answer, Box<Failure>> {
     let upstream = send(outbound, target, credential, call).await?;
-    if let Some(place) = place.filter(|place| place.is_adaptive()) {
-        learn(place, &upstream.headers, call.clock);
+    if let Some(ear) = ear {
+        learn(&ear, &upstream.headers, call.clock);
     }
     if !upstream.status.is_success() {
         if let Some(answer) = convert::uncounted(upstream.status, lane, call) {
@@ -240,10 +241,10 @@ async fn answered(
 }
 
 /// Learns from an answer's head how much more its upstream takes.
-fn learn(place: &Place, headers: &HeaderMap, clock: &dyn Clock) {
+fn learn(ear: &Ear, headers: &HeaderMap, clock: &dyn Clock) {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     if let Some(spare) = spare(header, clock.unix_ms()) {
-        place.told(spare.requests, clock.monotonic_ms().saturating_add(spare.for_ms));
+        ear.told(spare.requests, clock.monotonic_ms().saturating_add(spare.for_ms));
     }
 }
 

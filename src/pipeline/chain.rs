@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::attempt::{Answer, AnswerBody, Call, Failure, once};
 use super::convert;
 use super::exchange::{Exchange, Open};
+use super::hedge::{self, Aside, Hedge, Raced};
 use super::limits;
 use super::queue::Taken;
 use super::refusal::{self, Refusal};
@@ -54,7 +55,7 @@ impl Failures {
 }
 
 /// Returns whether the gateway itself refuses an attempt: nothing was sent that could have failed.
-const fn is_unsent(kind: Kind) -> bool {
+pub(super) const fn is_unsent(kind: Kind) -> bool {
     matches!(kind, Kind::LossyTranslation | Kind::BudgetExceeded | Kind::Unpriced)
 }
 
@@ -81,6 +82,8 @@ pub(super) async fn run(decision: &Decision, call: &Call<'_>, exchange: &mut Exc
         limited: Vec::new(),
         taken: Vec::new(),
         has_failed: false,
+        took: Duration::ZERO,
+        aside: None,
     };
     for (place, candidate) in decision.candidates.iter().enumerate() {
         if let Some(answer) = convert::local(call, &candidate.target) {
@@ -126,6 +129,10 @@ pub(super) struct Run<'r, 'c> {
     pub(super) taken: Vec<Taken<'r>>,
     /// Whether something was sent that failed, so that whatever follows is a further try.
     has_failed: bool,
+    /// How long the last attempt took.
+    took: Duration,
+    /// What failed already beside an attempt that was slow and failed, too: it stands for the attempt that the chain would make there.
+    aside: Option<Box<Aside>>,
 }
 
 impl<'r> Run<'r, '_> {
@@ -181,11 +188,14 @@ impl<'r> Run<'r, '_> {
         Some(probe)
     }
 
-    /// Takes a place for an attempt, where their number is limited.
+    /// Takes a place for an attempt, where their number is limited, and it has not been made already.
     ///
     /// # Errors
     /// All are taken, which is kept in mind.
     fn place(&mut self, candidate: &'r Candidate, credential: &'r Credential, now_ms: u64) -> Result<Option<Place>, ()> {
+        if self.aside.as_ref().is_some_and(|aside| aside.is_of(&candidate.target, credential)) {
+            return Ok(None);
+        }
         let Some((places, bounds)) = candidate.target.places(&credential.name) else { return Ok(None) };
         let place = places.take(bounds, now_ms);
         if place.is_none() {
@@ -204,21 +214,20 @@ impl<'r> Run<'r, '_> {
     ) -> Step {
         let call = self.call;
         for tries in 0.. {
-            let held = limits::attempt(target, (call.endpoint, call.payload), call.clock, &exchange.gateway_metrics).await;
-            let Ok(grant) = held.map_err(|refused| self.limited.push(refused)) else { return Step::Target };
-            exchange.attempts.push(Attempt::begin(target, credential, (grant, place.take()), call));
-            let failure = match self.attempt(target, credential, exchange).await {
-                Ok(answer) => {
+            let is_probe = probes.0.is_some() || probes.1.is_some();
+            let failure = match self.attempt((target, credential), place.take(), is_probe, exchange).await {
+                None => return Step::Target,
+                Some(Ok(answer)) => {
                     let is_open = matches!(answer.body, AnswerBody::Stream(_) | AnswerBody::Passing(_));
                     let probes = [probes.0.take(), probes.1.take()];
                     exchange.open = is_open.then(|| Open { jitter: call.jitter(), probes });
                     return Step::Answer(Box::new(answer));
                 }
-                Err(failure) => failure,
+                Some(Err(failure)) => failure,
             };
             let kind = failure.error.kind;
             self.has_failed |= kind.blames_target();
-            let next = self.judge(&failure, target, (tries, credentials_left, targets_left), exchange);
+            let next = self.judge(&failure, target, (tries, credentials_left, targets_left));
             self.failures.add(failure, exchange.attempts.len());
             match next {
                 Next::Same(_) if !target.health.breaker.may_retry(call.clock.monotonic_ms()) => {
@@ -255,31 +264,54 @@ impl<'r> Run<'r, '_> {
         }
     }
 
-    fn judge(
-        &self,
-        failure: &Failure,
-        target: &Target,
-        (tries, credentials_left, targets_left): (u32, bool, bool),
-        exchange: &Exchange,
-    ) -> Next {
+    fn judge(&self, failure: &Failure, target: &Target, (tries, credentials_left, targets_left): (u32, bool, bool)) -> Next {
         let left = self.deadline.saturating_duration_since(Instant::now());
-        let took = exchange.attempts.last().map_or(Duration::ZERO, |attempt| Duration::from_millis(attempt.took_ms));
-        let tried = Tried { tries, took, left, credentials_left, targets_left };
+        let tried = Tried { tries, took: self.took, left, credentials_left, targets_left };
         judge(failure, target, self.decision.alias.as_deref(), &tried, self.call.roll)
     }
 
-    /// Tries once, within what is left of the request's time.
-    async fn attempt(&self, target: &Arc<Target>, credential: &Arc<Credential>, exchange: &mut Exchange) -> Result<Answer, Box<Failure>> {
-        let is_shared = exchange.attempts.len() > 1;
-        let number = exchange.attempts.len();
-        let place = exchange.attempts.last().and_then(Attempt::place);
-        let once = once(target, credential, self.decision.alias.as_deref(), (self.call, number, place));
-        let result = tokio::time::timeout_at(self.deadline, once).await;
-        let result = result.unwrap_or_else(|_| Err(over(is_shared)));
-        if let Some(attempt) = exchange.attempts.last_mut() {
-            attempt.conclude(&result, self.call);
+    /// Tries once, within what is left of the request's time; with a second attempt beside a slow first one, where the alias hedges. None where
+    /// limits of the provider leave no room.
+    async fn attempt(
+        &mut self,
+        (target, credential): (&Arc<Target>, &Arc<Credential>),
+        place: Option<Place>,
+        is_probe: bool,
+        exchange: &mut Exchange,
+    ) -> Option<Result<Answer, Box<Failure>>> {
+        let (call, alias) = (self.call, self.decision.alias.as_deref());
+        if let Some(aside) = self.aside.take_if(|aside| aside.is_of(target, credential)) {
+            self.took = aside.take_place(exchange);
+            return Some(Err(aside.failure));
         }
-        result
+        let held = limits::attempt(target, (call.endpoint, call.payload), call.clock, &exchange.gateway_metrics).await;
+        let grant = held.map_err(|refused| self.limited.push(refused)).ok()?;
+        let attempt = Attempt::begin(target, credential, (grant, place), call);
+        let ear = attempt.ear();
+        exchange.attempts.push(attempt);
+        let number = exchange.attempts.len();
+        // The first attempt of a request alone.
+        let is_first = number == 1 && !is_probe;
+        let hedge = if is_first { Hedge::of(self.decision, call, (target, credential)) } else { None };
+        let result = match hedge {
+            None => {
+                let mut tab = None;
+                let once = once(target, credential, alias, (call, number, ear), &mut tab);
+                let result = tokio::time::timeout_at(self.deadline, once).await.unwrap_or_else(|_| Err(over(number > 1)));
+                if let Some(attempt) = exchange.attempts.last_mut() {
+                    attempt.conclude(&result, call);
+                }
+                result
+            }
+            Some(hedge) => {
+                // Boxed where it runs: two calls are large.
+                let Raced { result, aside } = Box::pin(hedge::race(hedge, ear, call, self.deadline, exchange)).await;
+                self.aside = aside;
+                result
+            }
+        };
+        self.took = exchange.serving().map_or(Duration::ZERO, |attempt| Duration::from_millis(attempt.took_ms));
+        Some(result)
     }
 }
 
@@ -291,7 +323,7 @@ fn kept_back(refused: &Refused, decision: &Decision, now_ms: u64) -> Refusal {
 }
 
 /// The request's time is over. Only where one target had all of it, the target is to blame.
-fn over(shared: bool) -> Box<Failure> {
+pub(super) fn over(shared: bool) -> Box<Failure> {
     let error = GatewayError::new(Kind::UpstreamTimeout, "The request's time is over (`timeouts.total` in the spec).");
     let mut failure = Failure::from(error);
     failure.blames = !shared;
@@ -335,7 +367,7 @@ fn rate_limit_ends(decision: &Decision, now_ms: u64) -> Option<u64> {
 }
 
 /// Returns whether a failure moves a request on to the next target. The chain's own limits say nothing about what was not sent.
-fn moves_on(kind: Kind, alias: Option<&Alias>) -> bool {
+pub(super) fn moves_on(kind: Kind, alias: Option<&Alias>) -> bool {
     is_unsent(kind)
         || fallback_on(kind).is_some_and(|on| match alias {
             Some(alias) => alias.spec.fallback_on.contains(&on),

@@ -55,7 +55,7 @@ pub(super) struct Exchange {
     pub(super) rule: Option<String>,
     pub(super) limits: Limits,
     pub(super) attempts: Vec<Attempt>,
-    /// The last attempt, while it is a stream that runs.
+    /// The attempt that serves, while it is a stream that runs.
     pub(super) open: Option<Open>,
     /// The format that the client is answered in, errors too.
     pub(super) dialect: Format,
@@ -206,9 +206,9 @@ impl Exchange {
             // A stream that came to its end without the last word on what it used is counted as one that did not.
             None | Some(_) => End::Cut(self.metered, self.passed),
         };
-        let status = self.attempts.last().and_then(|attempt| attempt.status);
+        let status = self.serving().and_then(|attempt| attempt.status);
         self.bill = tab.settle(end, (cut.unwrap_or("ok"), status));
-        if let (Some(cost), Some(last)) = (self.cost(), self.attempts.last()) {
+        if let (Some(cost), Some(last)) = (self.cost(), self.serving()) {
             last.target.metrics.cost(cost);
         }
         self.settled = Some(tab);
@@ -223,6 +223,11 @@ impl Exchange {
             Some(tab) => tab.durable(payer).await,
             None => Ok(()),
         }
+    }
+
+    /// Returns the attempt that serves, or failed last.
+    pub(super) fn serving(&self) -> Option<&Attempt> {
+        self.attempts.iter().rfind(|attempt| !attempt.is_aside())
     }
 
     /// Returns what the answer cost, where that is known by now.
@@ -241,7 +246,7 @@ impl Exchange {
 
     fn judge_stream(&mut self, failure: Option<Kind>, client_gone: bool) {
         let Some(open) = self.open.take() else { return };
-        let Some(last) = self.attempts.last_mut() else { return };
+        let Some(last) = self.attempts.iter_mut().rfind(|attempt| !attempt.is_aside()) else { return };
         last.end(failure, client_gone, (self.clock.monotonic_ms(), open.jitter));
     }
 
@@ -269,7 +274,7 @@ impl Exchange {
             (_, Some(overhead_us)) => metrics.overhead(Duration::from_micros(overhead_us)),
             (_, None) => {}
         }
-        let last = self.attempts.last();
+        let last = self.serving();
         if let (Some(usage), Some(last)) = (self.usage(), last) {
             last.target.metrics.tokens(usage.whole_input(), usage.output);
         }
@@ -289,7 +294,8 @@ impl Exchange {
         let used = self.usage().map(|usage| usage.total());
         let is_unused = || self.ttft_us.is_none() && self.attempts.iter().all(|attempt| attempt.failure.is_some());
         self.limits.settle(used.or_else(|| is_unused().then_some(0)), &*self.clock);
-        if let (Some(grant), Some(used)) = (self.attempts.last_mut().and_then(|last| last.grant.take()), used) {
+        let last = self.attempts.iter_mut().rfind(|attempt| !attempt.is_aside());
+        if let (Some(grant), Some(used)) = (last.and_then(|last| last.grant.take()), used) {
             grant.settle(used, limits::now_ns(&*self.clock));
         }
     }
@@ -297,7 +303,7 @@ impl Exchange {
     fn write(&self, duration_ms: u64, status: u16, client_gone: bool) {
         let attempts: Vec<_> = self.attempts.iter().map(Attempt::entry).collect();
         let uses = self.noted.uses();
-        let served = self.attempts.last().filter(|attempt| attempt.status.is_some() && attempt.failure.is_none());
+        let served = self.serving().filter(|attempt| attempt.status.is_some() && attempt.failure.is_none());
         self.log.write(&AccessEntry {
             unix_ms: self.arrived_unix_ms,
             request_id: self.id.as_str(),
@@ -336,10 +342,8 @@ impl Exchange {
     }
 
     fn fallbacks(&self) -> u32 {
-        let changes = self.attempts.windows(2).filter(|pair| match pair {
-            [before, after] => !Arc::ptr_eq(&before.target, &after.target),
-            _ => false,
-        });
+        let chain = || self.attempts.iter().filter(|attempt| !attempt.is_aside());
+        let changes = chain().zip(chain().skip(1)).filter(|(before, after)| !Arc::ptr_eq(&before.target, &after.target));
         u32::try_from(changes.count()).unwrap_or(u32::MAX)
     }
 }

@@ -79,7 +79,7 @@ impl Handler for Gateway {
         });
         exchange.status = response.status().as_u16();
         let headers = response.headers_mut();
-        if sees_routing && let Some(last) = exchange.attempts.last() {
+        if sees_routing && let Some(last) = exchange.serving() {
             headers.insert(ATTEMPTS, HeaderValue::from(exchange.attempts.len()));
             if let Ok(target) = HeaderValue::from_str(&last.target.id()) {
                 headers.insert(TARGET, target);
@@ -167,7 +167,7 @@ impl Gateway {
             queue: table.plan.gateway.limits.queue,
         };
         let answer = self.run((table, &decision), &call, demand, exchange).await?;
-        if let (Endpoint::Responses, Some(last)) = (route.endpoint, exchange.attempts.last()) {
+        if let (Endpoint::Responses, Some(last)) = (route.endpoint, exchange.serving()) {
             self.affinity.note(&answer, &last.target, &last.credential);
         }
         let response = self.reply(answer, table, exchange);
@@ -270,7 +270,7 @@ impl Gateway {
                 let ttft_us = self.clock.monotonic_us().saturating_sub(exchange.arrived_us);
                 exchange.ttft_us = Some(ttft_us);
                 exchange.stream_open = Some(self.services.metrics.stream_open());
-                if let Some(last) = exchange.attempts.last() {
+                if let Some(last) = exchange.serving() {
                     last.target.metrics.time_to_first_token(Duration::from_micros(ttft_us));
                 }
                 Reply::stream(stream)

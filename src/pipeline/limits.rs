@@ -25,6 +25,8 @@ pub(super) struct Limits {
     moved: Option<Grant>,
     /// What it holds of the limits of aliases through which the chain came to its target.
     linked: Option<Box<Linked>>,
+    /// The same for a target that is asked beside another one, until it is known which of them answers.
+    ahead: Option<Box<Linked>>,
     /// The aliases on the way to the targets that were kept out last.
     full: Option<Arc<[Arc<Limiter>]>>,
 }
@@ -79,6 +81,12 @@ impl Limits {
         clock: &dyn Clock,
         metrics: &Metrics,
     ) -> Result<(), Option<Refused>> {
+        if let Some(ahead) = self.ahead.take_if(|ahead| via.is_some_and(|via| Arc::ptr_eq(&ahead.via, via))) {
+            if let Some(before) = self.linked.replace(ahead) {
+                before.grant.settle(0, now_ns(clock));
+            }
+            return Ok(());
+        }
         match (&self.linked, via) {
             (None, None) => return Ok(()),
             (Some(linked), Some(via)) if Arc::ptr_eq(&linked.via, via) => return Ok(()),
@@ -98,12 +106,39 @@ impl Limits {
         Ok(())
     }
 
+    /// Lets a request through to a target that is asked beside another one, by the limits on the way to either; [`Self::link`] makes it the one
+    /// that serves. Nothing is counted as refused.
+    pub(super) async fn link_ahead(
+        &mut self,
+        via: Option<&Arc<[Arc<Limiter>]>>,
+        asked: (Endpoint, &Payload<'_>),
+        clock: &dyn Clock,
+    ) -> Result<(), ()> {
+        let Some(via) = via else { return Ok(()) };
+        if self.linked.as_ref().is_some_and(|linked| Arc::ptr_eq(&linked.via, via)) {
+            return Ok(());
+        }
+        let new: Vec<Arc<Limiter>> = via.iter().filter(|limiter| !self.applies(limiter)).map(Arc::clone).collect();
+        let grant = enter_by(&new, asked, clock).await.map_err(|_| ())?;
+        self.drop_ahead(clock);
+        self.ahead = Some(Box::new(Linked { via: Arc::clone(via), grant }));
+        Ok(())
+    }
+
+    /// Ends what is held for a target that was asked beside another one, of which nothing came.
+    pub(super) fn drop_ahead(&mut self, clock: &dyn Clock) {
+        if let Some(ahead) = self.ahead.take() {
+            ahead.grant.settle(0, now_ns(clock));
+        }
+    }
+
     fn applies(&self, limiter: &Arc<Limiter>) -> bool {
         self.limiters.iter().any(|known| Arc::ptr_eq(known, limiter))
     }
 
     /// Ends what the request holds. `used_tokens`: of all its attempts, where that is known; else what was taken stays taken.
     pub(super) fn settle(&mut self, used_tokens: Option<u64>, clock: &dyn Clock) {
+        self.drop_ahead(clock);
         let grants = [self.grant.take(), self.moved.take(), self.linked.take().map(|linked| linked.grant)];
         if let Some(used) = used_tokens {
             grants.into_iter().flatten().for_each(|grant| grant.settle(used, now_ns(clock)));
@@ -149,16 +184,21 @@ pub(super) async fn attempt(
     take(std::slice::from_ref(limiter), asked, clock, metrics).await.map(Some)
 }
 
+/// Lets an attempt beside another one through, as [`attempt`] does; a refusal is none of the request's, and is not counted.
+pub(super) async fn beside(target: &Target, asked: (Endpoint, &Payload<'_>), clock: &dyn Clock) -> Result<Option<Grant>, Refused> {
+    let Some(limiter) = &target.provider.limiter else { return Ok(None) };
+    enter_by(std::slice::from_ref(limiter), asked, clock).await.map(Some)
+}
+
 /// Takes what a request needs of all limits, or nothing; counts a refusal.
-async fn take(
-    limiters: &[Arc<Limiter>],
-    (endpoint, payload): (Endpoint, &Payload<'_>),
-    clock: &dyn Clock,
-    metrics: &Metrics,
-) -> Result<Grant, Refused> {
+async fn take(limiters: &[Arc<Limiter>], asked: (Endpoint, &Payload<'_>), clock: &dyn Clock, metrics: &Metrics) -> Result<Grant, Refused> {
+    enter_by(limiters, asked, clock).await.inspect_err(|refused| count(refused, metrics))
+}
+
+async fn enter_by(limiters: &[Arc<Limiter>], (endpoint, payload): (Endpoint, &Payload<'_>), clock: &dyn Clock) -> Result<Grant, Refused> {
     let counts_tokens = limiters.iter().any(|limiter| limiter.counts_tokens());
     let tokens = if counts_tokens { prompt_tokens(endpoint, payload) } else { None };
-    enter(limiters, tokens, now_ns(clock)).await.inspect_err(|refused| count(refused, metrics))
+    enter(limiters, tokens, now_ns(clock)).await
 }
 
 /// Counts a refusal.

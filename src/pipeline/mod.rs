@@ -13,6 +13,7 @@ mod ending;
 mod exchange;
 mod facts;
 mod handle;
+mod hedge;
 mod intake;
 mod limits;
 mod models;

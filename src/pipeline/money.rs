@@ -7,6 +7,7 @@ use std::sync::Arc;
 use super::attempt::{Call, Failure};
 use super::outbound::Prepared;
 use super::payload::Payload;
+use super::tried::HEDGE_LOST;
 use crate::base::{Clock, Usd};
 use crate::catalog::{PriceList, RateCard};
 use crate::error::{GatewayError, Kind};
@@ -260,6 +261,13 @@ impl Tab {
         };
         reservation.settle(closing);
         Some(bill)
+    }
+}
+
+impl Tab {
+    /// Another target was quicker: charges what was sent, as where a client leaves.
+    pub(super) fn lose(mut self) {
+        self.settle(End::Gone, (HEDGE_LOST, None));
     }
 }
 

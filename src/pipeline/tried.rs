@@ -7,11 +7,14 @@ use super::attempt::{Answer, AnswerBody, Call, Failure};
 use super::limits;
 use crate::error::Kind;
 use crate::limit::Grant;
-use crate::provider::{Answered, Place, Running};
+use crate::provider::{Answered, Ear, Place, Running, Timed};
 use crate::table::{Credential, Target};
 use crate::telemetry::AttemptEntry;
 use crate::wire::Operation;
 use crate::wire::openai_chat::Attempted;
+
+/// The outcome of a call that was given up because another one beside it was quicker.
+pub(super) const HEDGE_LOST: &str = "hedge_lost";
 
 /// One call of an upstream.
 #[derive(Debug)]
@@ -26,6 +29,10 @@ pub(super) struct Attempt {
     pub(super) took_ms: u64,
     /// What it holds of its provider's limits, while it runs.
     pub(super) grant: Option<Grant>,
+    /// It was made beside another one that took long, and the chain has not come to it by itself.
+    pub(super) is_hedge: bool,
+    /// It was given up because another one beside it was quicker.
+    is_lost: bool,
     started_us: u64,
     /// Counted among those that run at its target, while it does, in its place where those are limited.
     running: Option<(Running, Option<Place>)>,
@@ -48,13 +55,20 @@ impl Attempt {
             started_ms: started_us / 1_000,
             took_ms: 0,
             grant,
+            is_hedge: false,
+            is_lost: false,
             started_us,
             running: Some((target.health.load.begin(), place)),
         }
     }
 
+    /// Returns what hears of how much the upstream takes, where that matters.
+    pub(super) fn ear(&self) -> Option<Ear> {
+        self.place().and_then(Place::ear)
+    }
+
     /// Returns its place, where those are limited.
-    pub(super) fn place(&self) -> Option<&Place> {
+    fn place(&self) -> Option<&Place> {
         self.running.as_ref().and_then(|(_, place)| place.as_ref())
     }
 
@@ -65,6 +79,9 @@ impl Attempt {
         self.took_ms = now_ms.saturating_sub(self.started_ms);
         let (credential, started_ms) = (&self.credential.health, self.started_ms);
         let model = self.target.model.as_str();
+        if let (Ok(Answer { body: AnswerBody::Whole(..) | AnswerBody::Stream(_), .. }), Some(kind)) = (result, timed(call)) {
+            self.target.health.times.note(kind, took_us, now_ms);
+        }
         match result {
             Ok(answer) => {
                 self.status = Some(answer.status.as_u16());
@@ -114,6 +131,30 @@ impl Attempt {
             }
         }
         self.target.metrics.attempt(self.failure, Duration::from_millis(self.took_ms));
+    }
+
+    /// Another one was quicker, and this one is given up: it says nothing of its target but, where it had begun first, that the answer would
+    /// have taken longer. What was taken for its prompt stays taken, for the provider has read that.
+    pub(super) fn lose(&mut self, call: &Call<'_>) {
+        let now_us = call.clock.monotonic_us();
+        let (now_ms, took_us) = (now_us / 1_000, now_us.saturating_sub(self.started_us));
+        (self.took_ms, self.is_lost) = (now_ms.saturating_sub(self.started_ms), true);
+        (self.running, self.grant) = (None, None);
+        self.target.metrics.hedge_lost();
+        // A second one has run for too short a time to say anything.
+        if let (false, Some(kind)) = (self.is_hedge, timed(call)) {
+            self.target.health.times.note(kind, took_us, now_ms);
+            match kind {
+                Timed::Streamed => self.target.health.load.at_least(Answered::Streamed, took_us, now_ms),
+                Timed::Whole => self.target.health.load.at_least(Answered::Whole, took_us, now_ms),
+                Timed::Other => {}
+            }
+        }
+    }
+
+    /// Returns whether the request went on without it: another one beside it answered, or may still.
+    pub(super) const fn is_aside(&self) -> bool {
+        self.is_lost || (self.is_hedge && self.failure.is_some())
     }
 
     /// Judges a stream by its end. `failure`: what cut it; `client_gone`: nobody waited for the rest.
@@ -176,6 +217,7 @@ impl Attempt {
 
     fn outcome(&self) -> &'static str {
         match (self.failure, self.status) {
+            _ if self.is_lost => HEDGE_LOST,
             (Some(kind), _) => kind.code(),
             (None, Some(_)) => "ok",
             (None, None) => "cancelled",
@@ -191,6 +233,17 @@ impl Attempt {
             detail: self.detail.as_deref(),
             status: self.status,
             ms: self.took_ms,
+            is_hedge: self.is_hedge,
         }
+    }
+}
+
+/// Says with which others the time of an answer may be compared.
+pub(super) const fn timed(call: &Call<'_>) -> Option<Timed> {
+    match call.operation {
+        Some(Operation::Answer) if call.stream => Some(Timed::Streamed),
+        Some(Operation::Answer) => Some(Timed::Whole),
+        Some(Operation::Embed | Operation::Rerank) => Some(Timed::Other),
+        Some(Operation::Count) | None => None,
     }
 }

@@ -85,6 +85,10 @@ codes! {
 
     CONCURRENCY "BF0239" "bounds of concurrency do not fit"
         "With `adaptive`, the gateway looks for the number of requests at once that the upstream bears, between `min` and `max`."
+    HEDGE "BF0240" "hedge does not fit"
+        "`hedge.after` is longer than nothing, and `hedge.max_share` at most 50%: a request that is asked twice is paid twice, and where every other one is, what is slow gets half as much again to do."
+    HEDGE_IDLE "BF0241" "hedge does nothing"
+        "A second try goes to another target of the chain, or to the same one with another credential, while the first has not answered. Here there is neither, or the first has failed by `timeouts.total` before the wait is over."
 
     RULE_NAME_TWICE "BF0301" "two rules of one name"
         "Logs, metrics and diffs know a rule by its name, so each has its own."

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::types::{Balance, FallbackOn, FallbackRef, PromptPosition, RateLimits, Sticky, TrafficShare};
+use super::types::{Balance, FallbackOn, FallbackRef, HedgeAfter, PromptPosition, RateLimits, Sticky, TrafficShare};
 
 /// One alias.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Model {
     /// What keeps a session with one target.
     #[serde(default)]
     pub sticky: Option<Sticky>,
+    /// When, and how often, a second target is asked beside the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<Hedge>,
     /// The chain.
     pub fallbacks: Vec<FallbackRef>,
     /// Failures that move on.
@@ -35,6 +38,15 @@ pub struct Model {
     /// What may be used through it in a time, and at once.
     #[serde(default)]
     pub limits: RateLimits,
+}
+
+/// A second try beside a first one that takes long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hedge {
+    /// How long the first is waited for.
+    pub after: HedgeAfter,
+    /// The most of the alias's requests that are asked twice.
+    pub max_share: TrafficShare,
 }
 
 /// One target.

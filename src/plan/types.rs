@@ -8,13 +8,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 pub use super::credential::{Aws, Credential, Google, Proof};
-pub use super::model::{Model, Prompt, Target};
+pub use super::model::{Hedge, Model, Prompt, Target};
 use crate::base::{ByteSize, Digest, Span, Usd, glob};
 use crate::catalog::{Capacity, PriceList, Server, overlay};
 pub use crate::spec::{
-    Api, Auth, AuthScheme, Balance, BudgetMode, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, MaxTokensField, MetricsOn,
-    ModelCapacity, OnStoreError, Percent, Period, Policy, Price, Priority, PromptPosition, RateLimit, RateLimits, ReasoningField,
-    RerankWords, Scope, SecretRef, Sticky, ToolCallIds, TrafficShare, Unpriced, WebIdentity, WhenExhausted,
+    Api, Auth, AuthScheme, Balance, BudgetMode, CacheMarks, FallbackOn, FallbackRef, FromEnvironment, HedgeAfter, MaxTokensField,
+    MetricsOn, ModelCapacity, OnStoreError, Percent, Period, Policy, Price, Priority, PromptPosition, RateLimit, RateLimits,
+    ReasoningField, RerankWords, Scope, SecretRef, Sticky, ToolCallIds, TrafficShare, Unpriced, WebIdentity, WhenExhausted,
 };
 
 /// The compiled spec.

@@ -25,8 +25,8 @@ pub use client::{Attempted, Body as UpstreamBody, BuildError, Client, ClientOpti
 pub use destination::{Looking, Lookup, Refused, SystemLookup};
 pub use headers::{Travel, request_headers, response_headers};
 pub use health::{
-    Admit, Answered, Breaker, BreakerSnapshot, BreakerState, CredentialHealth, CredentialState, Health, InVain, Load, LoadSnapshot, Place,
-    Places, PlacesSnapshot, Probe, Reach, Reason, Running, TargetHealth, Ticket, Timed, Times, Whose,
+    Admit, Answered, Breaker, BreakerSnapshot, BreakerState, CredentialHealth, CredentialState, Ear, Health, InVain, Load, LoadSnapshot,
+    Place, Places, PlacesSnapshot, Probe, Reach, Reason, Running, TargetHealth, Ticket, Timed, Times, Whose,
 };
 pub use pieces::Pieces;
 pub use proxy::Proxies;

@@ -48,6 +48,11 @@ impl TrafficShare {
     /// All of the traffic, in the unit of [`Self::basis_points`].
     pub const ALL: u16 = ALL;
 
+    /// Makes a share from hundredths of a percent, at most [`Self::ALL`].
+    pub const fn from_basis_points(points: u16) -> Self {
+        Self(if points > ALL { ALL } else { points })
+    }
+
     /// Returns hundredths of a percent.
     pub const fn basis_points(self) -> u16 {
         self.0

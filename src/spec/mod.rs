@@ -9,6 +9,7 @@ pub mod codes;
 mod diagnostic;
 pub mod edit;
 mod format;
+mod hedge;
 mod limit;
 mod load;
 mod loaded;
@@ -30,6 +31,7 @@ pub use budget::{Budget, BudgetMode, BudgetRef, OnStoreError, Percent, Period, U
 pub use cloud::{Aws, AwsAccount, FromEnvironment, Google, GoogleAccount, WebIdentity};
 pub use diagnostic::{Diagnostic, Location, Severity};
 pub use format::{FormatError, format};
+pub use hedge::{Hedge, HedgeAfter, HedgeAfterError};
 pub use limit::{RateLimit, RateLimits};
 pub use load::{Document, concealed, document, load, load_tests, masked, texts, tidy};
 pub use loaded::{Environment, Inputs, Loaded, ProcessEnvironment, Rejected, Spans};

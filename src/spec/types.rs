@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::balance::{Balance, Sticky};
 use super::budget::{Budget, BudgetRef};
+use super::hedge::Hedge;
 use super::limit::RateLimits;
 use super::policy::Policy;
 use super::price::Price;
@@ -230,6 +231,8 @@ pub struct Model {
     /// Keeps requests of one session with one target and one of its credentials, for as long as it can be used: what a provider has cached
     /// of a conversation is not known elsewhere. Requests that do not say it are balanced as usual.
     pub sticky: Option<Sticky>,
+    /// Asks a second target where the first takes long, and serves whichever answers first. Default: never, for both are paid.
+    pub hedge: Option<Hedge>,
     /// The fallback chain, tried in order: aliases or provider/model.
     #[serde(default)]
     pub fallbacks: Vec<FallbackRef>,

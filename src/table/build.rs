@@ -8,6 +8,7 @@ use std::sync::atomic::AtomicU64;
 use http::HeaderName;
 
 use super::entry::{Alias, Credential, ENDPOINTS, EVERY_MODEL, Key, Member, Provider, RoutingTable, Stage, Target, Unnamed};
+use super::hedging::Hedging;
 use super::hosting::Hosting;
 use super::payer;
 use super::rules::{Rule, RuleAction};
@@ -17,7 +18,7 @@ use crate::catalog::{self, Capacity};
 use crate::limit::budget::{Ledger, Payer};
 use crate::limit::{Counters, Identity, Limiter, Scope};
 use crate::plan::expr::{Condition, KeyFacts};
-use crate::plan::{self, Balance, FallbackRef, Plan, Priority};
+use crate::plan::{self, Balance, FallbackRef, HedgeAfter, Plan, Priority};
 use crate::provider::{ClientOptions, Clients, Destination, Health, Places, Ready, Signers, TargetHealth, World, is_hop_by_hop};
 use crate::spec::Environment;
 use crate::telemetry::{DIRECT, Metrics, NONE, OTHER};
@@ -260,6 +261,7 @@ impl<'a> Builder<'a> {
         for (name, spec) in &plan.models {
             let mut chain = Chain::default();
             self.stages(name, &limiters, &mut chain);
+            watch(spec, &chain.stages);
             let alias = Alias {
                 name: name.clone(),
                 label: Arc::from(name.as_str()),
@@ -271,6 +273,7 @@ impl<'a> Builder<'a> {
                 overrides_as_request: as_request(&spec.overrides),
                 stages: chain.stages,
                 turn: AtomicU64::new(0),
+                hedging: Hedging::default(),
                 limiter: limiters.get(name.as_str()).map(Arc::clone),
                 metrics: self.services.metrics.alias(name),
             };
@@ -423,6 +426,13 @@ impl<'a> Builder<'a> {
 fn places(provider: &Provider, health: &TargetHealth) -> Vec<(String, Arc<Places>)> {
     let Some(bounds) = provider.spec.concurrency else { return Vec::new() };
     provider.credentials.iter().map(|credential| (credential.name.clone(), health.places(&credential.name, bounds))).collect()
+}
+
+/// Lets the times of targets be kept that second tries go by.
+fn watch(spec: &plan::Model, stages: &[Stage]) {
+    if spec.hedge.is_some_and(|hedge| matches!(hedge.after, HedgeAfter::Quantile(_))) {
+        stages.iter().flat_map(|stage| &stage.targets).for_each(|member| member.target.health.times.watch());
+    }
 }
 
 /// Writes members as a request, for whoever reads them into the middle form.

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use http::uri::PathAndQuery;
 
+use super::hedging::Hedging;
 use super::hosting::Hosting;
 use super::rules::Rule;
 use super::template::{HeaderLine, Prompt};
@@ -158,6 +159,8 @@ pub struct Alias {
     pub stages: Vec<Stage>,
     /// Counts requests, for `round_robin`.
     pub turn: AtomicU64,
+    /// Counts second tries, where it makes any.
+    pub hedging: Hedging,
     /// Limits of all who ask for it, or come to it otherwise.
     pub limiter: Option<Arc<Limiter>>,
     /// Metrics.

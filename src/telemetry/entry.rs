@@ -94,7 +94,7 @@ pub struct AttemptEntry<'a> {
     pub target: (&'a str, &'a str),
     /// Name of the credential.
     pub credential: Option<&'a str>,
-    /// `ok`, the error's code, or `cancelled` where the client left first.
+    /// `ok`, the error's code, `cancelled` where the client left first, or `hedge_lost` where another call beside it was quicker.
     pub outcome: &'a str,
     /// What is known of the error.
     pub detail: Option<&'a str>,
@@ -102,6 +102,8 @@ pub struct AttemptEntry<'a> {
     pub status: Option<u16>,
     /// How long it took, in milliseconds.
     pub ms: u64,
+    /// Whether it was made beside another one that took long.
+    pub is_hedge: bool,
 }
 
 impl AccessEntry<'_> {
@@ -193,6 +195,9 @@ impl AttemptEntry<'_> {
         maybe_text(out, name!("detail"), self.detail);
         maybe_number(out, name!("status"), self.status.map(u64::from));
         number(out, name!("ms"), self.ms);
+        if self.is_hedge {
+            boolean(out, name!("hedge"), true);
+        }
         out.push(b'}');
     }
 }
@@ -345,19 +350,22 @@ mod tests {
         String::from_utf8(out).unwrap()
     }
 
+    fn failed_and_beside() -> [AttemptEntry<'static>; 2] {
+        let failed = AttemptEntry {
+            target: ("groq", "llama"),
+            credential: Some("a"),
+            outcome: "upstream_overload",
+            detail: Some("upstream status 503"),
+            status: Some(503),
+            ms: 12,
+            is_hedge: false,
+        };
+        [failed, AttemptEntry { target: ("openai", "gpt"), outcome: "ok", ms: 300, is_hedge: true, ..AttemptEntry::default() }]
+    }
+
     #[test]
     fn a_full_entry_reads_as_the_documented_line() {
-        let attempts = [
-            AttemptEntry {
-                target: ("groq", "llama"),
-                credential: Some("a"),
-                outcome: "upstream_overload",
-                detail: Some("upstream status 503"),
-                status: Some(503),
-                ms: 12,
-            },
-            AttemptEntry { target: ("openai", "gpt"), credential: None, outcome: "ok", detail: None, status: None, ms: 300 },
-        ];
+        let attempts = failed_and_beside();
         let entry = AccessEntry {
             unix_ms: 1_767_323_045_678,
             request_id: "01k",
@@ -401,7 +409,7 @@ mod tests {
                 r#""headers":{"x-tier":"go\"ld","x-b":"1"},"alias":"fast","rule":"big","#,
                 r#""target":"openai/gpt","credential":"main","#,
                 r#""attempts":[{"target":"groq/llama","credential":"a","outcome":"upstream_overload","detail":"upstream status 503","status":503,"ms":12},"#,
-                r#"{"target":"openai/gpt","outcome":"ok","ms":300}],"fallbacks":1,"loss":"top_k=unsupported","status":200,"detail":"nothing","stream":true,"#,
+                r#"{"target":"openai/gpt","outcome":"ok","ms":300,"hedge":true}],"fallbacks":1,"loss":"top_k=unsupported","status":200,"detail":"nothing","stream":true,"#,
                 r#""duration_ms":312,"overhead_us":80,"ttft_ms":45,"tokens_in":10,"tokens_out":0,"usage_source":"provider","cost":"$0.00012","bytes_in":1024,"#,
                 r#""bytes_out":18446744073709551615,"client_gone":false}"#,
                 "\n"

@@ -6,7 +6,7 @@ use std::time::Duration;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 
-use super::metrics::{Endpoint, Families, OK, status_slot};
+use super::metrics::{Endpoint, Families, HEDGE_LOST, OK, status_slot};
 use super::series::{Histogram, Slots};
 use crate::base::Usd;
 use crate::error::Kind;
@@ -36,6 +36,21 @@ impl Drop for Held {
     }
 }
 
+/// What became of a second try beside a first one that took long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum HedgeOutcome {
+    /// It served.
+    Won,
+    /// The first one served.
+    Lost,
+    /// It failed by itself.
+    Failed,
+    /// The client left first.
+    Cancelled,
+    /// It was due, and could not be made: the share is used up, or nobody has room.
+    Denied,
+}
+
 /// What requests for one alias record. Cloning shares it.
 #[derive(Debug, Clone)]
 pub struct AliasMetrics(Arc<AliasInner>);
@@ -47,12 +62,13 @@ struct AliasInner {
     /// Most aliases are used at one or two endpoints, so the others cost nothing: 10,000 aliases stay small.
     endpoints: [OnceLock<EndpointMetrics>; Endpoint::ALL.len()],
     fallbacks: OnceLock<Slots>,
+    hedges: OnceLock<Slots>,
 }
 
 impl AliasMetrics {
     pub(super) fn new(families: &Arc<Families>, alias: &str) -> Self {
         let (families, endpoints) = (Arc::clone(families), Default::default());
-        Self(Arc::new(AliasInner { alias: alias.into(), families, endpoints, fallbacks: OnceLock::new() }))
+        Self(Arc::new(AliasInner { alias: alias.into(), families, endpoints, fallbacks: OnceLock::new(), hedges: OnceLock::new() }))
     }
 
     /// Returns the handle for one endpoint; resolved at the first use, one atomic load after that.
@@ -64,6 +80,11 @@ impl AliasMetrics {
     /// Counts a move to the next target, with the error that caused it.
     pub fn fallback(&self, reason: Kind) {
         self.0.fallbacks.get_or_init(|| self.0.families.fallbacks.get(&[&self.0.alias])).add(reason as usize, 1);
+    }
+
+    /// Counts a second try.
+    pub fn hedge(&self, outcome: HedgeOutcome) {
+        self.0.hedges.get_or_init(|| self.0.families.hedges.get(&[&self.0.alias])).add(outcome as usize, 1);
     }
 }
 
@@ -148,6 +169,11 @@ impl TargetMetrics {
     pub fn attempt(&self, error: Option<Kind>, took: Duration) {
         self.attempts.add(error.map_or(OK, |kind| kind as usize), 1);
         self.duration.observe(took);
+    }
+
+    /// Counts an attempt that was given up because another one beside it was quicker. How long it would have taken, nobody knows.
+    pub fn hedge_lost(&self) {
+        self.attempts.add(HEDGE_LOST, 1);
     }
 
     /// Records the time from a streamed request's arrival to its first content.

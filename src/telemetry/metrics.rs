@@ -143,7 +143,17 @@ const KINDS: usize = Kind::ALL.len();
 pub(super) const OK: usize = KINDS;
 
 static CODES: [&str; KINDS] = with_codes([""; KINDS]);
-static OUTCOMES: [&str; KINDS + 1] = with_codes(["ok"; KINDS + 1]);
+/// The slot of an attempt that was given up because another one beside it was quicker.
+pub(super) const HEDGE_LOST: usize = KINDS + 1;
+
+static OUTCOMES: [&str; KINDS + 2] = outcomes();
+
+const fn outcomes() -> [&'static str; KINDS + 2] {
+    let mut slots = with_codes(["ok"; KINDS + 2]);
+    let [.., last] = &mut slots;
+    *last = "hedge_lost";
+    slots
+}
 
 /// Writes the code of each kind into the slot that `kind as usize` finds.
 const fn with_codes<const N: usize>(mut slots: [&'static str; N]) -> [&'static str; N] {
@@ -161,6 +171,7 @@ const fn with_codes<const N: usize>(mut slots: [&'static str; N]) -> [&'static s
 static QUEUED: Slotted = Slotted { label: "outcome", values: &["served", "timed_out", "refused"] };
 static REASON: Slotted = Slotted { label: "reason", values: &CODES };
 static OUTCOME: Slotted = Slotted { label: "outcome", values: &OUTCOMES };
+static HEDGE_OUTCOME: Slotted = Slotted { label: "outcome", values: &["won", "lost", "failed", "cancelled", "denied"] };
 static RULE_OUTCOME: Slotted = Slotted { label: "outcome", values: &["matched", "failed"] };
 static DIRECTION: Slotted = Slotted { label: "direction", values: &["input", "output"] };
 
@@ -201,6 +212,7 @@ pub(super) struct Families {
     pub(super) time_to_first_token: Series<Histogram>,
     pub(super) attempts: Series<Slots>,
     pub(super) attempt_duration: Series<Histogram>,
+    pub(super) hedges: Series<Slots>,
     pub(super) rules: Series<Slots>,
     pub(super) retries: Series<Counter>,
     pub(super) retries_denied: Series<Counter>,
@@ -218,6 +230,7 @@ impl Families {
             time_to_first_token: Series::new(&names::TIME_TO_FIRST_TOKEN, || Histogram::new(LATENCY)),
             attempts: Series::new(&names::ATTEMPTS, || Slots::new(&OUTCOME)),
             attempt_duration: Series::new(&names::ATTEMPT_DURATION, || Histogram::new(LATENCY)),
+            hedges: Series::new(&names::HEDGES, || Slots::new(&HEDGE_OUTCOME)),
             rules: Series::new(&names::RULES, || Slots::new(&RULE_OUTCOME)),
             retries: Series::new(&names::RETRIES, Counter::default),
             retries_denied: Series::new(&names::RETRIES_DENIED, Counter::default),
@@ -234,6 +247,7 @@ impl Families {
         register(registry, &names::ATTEMPTS, self.attempts.clone());
         register(registry, &names::ATTEMPT_DURATION, self.attempt_duration.clone());
         register(registry, &names::FALLBACKS, self.fallbacks.clone());
+        register(registry, &names::HEDGES, self.hedges.clone());
         register(registry, &names::RULES, self.rules.clone());
         register(registry, &names::RETRIES, self.retries.clone());
         register(registry, &names::RETRIES_DENIED, self.retries_denied.clone());
@@ -368,6 +382,7 @@ impl Metrics {
         self.families.requests.retain(|labels| keep(labels.get(1)));
         self.families.request_duration.retain(|labels| keep(labels.get(1)));
         self.families.fallbacks.retain(|labels| keep(labels.first()));
+        self.families.hedges.retain(|labels| keep(labels.first()));
     }
 
     /// Forgets the series of rules that `keep` refuses. Call it after a reload has been committed.

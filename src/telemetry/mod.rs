@@ -17,7 +17,7 @@ mod source;
 pub use access::{AccessLog, Destination};
 pub use config::ConfigMetrics;
 pub use entry::{AccessEntry, AttemptEntry};
-pub use handle::{AliasMetrics, EndpointMetrics, Held, RuleMetrics, TargetMetrics};
+pub use handle::{AliasMetrics, EndpointMetrics, HedgeOutcome, Held, RuleMetrics, TargetMetrics};
 pub use metrics::{CONTENT_TYPE, DIRECT, Endpoint, Metrics, NONE, OTHER, Queued};
 pub use request_id::{RequestId, RequestIds};
 pub use source::{BreakerState, CredentialState, Samples};

@@ -46,9 +46,10 @@ names! {
     REQUEST_DURATION Histogram "request_duration_seconds" ["endpoint", "alias"] "Time from the request's head to the end of its answer";
     OVERHEAD Histogram "overhead_seconds" ["endpoint"] "Time spent in the gateway itself, outside waits for an upstream";
     TIME_TO_FIRST_TOKEN Histogram "time_to_first_token_seconds" ["provider", "model"] "Time from a streamed request's arrival to its first content";
-    ATTEMPTS Counter "attempts" ["provider", "model", "outcome"] "Calls of an upstream; outcome is ok or the error's code";
+    ATTEMPTS Counter "attempts" ["provider", "model", "outcome"] "Calls of an upstream; outcome is ok, the error's code, or hedge_lost where another call beside it was quicker";
     ATTEMPT_DURATION Histogram "attempt_duration_seconds" ["provider"] "Time from a call of an upstream to the end of its answer";
     FALLBACKS Counter "fallbacks" ["alias", "reason"] "Moves to the next target of a chain, by the error that caused them";
+    HEDGES Counter "hedges" ["alias", "outcome"] "Second tries beside a first one that took long: whether they served (won), were given up (lost), failed or were cancelled by the client; denied are those that were due and not made";
     RULES Counter "rules" ["rule", "outcome"] "Requests that a rule decided (matched), or whose condition failed and so did not match (failed)";
     RETRIES Counter "retries" ["provider"] "Further tries at the same target";
     RETRIES_DENIED Counter "retries_denied" ["provider"] "Further tries, after a failure here or elsewhere, that a failing target was spared";

@@ -81,14 +81,15 @@ fn attempted(attempt: &Attempt) -> String {
     let with = attempt.credential.as_ref().map_or_else(String::new, |credential| format!(" with {credential}"));
     let status = attempt.status.map_or_else(String::new, |status| format!(" (status {status})"));
     let detail = attempt.detail.as_ref().map_or_else(String::new, |detail| format!(": {detail}"));
-    format!("{}{with}: {}{status} after {} ms{detail}", attempt.target, attempt.outcome, attempt.ms)
+    let beside = if attempt.hedge { ", beside the one before" } else { "" };
+    format!("{}{with}{beside}: {}{status} after {} ms{detail}", attempt.target, attempt.outcome, attempt.ms)
 }
 
 fn result(line: &Line) -> Value {
     let attempts: Vec<Value> = line
         .attempts
         .iter()
-        .map(|it| json!({"target": it.target, "credential": it.credential, "outcome": it.outcome, "status": it.status, "detail": it.detail, "ms": it.ms}))
+        .map(|it| json!({"target": it.target, "credential": it.credential, "outcome": it.outcome, "status": it.status, "detail": it.detail, "ms": it.ms, "hedge": it.hedge}))
         .collect();
     json!({"request_id": line.request_id, "time": line.time, "revision": line.revision, "endpoint": line.endpoint, "key": line.key,
         "team": line.team, "model": line.model, "rule": line.rule, "alias": line.alias, "target": line.target, "attempts": attempts,

@@ -133,7 +133,7 @@ fn links(found: &mut Findings<'_>, plan: &Plan, name: &str, links: &[FallbackRef
 }
 
 /// Returns every target that a link leads to, through the chains of its aliases.
-fn reached<'p>(plan: &'p Plan, link: &'p FallbackRef) -> BTreeSet<Id<'p>> {
+pub(super) fn reached<'p>(plan: &'p Plan, link: &'p FallbackRef) -> BTreeSet<Id<'p>> {
     let alias = match link {
         FallbackRef::Target { provider, model } => return BTreeSet::from([(provider.as_str(), model.as_str())]),
         FallbackRef::Alias(alias) => alias,

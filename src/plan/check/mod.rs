@@ -9,6 +9,7 @@ mod chains;
 mod expiry;
 mod gateway;
 mod headers;
+mod hedges;
 mod keys;
 mod limits;
 mod models;
@@ -36,6 +37,7 @@ pub(super) fn check(found: &mut Findings<'_>, plan: &Plan) {
     let mut meant = references::check(found, plan);
     prices::check(found, plan, &mut meant);
     chains::check(found, plan);
+    hedges::check(found, plan);
     providers::check(found, plan, &meant);
     headers::check(found, plan);
     models::check(found, plan);

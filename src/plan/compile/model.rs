@@ -4,7 +4,7 @@ use super::limits::limits;
 use crate::plan::codes;
 use crate::plan::finding::{Findings, On, pointer};
 use crate::plan::types as plan;
-use crate::spec::{self, Balance, Diagnostic, FallbackOn, PromptPosition, PromptSource, TargetRef};
+use crate::spec::{self, Balance, Diagnostic, FallbackOn, PromptPosition, PromptSource, TargetRef, TrafficShare};
 
 /// What moves a request on unless the alias says otherwise. A content filter's refusal is an answer, so moving on is opt-in.
 const FALLBACK_ON: [FallbackOn; 9] = [
@@ -19,12 +19,16 @@ const FALLBACK_ON: [FallbackOn; 9] = [
     FallbackOn::Malformed,
 ];
 
+/// The most that is asked twice unless the alias says otherwise: 2%.
+const HEDGED: TrafficShare = TrafficShare::from_basis_points(200);
+
 pub(super) fn model(found: &mut Findings<'_>, name: &str, spec: &spec::Model) -> plan::Model {
     plan::Model {
         description: spec.description.clone(),
         targets: targets(found, &pointer(&["models", name, "targets"]), &spec.targets),
         balance: spec.balance.unwrap_or(Balance::Weighted),
         sticky: spec.sticky.clone(),
+        hedge: spec.hedge.map(|hedge| plan::Hedge { after: hedge.after, max_share: hedge.max_share.unwrap_or(HEDGED) }),
         fallbacks: spec.fallbacks.clone(),
         fallback_on: match &spec.fallback_on {
             None => FALLBACK_ON.into_iter().collect(),

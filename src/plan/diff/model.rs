@@ -9,7 +9,7 @@ use super::limits::{Stops, limits};
 use super::pattern::edits;
 use super::place::Place;
 use super::{Action, Risk, shown, text};
-use crate::plan::types::{Balance, FallbackOn, FallbackRef, Model, Prompt};
+use crate::plan::types::{Balance, FallbackOn, FallbackRef, Hedge, Model, Prompt};
 
 impl Entry for Model {
     fn added(&self, sides: Sides<'_>, name: &str) -> Meaning {
@@ -33,8 +33,20 @@ impl Entry for Model {
     }
 
     fn compare(out: &mut Changes<'_>, place: &Place, pair: Pair<'_, Self>) {
-        let Self { description, targets, balance, sticky, fallbacks, fallback_on, prompt, strict_translation, defaults, overrides, limits } =
-            pair.base;
+        let Self {
+            description,
+            targets,
+            balance,
+            sticky,
+            hedge,
+            fallbacks,
+            fallback_on,
+            prompt,
+            strict_translation,
+            defaults,
+            overrides,
+            limits,
+        } = pair.base;
         let (new, alias) = (pair.new, shown::name(pair.name));
         out.field(place.member("description"), description, &new.description, || Meaning::plain(Risk::None));
         let owner = format!("alias {alias}");
@@ -53,6 +65,7 @@ impl Entry for Model {
             Some(_) => Meaning::low("a session stays with one target as long as it can be used"),
             None => Meaning::low("requests of one session may go to different targets"),
         });
+        self::hedge(out, &place.member("hedge"), hedge.as_ref(), new.hedge.as_ref());
         self::fallbacks(out, place.member("fallbacks"), Pair { name: pair.name, base: fallbacks, new: &new.fallbacks });
         self::fallback_on(out, place.member("fallback_on"), fallback_on, &new.fallback_on);
         self::prompt(out, &place.member("prompt"), Pair { name: pair.name, base: prompt, new: &new.prompt });
@@ -66,6 +79,29 @@ impl Entry for Model {
             Action::Removed => Meaning::medium("the client's own value counts again"),
         });
         self::limits(out, &place.member("limits"), (limits, &new.limits), Stops::Clients("clients of the alias"));
+    }
+}
+
+fn hedge(out: &mut Changes<'_>, place: &Place, base: Option<&Hedge>, new: Option<&Hedge>) {
+    let paid = |hedge: &Hedge| {
+        Meaning::medium(format!(
+            "up to {} of the requests are asked twice, and paid twice, where the first answer takes long",
+            hedge.max_share
+        ))
+    };
+    match (base, new) {
+        (None, None) => {}
+        (None, Some(new)) => out.added(place.clone(), json_of(new), paid(new)),
+        (Some(base), None) => {
+            out.removed(place.clone(), json_of(base), Meaning::low("nobody else is asked while the first answer takes long"))
+        }
+        (Some(Hedge { after, max_share }), Some(new)) => {
+            out.field(place.member("after"), after, &new.after, || Meaning::low("the first answer is waited for as long as this"));
+            out.field(place.member("max_share"), max_share, &new.max_share, || match new.max_share > *max_share {
+                true => paid(new),
+                false => Meaning::low("fewer requests are asked twice"),
+            });
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 pub use breaker::{Admit, Breaker, BreakerSnapshot, BreakerState, Probe};
 pub use credential::{CredentialHealth, CredentialState, Reason};
 pub use load::{Answered, Load, LoadSnapshot, Running};
-pub use places::{InVain, Place, Places, PlacesSnapshot, Ticket, Whose};
+pub use places::{Ear, InVain, Place, Places, PlacesSnapshot, Ticket, Whose};
 pub use reach::Reach;
 pub use times::{Timed, Times};
 

@@ -41,7 +41,7 @@ pub enum Dimension {
     Tier,
     /// How what was used is known.
     Source,
-    /// `ok`, or the code of an error.
+    /// `ok`, the code of an error, `cancelled`, `client_gone`, or `hedge_lost` where another try beside it was quicker.
     Outcome,
     /// The hour of admission.
     Hour,

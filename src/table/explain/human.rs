@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use super::HedgeTold;
 use super::told::{BudgetTold, CandidateTold, CostTold, CredentialTold, Explanation, LimitTold, Outcome, PriceTold};
 use crate::base::{Span, visible};
 use crate::catalog::Meter;
@@ -29,6 +30,9 @@ pub fn human(told: &Explanation) -> String {
     }
     budgets(&mut page, told);
     targets(&mut page, told);
+    if let Some(hedge) = &told.hedge {
+        page.line("hedge", &beside(hedge));
+    }
     for excluded in &told.excluded {
         page.line("left out", &format!("{}: {}{}", excluded.target, excluded.reason, wait(excluded.wait_ms)));
         let more = |credential: &&CredentialTold| credential.reason.as_ref() != Some(&excluded.reason);
@@ -118,6 +122,15 @@ fn targets(page: &mut Page, told: &Explanation) {
             page.line("", &format!("  its header {} fails, and with it the request: {failure}", header.name));
         }
     }
+}
+
+/// Says when a second target is asked beside the first.
+fn beside(hedge: &HedgeTold) -> String {
+    let HedgeTold { after, wait_ms, max_share, not } = hedge;
+    let now = wait_ms.map(|ms| Span::from_millis(ms).to_string()).filter(|now| now != after);
+    let now = now.map(|now| format!(" (now {now})")).unwrap_or_default();
+    let not = not.as_ref().map(|not| format!("; not here: {not}")).unwrap_or_default();
+    format!("a second is asked where the first takes longer than {after}{now}, for up to {max_share} of the requests{not}")
 }
 
 fn row(candidate: &CandidateTold, width: usize) -> String {

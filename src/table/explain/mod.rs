@@ -5,6 +5,7 @@
 //! what a client sent.
 
 mod ask;
+mod hedge;
 mod human;
 mod losses;
 mod money;
@@ -28,6 +29,7 @@ use crate::base::glob;
 use crate::limit::{Refused, check};
 use ask::Asked;
 
+pub use hedge::HedgeTold;
 pub use human::human;
 pub use told::{
     BudgetTold, CandidateTold, CostTold, CredentialTold, DenialTold, ExcludedTold, Explanation, FailedRule, HeaderTold, LimitTold,
@@ -139,6 +141,7 @@ fn answer(table: &RoutingTable, asked: &Asked<'_>, at: Moment, told: &mut Explan
     let prompt_bytes = told.prompt.as_ref().map_or(0, |prompt| prompt.bytes);
     let bill = money::Bill { asked, body: &bytes, alias: alias.as_ref(), prompt_bytes, payer, unix_ms: at.unix_ms };
     bill.keep_payable(&mut decision.candidates, &mut told.excluded)?;
+    told.hedge = hedge::hedge(&decision, asked, at.now_ms);
     told.candidates = candidates(&decision, (verdict.rule, Some(&ask)), (&facts, &bill), at.now_ms);
     Ok(())
 }

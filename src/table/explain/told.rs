@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::HedgeTold;
 use super::share;
 use crate::base::Usd;
 use crate::error::Kind;
@@ -50,6 +51,9 @@ pub struct Explanation {
     pub instead: Option<String>,
     /// Targets in the order in which they would be tried; empty when the request is denied.
     pub candidates: Vec<CandidateTold>,
+    /// When a second target would be asked beside the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hedge: Option<HedgeTold>,
     /// Targets that would not be tried.
     pub excluded: Vec<ExcludedTold>,
     /// The system prompt that would be added.

@@ -98,6 +98,7 @@ fn access_log() -> String {
             detail: Some("upstream status 503 Service Unavailable"),
             status: Some(503),
             ms: 41,
+            is_hedge: false,
         },
         AttemptEntry {
             target: ("mistral", "mistral-small-latest"),

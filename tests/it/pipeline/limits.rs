@@ -48,10 +48,10 @@ fn expects(status: u16, text: &str, wait: &str) -> (u16, String, String) {
     (status, text.to_owned(), wait.to_owned())
 }
 
-pub(super) async fn begin(rig: &Rig, body: &'static str) -> Response<Reply> {
+pub(super) async fn begin(rig: &Rig, body: impl Into<Bytes>) -> Response<Reply> {
     let request = Request::post("/v1/chat/completions").header("content-type", "application/json");
     let request = request.header("authorization", format!("Bearer {KEY}"));
-    rig.gateway.handle(request.body(RequestBody::from(Bytes::from(body))).unwrap(), Peer::default()).await
+    rig.gateway.handle(request.body(RequestBody::from(body.into())).unwrap(), Peer::default()).await
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod fidelity;
 mod gone;
 mod harness;
 mod health;
+mod hedge;
 mod kept_out;
 mod lanes;
 mod limits;

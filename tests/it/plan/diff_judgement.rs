@@ -113,6 +113,7 @@ fn aliases_are_judged_by_the_consequences() {
         ("[openai/gpt-4o]", "[openai/gpt-4o, {provider: groq, model: x, share: 5%}]"),
         ("[openai/gpt-4o]", "[openai/gpt-4o], balance: fastest"),
         ("[openai/gpt-4o]", "[openai/gpt-4o], sticky: {header: x-session-id}"),
+        ("[openai/gpt-4o]", "[openai/gpt-4o], hedge: {after: p95}"),
         ("model: gpt-4o-mini, weight: 1", "model: gpt-4o-mini, share: 12.5%"),
         ("[smart, groq/qwen3]", "[smart]"),
         ("[smart, groq/qwen3]", "[smart, groq/qwen3, legacy/x]"),

@@ -239,6 +239,7 @@ fn targets() -> impl Strategy<Value = Vec<(Index, &'static str, u32)>> {
 }
 
 fn model() -> impl Strategy<Value = ModelSketch> {
+    let hedge = select(vec![json!({"after": "p50"}), json!({"after": "p95", "max_share": "12.5%"}), json!({"after": "800ms"})]);
     let failure = select(vec!["rate_limit", "timeout", "connect", "content_filter"]);
     let value = prop_oneof![
         select(vec![json!(1), json!(1.0), json!(0.0), json!(-0.0), json!(null), json!({"a": [1, {"b": 2}]}), json!({"a": [1, {"b": 3}]})]),
@@ -246,21 +247,19 @@ fn model() -> impl Strategy<Value = ModelSketch> {
     ];
     let members = || btree_map(select(vec!["temperature", "top_p", "meta/data"]), value.clone(), 0..3);
     let lines = vec(select(vec!["You are {{ key.name }}.", "Be brief.", "```", "\u{202e}"]), 0..5).prop_map(|lines| lines.join("\n"));
-    let prompt = option::of(
-        (lines, option::of(select(vec!["prepend", "append"])))
-            .prop_map(|(text, position)| json!({"system": {"text": text}, "position": position})),
-    );
+    let position = option::of(select(vec!["prepend", "append"]));
+    let prompt = option::of((lines, position).prop_map(|(text, position)| json!({"system": {"text": text}, "position": position})));
     (
         targets(),
         vec((any::<Index>(), option::of(0..3_u32)), 0..4),
         (option::of(text()), option::of(select(BALANCES)), option::of(vec(failure, 1..4)), prompt),
-        (members(), members(), limits(), option::of(Just("user"))),
+        (members(), members(), limits(), (option::of(Just("user")), option::of(hedge))),
     )
-        .prop_map(|(targets, links, (description, balance, fallback_on, prompt), (defaults, overrides, limits, sticky))| ModelSketch {
+        .prop_map(|(targets, links, (description, balance, fallback_on, prompt), (defaults, overrides, limits, more))| ModelSketch {
             targets,
             links,
             rest: json!({"description": description, "balance": balance, "fallback_on": fallback_on, "prompt": prompt,
-                "defaults": defaults, "overrides": overrides, "limits": limits, "sticky": sticky}),
+                "defaults": defaults, "overrides": overrides, "limits": limits, "sticky": more.0, "hedge": more.1}),
         })
 }
 

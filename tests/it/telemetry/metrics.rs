@@ -50,6 +50,7 @@ fn every_name_of_the_list_is_shown_once_it_has_a_value() {
     endpoint.record_request(200, MS(1));
     endpoint.overhead(MS(1));
     metrics.alias("a").fallback(Kind::UpstreamConnect);
+    metrics.alias("a").hedge(bifrostctl::telemetry::HedgeOutcome::Won);
     let target = metrics.target("p", "m");
     target.attempt(None, MS(1));
     target.retry_denied();

@@ -227,9 +227,9 @@ impl Place {
         Arc::ptr_eq(&self.places, places)
     }
 
-    /// Returns whether the number of places is looked for, so that signs of the upstream matter.
-    pub const fn is_adaptive(&self) -> bool {
-        self.is_adaptive
+    /// Returns what hears of the upstream's own words, where the number of places is looked for, so that they matter.
+    pub fn ear(&self) -> Option<Ear> {
+        self.is_adaptive.then(|| Ear(Arc::clone(&self.places)))
     }
 
     /// Notes a good answer.
@@ -241,11 +241,17 @@ impl Place {
     pub fn overloaded(&self, now_ms: u64) {
         self.places.overloaded(self.began_ms, now_ms);
     }
+}
 
+/// Hears what an upstream says of how much it takes, from an attempt that has a place.
+#[derive(Debug)]
+pub struct Ear(Arc<Places>);
+
+impl Ear {
     /// Notes how many more requests the upstream says that it takes, and until when that holds. Those that run are known to it.
     pub fn told(&self, spare: u32, until_ms: u64) {
-        let running = self.places.lock().running.saturating_sub(1);
-        self.places.told(spare.saturating_add(running), until_ms);
+        let running = self.0.lock().running.saturating_sub(1);
+        self.0.told(spare.saturating_add(running), until_ms);
     }
 }
 
