@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::request::Parts;
-use http::{HeaderMap, Method, Uri};
+use http::{HeaderMap, Method};
 
 use super::Gateway;
 use super::ending::Guest;
@@ -47,7 +47,8 @@ pub(super) struct Exchange {
     pub(super) overhead_us: Option<u64>,
     pub(super) revision: u64,
     pub(super) method: Method,
-    pub(super) uri: Uri,
+    /// A copy: a part of the head as it came would keep all that came with it in memory, for as long as the answer takes.
+    pub(super) path: Box<str>,
     pub(super) endpoint: Endpoint,
     pub(super) key: Option<Arc<Key>>,
     pub(super) model: Option<Arc<str>>,
@@ -134,7 +135,7 @@ impl Exchange {
             overhead_us: None,
             revision: table.revision,
             method: head.method.clone(),
-            uri: head.uri.clone(),
+            path: head.uri.path().into(),
             endpoint: Endpoint::Unknown,
             key: None,
             model: None,
@@ -309,7 +310,7 @@ impl Exchange {
             request_id: self.id.as_str(),
             revision: self.revision,
             method: self.method.as_str(),
-            path: self.uri.path(),
+            path: &self.path,
             endpoint: Some(self.endpoint),
             key: self.key.as_ref().map(|key| key.name.as_str()),
             team: self.key.as_ref().and_then(|key| key.spec.team.as_deref()),

@@ -35,7 +35,9 @@ const LONG_LAST_CALL: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 1 << 20;
 /// What waits for a client that reads slowly, per connection (HTTP/1.1) or stream (HTTP/2).
-const WRITE_BUFFER: usize = 64 * 1024;
+const WRITE_BUFFER: usize = 32 * 1024;
+/// What hyper needs to take the largest head and to know that it is whole.
+const READ_ROOM: usize = 8 * 1024;
 
 /// What every connection of a server shares, and who this one is.
 pub(super) struct Connection<H> {
@@ -109,7 +111,7 @@ impl<H: Handler> Connection<H> {
         let mut connection = http1::Builder::new()
             .header_read_timeout(None)
             .timer(TokioTimer::new())
-            .max_buf_size(WRITE_BUFFER.max(self.config.max_header_bytes * 2))
+            .max_buf_size(WRITE_BUFFER.max(self.config.max_header_bytes) + READ_ROOM)
             .serve_connection(TokioIo::new(gate), service);
         let (mut last, mut is_stopping) = (None, false);
         let ordered = self.stop.clone();

@@ -171,7 +171,12 @@ pub(super) enum End {
 impl Dialect {
     /// Writes a request for an answer of at most so many tokens.
     pub(super) fn request(self, model: &str, is_stream: bool, tokens: u64) -> Bytes {
-        let user = json!([{"role": "user", "content": "Hi"}]);
+        self.asks("Hi", model, (is_stream, tokens))
+    }
+
+    /// The same, with a prompt.
+    pub(super) fn asks(self, prompt: &str, model: &str, (is_stream, tokens): (bool, u64)) -> Bytes {
+        let user = json!([{"role": "user", "content": prompt}]);
         let (path, key, body) = match self {
             Self::Openai => {
                 let mut body = json!({"model": model, "stream": is_stream, "max_tokens": tokens, "messages": user});
@@ -187,7 +192,7 @@ impl Dialect {
             Self::Gemini => {
                 let call = if is_stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
                 let body =
-                    json!({"contents": [{"role": "user", "parts": [{"text": "Hi"}]}], "generationConfig": {"maxOutputTokens": tokens}});
+                    json!({"contents": [{"role": "user", "parts": [{"text": prompt}]}], "generationConfig": {"maxOutputTokens": tokens}});
                 (format!("/v1beta/models/{model}:{call}"), "x-goog-api-key: ", body)
             }
         };
