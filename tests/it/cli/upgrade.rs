@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use bifrostctl::base::Digest;
+use bifrostctl::base::{Digest, Usd};
 use bifrostctl::mock::{Config, Mock, Script};
 use bifrostctl::store::book::{self, Question, Report, Totals};
 use jiff::tz::TimeZone;
@@ -23,9 +23,13 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const LIMIT: i64 = 40_000_000;
 
 fn place(upstream: &str) -> Place {
+    place_with(upstream, ".bifrost")
+}
+
+fn place_with(upstream: &str, state: &str) -> Place {
     let (key, tight) = (Digest::of(KEY.as_bytes()), Digest::of(TIGHT.as_bytes()));
     let spec = format!(
-        "version: 1\ngateway: {{listen: \"127.0.0.1:0\", drain: 60s}}\nproviders: {{up: {{api: openai-chat, base_url: \"{upstream}\", credentials: {{d: {{secret: none}}}}}}}}\n\
+        "version: 1\ngateway: {{listen: \"127.0.0.1:0\", drain: 60s, state: {state}}}\nproviders: {{up: {{api: openai-chat, base_url: \"{upstream}\", credentials: {{d: {{secret: none}}}}}}}}\n\
          models: {{fast: {{targets: [up/m]}}}}\nprices: {{up/m: {{input: $1/Mtok, output: $10/Mtok}}}}\ntelemetry: {{access_log: off}}\n\
          virtual_keys:\n  web: {{hashes: [{{sha256: {key}}}], models: [fast], budgets: [{{limit: $1000, period: total}}]}}\n  \
          tight: {{hashes: [{{sha256: {tight}}}], models: [fast], budgets: [{{limit: $0.04, period: total}}]}}\n"
@@ -166,12 +170,18 @@ fn cost(text: &str) -> i64 {
 
 /// Upgrades so many times under load.
 #[expect(clippy::print_stdout, reason = "the long form is run for its figures")]
-async fn upgrade_again_and_again(upgrades: u64, requests: u64) {
+async fn upgrade_again_and_again((upgrades, requests): (u64, u64), shared: Option<String>) {
     // Whoever comes first installs it.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mock = Mock::start(Config::long_running()).await.unwrap();
     mock.script(Script::always("chunks=20;chunk_delay=2ms".parse().unwrap()));
-    let mut line = Line::start(place(&mock.base_url()));
+    let state = if shared.is_some() {
+        format!("{{postgres: {{file: url}}, schema: upgrade_{}}}", std::process::id())
+    } else {
+        ".bifrost".to_owned()
+    };
+    let is_shared = shared.is_some();
+    let mut line = Line::start(place_with(&mock.base_url(), &state).file("url", &shared.unwrap_or_default()));
     let (web, tight) = (Arc::new(Seen::default()), Arc::new(Seen::default()));
     let spawn = |key, seen: &Arc<Seen>, count: usize| -> Vec<_> {
         let one = |at: usize| tokio::spawn(client((line.url.clone(), key), (at.is_multiple_of(3), at.is_multiple_of(2)), Arc::clone(seen)));
@@ -213,38 +223,50 @@ async fn upgrade_again_and_again(upgrades: u64, requests: u64) {
         frozen[frozen.len() / 2],
         frozen[frozen.len() - 1]
     );
-    check(&line, (&web, &tight), &json(&standing));
+    check(&line, (&web, &tight), (&json(&standing), is_shared));
     assert_eq!(mock.arrived(), web.counts()[0] + tight.counts()[0]);
 }
 
 /// No request failed, and what clients saw, the book and the last process's memory agree.
-fn check(line: &Line, (web, tight): (&Seen, &Seen), standing: &Value) {
+fn check(line: &Line, (web, tight): (&Seen, &Seen), (standing, is_shared): (&Value, bool)) {
     let told = |budget: &str| {
         let budgets = standing["result"]["budgets"].as_array().unwrap();
         let found = budgets.iter().find(|told| told["budget"] == format!("{budget} per total")).unwrap_or_else(|| panic!("{standing:#}"));
         found["spent"].as_str().unwrap().to_owned()
     };
     for (account, seen) in [("key:web", web), ("key:tight", tight)] {
-        let ([answered, _, failed], totals) = (seen.counts(), line.totals(account));
+        let [answered, _, failed] = seen.counts();
         assert_eq!(failed, 0, "{account}: {:?}\n{}", seen.failures.lock().unwrap(), line.log());
+        if is_shared {
+            assert_eq!(told(account), Usd::from_nano(seen.nano.load(Ordering::Relaxed)).to_string(), "{account}: of all nodes");
+            continue;
+        }
+        let totals = line.totals(account);
         assert_eq!((totals.attempts, totals.expired), (answered, 0), "{account}: {totals:?}\n{}", line.log());
         assert_eq!(totals.cost.nano(), seen.nano.load(Ordering::Relaxed), "{account}: {totals:?}");
         assert_eq!(told(account), totals.cost.to_string(), "{account}: in memory and in the book");
     }
-    let (spent, refused) = (line.totals("key:tight").cost.nano(), tight.counts()[1]);
+    let (spent, refused) = (tight.nano.load(Ordering::Relaxed), tight.counts()[1]);
     assert!(spent <= LIMIT && refused > 0 && web.counts()[1] == 0, "{spent} of {LIMIT}, {refused} refused");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn upgrades_under_load_lose_no_request_and_no_money() {
-    upgrade_again_and_again(5, 500).await;
+    upgrade_again_and_again((5, 500), None).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn upgrades_with_a_book_on_postgresql_lose_no_request_and_no_money() {
+    // Whoever runs the tests without servers wants none.
+    let Ok(url) = std::env::var("DATABASE_URL") else { return };
+    upgrade_again_and_again((3, 900), Some(url)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "minutes"]
 async fn many_upgrades_under_load_lose_no_request_and_no_money() {
     let upgrades = std::env::var("UPGRADES").map_or(100, |upgrades| upgrades.parse().unwrap());
-    upgrade_again_and_again(upgrades, 100_000).await;
+    upgrade_again_and_again((upgrades, 100_000), None).await;
 }
 
 /// A stream that goes on for as long as the test wants.
