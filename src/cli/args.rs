@@ -6,8 +6,8 @@ use clap::{ArgAction, Parser, Subcommand, ValueEnum};
 
 use super::output::Sink;
 use super::{
-    apply, budget, catalog, chat, completion, diff, drift, explain, fmt, history, import, init, key, man, mock, render, rollback, schema,
-    serve, simulate, spend, status, test, upgrade, validate, version,
+    apply, bench, budget, catalog, chat, completion, diff, drift, explain, fmt, history, import, init, key, man, mock, render, rollback,
+    schema, serve, simulate, spend, status, test, upgrade, validate, version,
 };
 use crate::base::Span;
 
@@ -116,6 +116,7 @@ pub(crate) enum Command {
     Budget(budget::Args),
     Catalog(catalog::Args),
     Chat(chat::Args),
+    Bench(bench::Args),
     Mock(mock::Args),
     Completion(completion::Args),
     Man(man::Args),

@@ -1,6 +1,6 @@
 //! `chat`: one streamed request through the gateway, to see it work.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 use futures_util::StreamExt;
@@ -45,14 +45,9 @@ Examples:
 pub(super) const FORMATS: &[Format] = &[Format::Human, Format::Json];
 
 pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, CommandError> {
-    let key = key(args, context)?;
+    let key = key(args.key_file.as_deref(), context)?;
     let request = body(args, context)?;
-    let url = match (&args.url, context.io.variable("BIFROST_URL")) {
-        (Some(url), _) => url.trim_end_matches('/').to_owned(),
-        (None, Some(url)) => url.trim_end_matches('/').to_owned(),
-        (None, None) => peek::client_url(context),
-    };
-    let url = url.strip_suffix("/v1").unwrap_or(&url).to_owned();
+    let url = url(args.url.as_deref(), context);
     let live = context.global.output.iter().all(|sink| sink.format == Format::Human && sink.path.is_none());
     let answer = runtime::block_on(async { converse(context, &url, key, request, live).await })?;
     context.detail(&answer.facts());
@@ -64,8 +59,19 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
     }
 }
 
-fn key(args: &Args, context: &Context<'_>) -> Result<Option<Secret<String>>, CommandError> {
-    match &args.key_file {
+/// Finds where clients connect, without a trailing slash or version: what is named, `BIFROST_URL`, what the spec says.
+pub(super) fn url(named: Option<&str>, context: &Context<'_>) -> String {
+    let url = match (named, context.io.variable("BIFROST_URL")) {
+        (Some(url), _) => url.trim_end_matches('/').to_owned(),
+        (None, Some(url)) => url.trim_end_matches('/').to_owned(),
+        (None, None) => peek::client_url(context),
+    };
+    url.strip_suffix("/v1").unwrap_or(&url).to_owned()
+}
+
+/// Reads the virtual key: from a file, or `BIFROST_KEY`.
+pub(super) fn key(file: Option<&Path>, context: &Context<'_>) -> Result<Option<Secret<String>>, CommandError> {
+    match file {
         Some(path) => read_secret_file(path).map(|key| Some(Secret::new(key))),
         None => Ok(context.io.variable("BIFROST_KEY").map(|key| Secret::new(key.trim().to_owned()))),
     }

@@ -51,6 +51,7 @@ const PLACES: &[(&[&str], &str, Kind)] = &[
     (&[], "env", Kind::Environment),
     (&["explain"], "key", Kind::Key),
     (&["explain"], "model", Kind::Model),
+    (&["bench"], "model", Kind::Model),
     (&["chat"], "model", Kind::Model),
     (&["key", "rotate"], "name", Kind::Key),
     (&["key", "new"], "team", Kind::Team),

@@ -35,8 +35,8 @@ pub(super) const FORMATS: &[Format] = &[Format::Human, Format::Json];
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("BIFROST_ENDPOINT", "The admin API, where --endpoint does not name it: unix:PATH or http://HOST:PORT."),
     ("BIFROST_TOKEN_FILE", "A file with the admin token, where --token-file does not name one."),
-    ("BIFROST_URL", "Where `chat` connects, where --url does not say."),
-    ("BIFROST_KEY", "The virtual key that `chat` sends, where no file is named."),
+    ("BIFROST_URL", "Where `chat` and `bench` connect, where --url does not say."),
+    ("BIFROST_KEY", "The virtual key that `chat` and `bench` send, where no file is named."),
     ("BIFROST_COMPLETE", "Set by completion scripts: the shell that asks."),
     ("NO_COLOR", "Not empty: no colour, unless --color says otherwise."),
     ("TERM", "`dumb`: as NO_COLOR."),

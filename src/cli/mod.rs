@@ -7,6 +7,7 @@ mod admin;
 mod apply;
 mod args;
 mod base;
+mod bench;
 mod budget;
 mod catalog;
 mod changes;
@@ -125,6 +126,7 @@ const fn surface(command: &Command) -> (&'static str, &'static [Format]) {
         Command::Budget(args) => (args.name(), budget::FORMATS),
         Command::Catalog(args) => (args.name(), catalog::FORMATS),
         Command::Chat(_) => ("chat", chat::FORMATS),
+        Command::Bench(_) => ("bench", bench::FORMATS),
         Command::Mock(_) => ("mock", mock::FORMATS),
         Command::Serve(_) => ("serve", serve::FORMATS),
         Command::Upgrade(_) => ("upgrade", upgrade::FORMATS),
@@ -156,6 +158,7 @@ fn perform(command: &Command, context: &mut Context<'_>) -> Result<Outcome, exit
         Command::Budget(args) => budget::run(args, context),
         Command::Catalog(args) => catalog::run(args, context),
         Command::Chat(args) => chat::run(args, context),
+        Command::Bench(args) => bench::run(args, context),
         Command::Mock(args) => mock::run(args, context),
         Command::Serve(args) => serve::run(args, context),
         Command::Upgrade(args) => upgrade::run(args, context),

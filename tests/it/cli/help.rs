@@ -41,6 +41,7 @@ pub(super) const COMMANDS: &[&[&str]] = &[
     &["catalog", "update"],
     &["catalog", "convert"],
     &["chat"],
+    &["bench"],
     &["mock"],
     &["completion"],
     &["man"],

@@ -1,5 +1,6 @@
 //! The command line, run as the real binary in a directory of its own, and in process where no directory matters.
 
+mod bench;
 mod canary;
 mod catalog;
 mod chat;

@@ -40,11 +40,14 @@ pub(super) fn pace(rate: u64, span: Duration) -> mpsc::Receiver<Instant> {
     told
 }
 
+/// How long a connection may lie unused.
+const FRESH: Duration = Duration::from_secs(30);
+
 /// Connections of clients that ask now and then; there are as many as requests run.
 #[derive(Clone)]
 pub(super) struct Crowd {
     pub(super) address: SocketAddr,
-    free: Arc<Mutex<Vec<Connection>>>,
+    free: Arc<Mutex<Vec<(Connection, Instant)>>>,
 }
 
 impl Crowd {
@@ -55,12 +58,13 @@ impl Crowd {
     pub(super) async fn ask(&self, request: &[u8]) -> std::io::Result<Answer> {
         let free = self.free.lock().unwrap().pop();
         let mut connection = match free {
-            Some(connection) => connection,
-            None => Connection::open(self.address).await?,
+            Some((connection, used)) if used.elapsed() < FRESH => connection,
+            // The gateway closes what is not used, and may be about to.
+            Some(_) | None => Connection::open(self.address).await?,
         };
         let answer = connection.ask(request).await?;
         if !connection.is_last {
-            self.free.lock().unwrap().push(connection);
+            self.free.lock().unwrap().push((connection, Instant::now()));
         }
         Ok(answer)
     }
