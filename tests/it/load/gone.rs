@@ -136,5 +136,6 @@ async fn clients_that_leave_at_any_moment_leave_nothing_behind() {
 #[ignore = "minutes; wants the machine to itself"]
 async fn a_storm_of_clients_that_leave_at_any_moment_leaves_nothing_behind() {
     let grown = gone(knob("LOAD_GONE", 100_000)).await;
-    assert!(grown <= 4 << 20, "{} MiB", grown >> 20);
+    // The book's cache of pages may still be filling, up to 16 MiB.
+    assert!(grown <= 8 << 20, "{} MiB", grown >> 20);
 }
