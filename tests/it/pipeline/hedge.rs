@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::harness::{Rig, Seen};
 use super::money::{Paid, budget};
 
-const SLOW: &str = "delay=60s";
+pub(super) const SLOW: &str = "delay=60s";
 /// So long that no test waits for it.
 const NEVER: &str = "50s";
 
@@ -20,7 +20,7 @@ fn fault(text: &str) -> Behaviour {
 }
 
 /// `fast` asks `one/m`, and beside it `two/m` after `after`, as often as it likes.
-fn hedged(after: &'static str) -> impl FnOnce(&mut Value) {
+pub(super) fn hedged(after: &'static str) -> impl FnOnce(&mut Value) {
     move |plan| {
         plan["prices"] = json!({"one/*": {"input": "$1/Mtok", "output": "$10/Mtok"}, "two/*": {"input": "$1/Mtok", "output": "$10/Mtok"}});
         plan["models"]["fast"]["fallbacks"] = json!(["two/m"]);
@@ -33,11 +33,11 @@ fn hedged(after: &'static str) -> impl FnOnce(&mut Value) {
 }
 
 /// What provider one does, and what provider two does.
-fn script(rig: &Rig, one: &str, two: &str) {
+pub(super) fn script(rig: &Rig, one: &str, two: &str) {
     rig.mock.script(Script::default().rule(Rule::credential("secret-C").then(fault(two))).rule(Rule::default().then(fault(one))));
 }
 
-fn body(stream: bool) -> Value {
+pub(super) fn body(stream: bool) -> Value {
     json!({"model": "fast", "stream": stream, "max_tokens": 20, "messages": [{"role": "user", "content": "Hi"}]})
 }
 
@@ -436,4 +436,23 @@ async fn a_second_in_another_format_is_translated_and_the_first_may_be_the_last_
     assert_ne!(two.breaker.admits(now_ms), Admit::Yes);
     script(&rig, "delay=100ms", "");
     assert_eq!(served_by(&rig.chat(body(false).to_string()).await), (200, "one/m", "2"), "the other account of provider one");
+}
+
+#[tokio::test]
+async fn a_request_that_goes_on_from_what_one_provider_keeps_is_asked_once() {
+    let rig = Rig::start_with(|plan| {
+        hedged("10ms")(plan);
+        for name in ["one", "two"] {
+            plan["providers"][name]["quirks"]["responses"] = json!(true);
+        }
+    })
+    .await;
+    let key = format!("Bearer {}", super::harness::KEY);
+    let ask = async |body: Value| rig.call("POST", "/v1/responses", &[("authorization", &key)], body.to_string().into()).await;
+    script(&rig, SLOW, "");
+    let first = ask(json!({"model": "fast", "input": "Hi"})).await;
+    assert_eq!(served_by(&first).1, "two/m");
+    script(&rig, "", "delay=100ms");
+    let next = ask(json!({"model": "fast", "input": "Hi", "previous_response_id": first.json()["id"]})).await;
+    assert_eq!(served_by(&next), (200, "two/m", "1"), "whoever answered keeps it, the second one too");
 }

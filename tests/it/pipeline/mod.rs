@@ -13,6 +13,7 @@ mod gone;
 mod harness;
 mod health;
 mod hedge;
+mod hedge_told;
 mod kept_out;
 mod lanes;
 mod limits;
