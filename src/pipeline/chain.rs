@@ -157,8 +157,9 @@ impl<'r> Run<'r, '_> {
                 Err(()) => continue,
             };
             let mut probes = (probe.take(), own_probe);
-            let left = (credentials_left, targets_left);
-            match self.tries((&candidate.target, credential), place, (&mut probes, left), exchange).await {
+            // One that was taken may come free yet.
+            let left = (credentials_left, targets_left || !self.taken.is_empty());
+            match self.tries((candidate, credential), place, (&mut probes, left), exchange).await {
                 Step::Credential => probe = probes.0,
                 step @ (Step::Answer(_) | Step::Target | Step::Stop) => return step,
             }
@@ -207,12 +208,12 @@ impl<'r> Run<'r, '_> {
     /// Tries a target with one credential, as often as its failures allow. `left`: whether there are credentials to go on to, and targets.
     pub(super) async fn tries(
         &mut self,
-        (target, credential): (&Arc<Target>, &Arc<Credential>),
+        (candidate, credential): (&'r Candidate, &'r Arc<Credential>),
         mut place: Option<Place>,
         (probes, (credentials_left, targets_left)): (&mut Probes, (bool, bool)),
         exchange: &mut Exchange,
     ) -> Step {
-        let call = self.call;
+        let (call, target) = (self.call, &candidate.target);
         for tries in 0.. {
             let is_probe = probes.0.is_some() || probes.1.is_some();
             let failure = match self.attempt((target, credential), place.take(), is_probe, exchange).await {
@@ -221,6 +222,7 @@ impl<'r> Run<'r, '_> {
                     let is_open = matches!(answer.body, AnswerBody::Stream(_) | AnswerBody::Passing(_));
                     let probes = [probes.0.take(), probes.1.take()];
                     exchange.open = is_open.then(|| Open { jitter: call.jitter(), probes });
+                    exchange.limits.drop_ahead(call.clock);
                     return Step::Answer(Box::new(answer));
                 }
                 Some(Err(failure)) => failure,
@@ -229,26 +231,26 @@ impl<'r> Run<'r, '_> {
             self.has_failed |= kind.blames_target();
             let next = self.judge(&failure, target, (tries, credentials_left, targets_left));
             self.failures.add(failure, exchange.attempts.len());
+            // Kept for another try, which is as good a reason to wait as any; else left at once.
+            let kept = exchange.attempts.last_mut().and_then(Attempt::leave_place);
             match next {
                 Next::Same(_) if !target.health.breaker.may_retry(call.clock.monotonic_ms()) => {
                     target.metrics.retry_denied();
                     return if moves_on(kind, self.decision.alias.as_deref()) { Step::Target } else { Step::Stop };
                 }
                 Next::Same(wait) => {
-                    target.metrics.retry();
                     call.waiting.on(tokio::time::sleep(wait)).await;
+                    place = kept;
                 }
                 Next::Credential => return Step::Credential,
                 Next::Target => return Step::Target,
                 Next::Stop => return Step::Stop,
             }
-            // Somebody else may have its place by now.
-            if let Some((places, bounds)) = target.places(&credential.name) {
-                place = places.take(bounds, call.clock.monotonic_ms());
-                if place.is_none() {
-                    return if moves_on(kind, self.decision.alias.as_deref()) { Step::Target } else { Step::Stop };
-                }
+            if place.is_none() {
+                let Ok(found) = self.place(candidate, credential, call.clock.monotonic_ms()) else { return Step::Target };
+                place = found;
             }
+            target.metrics.retry();
         }
         Step::Target
     }
@@ -333,7 +335,14 @@ pub(super) fn over(shared: bool) -> Box<Failure> {
 /// The most useful error: the last definitive one, in the provider's own words where the request itself was refused.
 fn conclude(told: Option<(Box<Failure>, usize)>, decision: &Decision, now_ms: u64) -> Result<Answer, Refusal> {
     let Some((failure, attempts)) = told else {
-        return Err(GatewayError::new(Kind::NoCandidate, "Every target is being probed by another request; try again.").into());
+        let retry_after_ms = rate_limit_ends(decision, now_ms);
+        let error = match retry_after_ms {
+            Some(_) => {
+                GatewayError::new(Kind::RateLimited, "Every target that is left was told by its provider to wait (429); try again later.")
+            }
+            None => GatewayError::new(Kind::NoCandidate, "Every target is out, or is being probed by another request; try again."),
+        };
+        return Err(Refusal { retry_after_ms, ..error.into() });
     };
     match failure.answer {
         Some((status, headers, body)) => {

@@ -64,7 +64,7 @@ impl Aside {
     /// Makes it one of the chain's attempts, and returns how long it took.
     pub(super) fn take_place(&self, exchange: &mut Exchange) -> Duration {
         let Some(attempt) = exchange.attempts.get_mut(self.at) else { return Duration::ZERO };
-        attempt.is_hedge = false;
+        attempt.is_beside = false;
         Duration::from_millis(attempt.took_ms)
     }
 }
@@ -116,7 +116,7 @@ impl<'r> Hedge<'r> {
 
     /// Finds who is asked beside the first one, with what that holds of limits.
     async fn second(&self, call: &Call<'_>, limits: &mut Limits) -> Option<Second<'r>> {
-        if !is_safe_twice(call.payload) {
+        if !is_safe_twice(call.payload, self.alias) {
             return None;
         }
         let mut earned = Earned::spend(&self.alias.hedging)?;
@@ -198,7 +198,10 @@ pub(super) async fn race(hedge: Hedge<'_>, ear: Option<Ear>, call: &Call<'_>, de
         }
     };
     let second = match found {
-        Err(result) => return alone(result, number, call, exchange),
+        Err(result) => {
+            exchange.limits.drop_ahead(call.clock);
+            return alone(result, number, call, exchange);
+        }
         Ok(second) => second,
     };
     let Some(Second { target, credential, via, held }) = second else {
@@ -252,6 +255,7 @@ impl Pair<'_> {
             Either::Left(Err(failure)) if !is_final(&failure, self.alias) => {
                 let result = Err(failure);
                 conclude(&result, number, call, exchange);
+                drop(exchange.attempts.get_mut(number.saturating_sub(1)).and_then(Attempt::leave_place));
                 match in_time(other.await, true) {
                     Ok(answer) => (self.second_serves(answer, call, exchange).await, None),
                     Err(failure) => (Raced { result, aside: self.second_failed(failure, call, exchange) }, None),
@@ -295,6 +299,11 @@ impl Pair<'_> {
         self.count.outcome = HedgeOutcome::Failed;
         let result = Err(failure);
         conclude(&result, self.number + 1, call, exchange);
+        if let Some(attempt) = exchange.attempts.get_mut(self.number) {
+            attempt.is_beside = true;
+            // Whoever waits for it does not wait for the other one.
+            drop(attempt.leave_place());
+        }
         let (target, credential) = (Arc::clone(self.target), Arc::clone(self.credential));
         result.err().map(|failure| Box::new(Aside { target, credential, at: self.number, failure }))
     }
@@ -335,9 +344,12 @@ fn conclude(result: &Tried, number: usize, call: &Call<'_>, exchange: &mut Excha
 
 /// Returns whether asking twice changes nothing but the bill: not where the provider keeps what is said for a conversation that goes on, works on
 /// after its answer, or acts through servers of others.
-fn is_safe_twice(payload: &Payload<'_>) -> bool {
+fn is_safe_twice(payload: &Payload<'_>, alias: &Alias) -> bool {
     let Payload::Json { whole, object } = payload else { return false };
+    let has_mcp = |text: &[u8]| memchr::memmem::find(text, b"\"mcp\"").is_some();
     let keeps = object.has("conversation") || object.is_true("background");
-    let acts = object.has("mcp_servers") || memchr::memmem::find(whole, b"\"mcp\"").is_some();
-    !keeps && !acts
+    let acts = object.has("mcp_servers") || has_mcp(whole);
+    let added =
+        |(name, value): &(String, Vec<u8>)| matches!(name.as_str(), "conversation" | "background" | "mcp_servers") || has_mcp(value);
+    !keeps && !acts && !alias.defaults.iter().chain(&alias.overrides).any(added)
 }

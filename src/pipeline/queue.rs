@@ -25,6 +25,9 @@ pub(super) struct Taken<'r> {
     pub(super) bounds: Concurrency,
 }
 
+/// How often it is looked whether more may run where their number is looked for.
+const LOOK: Duration = Duration::from_millis(100);
+
 impl<'r> Run<'r, '_> {
     /// Waits for a place at any target that had none, and tries it; again where it fails, as long as there are others and time is left.
     ///
@@ -60,7 +63,7 @@ impl<'r> Run<'r, '_> {
         let others_left = !self.taken.is_empty();
         let Some(probe) = self.enter(candidate, others_left, exchange).await else { return Step::Target };
         let mut probes = (probe, credential.health.breaker.try_probe(now_ms));
-        self.tries((&candidate.target, credential), Some(place), (&mut probes, (false, others_left)), exchange).await
+        self.tries((candidate, credential), Some(place), (&mut probes, (false, others_left)), exchange).await
     }
 
     /// Waits for a place at any of the targets that had none.
@@ -85,7 +88,9 @@ impl<'r> Run<'r, '_> {
             let now_ms = clock.monotonic_ms();
             let again_ms = self.taken.iter().filter_map(|taken| taken.places.look_again_ms(now_ms)).min();
             let again = again_ms.map(|again_ms| Instant::now() + Duration::from_millis(again_ms.saturating_sub(now_ms)));
-            let next = again.map_or(until, |again| again.min(until));
+            // What an upstream says meanwhile of how much it takes wakes nobody.
+            let look = self.taken.iter().any(|taken| taken.bounds.is_adaptive).then(|| Instant::now() + LOOK);
+            let next = again.into_iter().chain(look).fold(until, Instant::min);
             if let Ok(Some(place)) = self.call.waiting.on(timeout_at(next, ticket.place())).await {
                 metrics.queued(Queued::Served, began.elapsed());
                 return Ok(place);

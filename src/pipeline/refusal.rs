@@ -26,9 +26,9 @@ pub(super) fn crowded(queue: Span) -> Refusal {
     Refusal { retry_after_ms: Some(1_000), ..GatewayError::new(Kind::Overloaded, text).into() }
 }
 
-/// Targets that have as many requests as they may, for which so many wait that another one would have to for too long.
+/// Targets that have as many requests as they may, where another one is likely to wait for too long.
 pub(super) fn crowded_out(wait_ms: u64) -> Refusal {
-    let error = GatewayError::new(Kind::Overloaded, format!("{TAKEN}, and too many wait already."));
+    let error = GatewayError::new(Kind::Overloaded, format!("{TAKEN}, and none is likely to end soon enough for another one that waits."));
     Refusal { retry_after_ms: Some(wait_ms.clamp(1_000, 60_000)), ..error.into() }
 }
 

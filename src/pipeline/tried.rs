@@ -29,13 +29,17 @@ pub(super) struct Attempt {
     pub(super) took_ms: u64,
     /// What it holds of its provider's limits, while it runs.
     pub(super) grant: Option<Grant>,
-    /// It was made beside another one that took long, and the chain has not come to it by itself.
+    /// It was made beside another one that took long.
     pub(super) is_hedge: bool,
+    /// It failed beside another one, and the chain has not come to it by itself.
+    pub(super) is_beside: bool,
     /// It was given up because another one beside it was quicker.
     is_lost: bool,
     started_us: u64,
-    /// Counted among those that run at its target, while it does, in its place where those are limited.
-    running: Option<(Running, Option<Place>)>,
+    /// Counted among those that run at its target, while it does.
+    running: Option<Running>,
+    /// Its place, where those are limited; kept after a failure for another try.
+    place: Option<Place>,
 }
 
 impl Attempt {
@@ -56,20 +60,22 @@ impl Attempt {
             took_ms: 0,
             grant,
             is_hedge: false,
+            is_beside: false,
             is_lost: false,
             started_us,
-            running: Some((target.health.load.begin(), place)),
+            running: Some(target.health.load.begin()),
+            place: place.map(Place::used),
         }
     }
 
     /// Returns what hears of how much the upstream takes, where that matters.
     pub(super) fn ear(&self) -> Option<Ear> {
-        self.place().and_then(Place::ear)
+        self.place.as_ref().and_then(Place::ear)
     }
 
-    /// Returns its place, where those are limited.
-    fn place(&self) -> Option<&Place> {
-        self.running.as_ref().and_then(|(_, place)| place.as_ref())
+    /// Gives up its place, to another try or to whoever waits.
+    pub(super) const fn leave_place(&mut self) -> Option<Place> {
+        self.place.take()
     }
 
     /// Tells health and metrics how the attempt went. Of a stream that has only begun, no more is known than that the credential is good.
@@ -86,7 +92,7 @@ impl Attempt {
             Ok(answer) => {
                 self.status = Some(answer.status.as_u16());
                 credential.success(model, started_ms);
-                if let Some(place) = self.place() {
+                if let Some(place) = &self.place {
                     place.good(now_ms);
                 }
                 match answer.body {
@@ -102,8 +108,8 @@ impl Attempt {
                 }
             }
             Err(failure) => {
-                if let Some(place) = self.place().filter(|_| failure.error.kind.is_overload()) {
-                    place.overloaded(now_ms);
+                if let Some(place) = self.place.as_ref().filter(|_| failure.blames && failure.error.kind.is_overload()) {
+                    place.overloaded(started_ms, now_ms);
                 }
                 self.running = None;
                 if let Some(grant) = self.grant.take() {
@@ -139,7 +145,7 @@ impl Attempt {
         let now_us = call.clock.monotonic_us();
         let (now_ms, took_us) = (now_us / 1_000, now_us.saturating_sub(self.started_us));
         (self.took_ms, self.is_lost) = (now_ms.saturating_sub(self.started_ms), true);
-        (self.running, self.grant) = (None, None);
+        (self.running, self.place, self.grant) = (None, None, None);
         self.target.metrics.hedge_lost();
         // A second one has run for too short a time to say anything.
         if let (false, Some(kind)) = (self.is_hedge, timed(call)) {
@@ -154,7 +160,7 @@ impl Attempt {
 
     /// Returns whether the request went on without it: another one beside it answered, or may still.
     pub(super) const fn is_aside(&self) -> bool {
-        self.is_lost || (self.is_hedge && self.failure.is_some())
+        self.is_lost || self.is_beside
     }
 
     /// Judges a stream by its end. `failure`: what cut it; `client_gone`: nobody waited for the rest.
@@ -168,13 +174,13 @@ impl Attempt {
             // An error of the account, a key that was revoked here, or our own end.
             Some(_) => {}
         }
-        self.running = None;
+        (self.running, self.place) = (None, None);
         self.failure = failure.filter(|kind| !matches!(kind, Kind::Revoked | Kind::Draining));
         self.target.metrics.attempt(self.failure, Duration::from_millis(self.took_ms));
     }
 
     fn succeeded(&mut self, now_ms: u64) {
-        self.running = None;
+        (self.running, self.place) = (None, None);
         self.target.health.load.succeeded(now_ms);
         self.target.health.breaker.success(self.started_ms, now_ms);
         self.credential.health.breaker.success(self.started_ms, now_ms);

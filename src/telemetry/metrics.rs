@@ -182,7 +182,7 @@ pub enum Queued {
     Served,
     /// None did in time.
     TimedOut,
-    /// There was none: too many waited already.
+    /// There was none: it was likely to be in vain.
     Refused,
 }
 

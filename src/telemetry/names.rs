@@ -60,7 +60,7 @@ names! {
     CONCURRENCY_LIMIT Gauge "concurrency_limit" ["provider", "model", "credential"] "Attempts that may run at once; where the provider has a limit of that kind";
     CONCURRENCY_RUNNING Gauge "concurrency_running" ["provider", "model", "credential"] "Attempts that run, of those that may";
     CONCURRENCY_WAITING Gauge "concurrency_waiting" ["provider", "model", "credential"] "Requests that wait for one of these to end; one that waits for several counts at each";
-    QUEUED Counter "queued" ["outcome"] "Requests that found every target taken, by how their wait ended: served, timed_out, or refused at once because it would have been in vain";
+    QUEUED Counter "queued" ["outcome"] "Requests that found every target taken, by how their wait ended: served, timed_out, or refused at once because it was likely to be in vain";
     QUEUE_WAIT Histogram "queue_wait_seconds" [] "Time that requests waited for a place at a provider";
     TOKENS Counter "tokens" ["provider", "model", "direction"] "Tokens as the upstream reported them";
     COST Counter "cost_nano_usd" ["provider", "model"] "What answers cost, in billionths of a dollar; nothing for models without a price";

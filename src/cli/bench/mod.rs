@@ -21,7 +21,7 @@ use super::context::{Context, read_secret_file};
 use super::exit::CommandError;
 use super::output::{Format, Outcome};
 use super::{runtime, table_text};
-use crate::base::{Secret, Span};
+use crate::base::{Secret, Span, visible};
 
 /// Sends load through the gateway and, with --direct, straight to a provider, in turn, and tells what the gateway adds.
 ///
@@ -76,7 +76,7 @@ const EXAMPLES: &str = "\
 Examples:
   bifrostctl bench --model mock/demo --for 5s
   bifrostctl bench --model fast --rate 200 --stream
-  bifrostctl mock --listen 127.0.0.1:9000 &   # a provider that answers at once
+  bifrostctl mock --listen 127.0.0.1:9000   # in a terminal of its own
   bifrostctl bench --model up/m --direct http://127.0.0.1:9000/v1 --direct-model m --connections 32";
 
 pub(super) const FORMATS: &[Format] = &[Format::Human, Format::Json];
@@ -101,7 +101,7 @@ pub(super) fn run(args: &Args, context: &mut Context<'_>) -> Result<Outcome, Com
     match tallies.first() {
         Some(gateway) if gateway.answers() == 0 => {
             let why = gateway.commonest().unwrap_or("nothing was sent in that time");
-            Err(CommandError::failure(format!("the gateway at {} answered no request: {why}", gateway_url))
+            Err(CommandError::failure(format!("the gateway at {gateway_url} answered no request: {}", visible(why)))
                 .hint("`bifrostctl chat` shows one request in full"))
         }
         Some(_) | None => Ok(Outcome::ok("").text(told.human()).result(told.json())),
@@ -192,7 +192,7 @@ impl Told<'_> {
         let mut text = table_text::table(&rows);
         for (name, tally) in NAMES.iter().zip(self.tallies) {
             for (why, count) in &tally.failures {
-                text.push_str(&format!("{name}: {count} × {why}\n"));
+                text.push_str(&format!("{name}: {count} × {}\n", visible(why)));
             }
         }
         if let Some(usage) = &self.usage

@@ -91,7 +91,7 @@ pub(super) fn open(path: &Path) -> Result<Connection, StoreError> {
     connection.pragma_update(None, "journal_mode", "WAL").map_err(said)?;
     connection.pragma_update(None, "synchronous", "FULL").map_err(said)?;
     connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES).map_err(said)?;
-    connection.pragma_update(None, "cache_size", -16_384).map_err(said)?;
+    connection.pragma_update(None, "cache_size", -4_096).map_err(said)?;
     migrate(&mut connection, path)?;
     Ok(connection)
 }

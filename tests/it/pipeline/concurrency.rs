@@ -309,3 +309,49 @@ async fn a_conversation_waits_for_the_account_that_keeps_it() {
     assert_eq!(waiting.await.status, 200);
     assert_eq!(rig.tried().last(), Some(&keeper));
 }
+
+#[tokio::test]
+async fn a_target_that_was_taken_is_waited_for_when_the_last_one_fails() {
+    let rig = Rig::start_with(|plan| {
+        one(most(1))(plan);
+        plan["models"]["fast"]["targets"] = json!([{"provider": "two", "model": "good", "weight": 1}]);
+        plan["models"]["fast"]["fallbacks"] = json!(["two/bad"]);
+    })
+    .await;
+    let stream = held(&rig).await;
+    rig.mock.script(Script::default().rule(Rule::model("bad").then(Behaviour::status(500))));
+    let mut waiting = Box::pin(rig.chat(WHOLE));
+    until_waiting(&rig, "two/good", 1, waiting.as_mut()).await;
+    drop(stream);
+    let seen = waiting.await;
+    assert_eq!((seen.status.as_u16(), seen.headers["x-bifrost-target"].to_str().unwrap()), (200, "two/good"));
+    assert_eq!(seen.headers["x-bifrost-attempts"], "2");
+}
+
+#[tokio::test]
+async fn a_request_keeps_its_place_between_two_tries_of_one_target() {
+    let rig = Rig::start_with(|plan| {
+        one(most(1))(plan);
+        plan["providers"]["two"]["retries"]["max"] = json!(1);
+    })
+    .await;
+    rig.mock.script(Script::sequence([Behaviour::status(500)]));
+    let (first, second) = tokio::join!(rig.chat(WHOLE), rig.chat(WHOLE.replace("hi", "second")));
+    assert_eq!((first.status.as_u16(), second.status.as_u16()), (200, 200));
+    let order: Vec<Value> = rig.mock.requests().iter().map(|request| request.json()["messages"][0]["content"].clone()).collect();
+    assert_eq!(order, ["hi", "hi", "second"]);
+}
+
+#[tokio::test]
+async fn those_who_waited_for_a_target_that_cools_down_then_are_told_how_long() {
+    let rig = Rig::start_with(one(most(1))).await;
+    rig.mock.script(Script::always("delay=20ms;status=429;retry_after=30".parse().unwrap()));
+    let seen = join_all((0..3).map(|_| rig.chat(WHOLE))).await;
+    for seen in &seen {
+        assert_eq!(seen.status, 429, "{}", seen.text());
+        let wait: u64 = seen.headers["retry-after"].to_str().unwrap().parse().unwrap();
+        assert!((28..=30).contains(&wait), "{wait}");
+    }
+    assert_eq!(rig.mock.requests().len(), 1, "nobody asks a credential that cools down");
+    assert_eq!(places(&rig, "two/m").running, 0);
+}

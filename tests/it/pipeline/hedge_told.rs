@@ -59,3 +59,16 @@ async fn explain_tells_how_long_is_waited_now_and_why_a_request_is_not_asked_twi
     let question = Question { key: Some("web".to_owned()), model: Some("fast".to_owned()), ..Question::default() };
     assert!(explain(&plain.gateway.live.load(), &question, at).unwrap().hedge.is_none());
 }
+
+#[tokio::test]
+async fn a_second_that_serves_and_is_cut_then_is_told_as_the_one_that_served() {
+    let rig = Rig::start_with(hedged("10ms")).await;
+    script(&rig, SLOW, "chunks=8;cut_at=event:5");
+    let seen = rig.chat(body(true).to_string()).await;
+    assert!(seen.status == 200 && seen.text().contains("upstream_truncated"), "{}", seen.text());
+    let metrics = rig.gateway.services.metrics.encode();
+    let shown = |line: &str| metrics.lines().any(|text| text.starts_with(line) && !text.ends_with(" 0"));
+    assert!(shown("bifrost_tokens_total{provider=\"two\",model=\"m\",direction=\"output\"}"), "{metrics}");
+    assert!(shown("bifrost_cost_nano_usd_total{provider=\"two\",model=\"m\"}"), "{metrics}");
+    assert!(!shown("bifrost_tokens_total{provider=\"one\""), "{metrics}");
+}

@@ -118,37 +118,38 @@ impl Places {
     }
 
     /// Changes something, and lets those run who may then.
-    fn change<T>(self: &Arc<Self>, now_ms: u64, change: impl FnOnce(&mut State) -> T) -> T {
+    fn change<T>(self: &Arc<Self>, now: Moment, change: impl FnOnce(&mut State) -> T) -> T {
         let (result, next) = {
             let mut state = self.lock();
             let result = change(&mut state);
-            (result, state.next(now_ms))
+            (result, state.next(now.ms()))
         };
         for (sender, terms) in next {
             // One who left meanwhile gives it back, now that nothing is locked.
-            drop(sender.send(self.place(now_ms, terms)));
+            drop(sender.send(self.place(now, terms)));
         }
         result
     }
 
     /// Takes a place, if one is free. Nobody waits while one is.
     pub fn take(self: &Arc<Self>, bounds: Concurrency, now_ms: u64) -> Option<Place> {
-        self.change(now_ms, |state| {
+        let now = Moment::at(now_ms);
+        self.change(now, |state| {
             state.bound(bounds);
             let is_free = state.running < state.allowed(now_ms) && state.line.len() == 0;
             state.running += u32::from(is_free);
             is_free.then(|| state.terms(now_ms))
         })
-        .map(|terms| self.place(now_ms, terms))
+        .map(|terms| self.place(now, terms))
     }
 
-    fn place(self: &Arc<Self>, began_ms: u64, (was_busy, is_adaptive): (bool, bool)) -> Place {
-        Place { places: Arc::clone(self), began_ms, began: Instant::now(), was_busy, is_adaptive }
+    fn place(self: &Arc<Self>, clock: Moment, (was_busy, is_adaptive): (bool, bool)) -> Place {
+        Place { places: Arc::clone(self), clock, began: Instant::now(), was_busy, is_adaptive, is_used: false }
     }
 
     /// Notes a good answer to what began while so many ran that more would be news.
     fn good(self: &Arc<Self>, was_busy: bool, now_ms: u64) {
-        self.change(now_ms, |state| {
+        self.change(Moment::at(now_ms), |state| {
             if was_busy && state.bounds.is_adaptive {
                 state.found = (state.found + 1.0 / state.found.max(1.0)).min(f64::from(state.bounds.max));
             }
@@ -176,7 +177,7 @@ impl Places {
 
     /// Lets those run who may by now.
     pub fn look(self: &Arc<Self>, now_ms: u64) {
-        self.change(now_ms, |_| ());
+        self.change(Moment::at(now_ms), |_| ());
     }
 
     /// Describes the state for status, metrics and `explain`.
@@ -215,10 +216,31 @@ pub struct PlacesSnapshot {
 #[derive(Debug)]
 pub struct Place {
     places: Arc<Places>,
-    began_ms: u64,
+    /// Tells the time when it is given back.
+    clock: Moment,
     began: Instant,
     was_busy: bool,
     is_adaptive: bool,
+    /// Something was sent, so that how long it took is news.
+    is_used: bool,
+}
+
+/// A reading of the clock, from which later ones are reckoned: handed on with a place, so that none of them lags.
+#[derive(Debug, Clone, Copy)]
+struct Moment {
+    ms: u64,
+    at: Instant,
+}
+
+impl Moment {
+    fn at(ms: u64) -> Self {
+        Self { ms, at: Instant::now() }
+    }
+
+    /// Monotonic milliseconds, now.
+    fn ms(self) -> u64 {
+        self.ms.saturating_add(u64::try_from(self.at.elapsed().as_millis()).unwrap_or(u64::MAX))
+    }
 }
 
 impl Place {
@@ -237,9 +259,17 @@ impl Place {
         self.places.good(self.was_busy, now_ms);
     }
 
-    /// Notes that the upstream was overloaded.
-    pub fn overloaded(&self, now_ms: u64) {
-        self.places.overloaded(self.began_ms, now_ms);
+    /// Notes that an attempt that began at a moment found the upstream overloaded.
+    pub fn overloaded(&self, began_ms: u64, now_ms: u64) {
+        self.places.overloaded(began_ms, now_ms);
+    }
+
+    /// An attempt begins in it.
+    #[must_use]
+    pub fn used(self) -> Self {
+        let mut used = self;
+        used.is_used = true;
+        used
     }
 }
 
@@ -257,11 +287,12 @@ impl Ear {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let took = self.began.elapsed();
-        let now_ms = self.began_ms.saturating_add(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
-        self.places.change(now_ms, |state| {
+        self.places.change(self.clock, |state| {
             state.running = state.running.saturating_sub(1);
-            let took_ms = took.as_secs_f64() * 1_000.0;
+            if !self.is_used {
+                return;
+            }
+            let took_ms = self.began.elapsed().as_secs_f64() * 1_000.0;
             state.takes_ms = Some(state.takes_ms.map_or(took_ms, |takes| takes + ONE * (took_ms - takes)));
         });
     }
@@ -298,7 +329,7 @@ impl Ticket {
         let waiter = Arc::new(Waiter::new(whose.priority, whose.key, sender));
         for places in &at {
             // Where one came free meanwhile, whoever is next gets it.
-            places.change(now_ms, |state| state.line.join(Arc::clone(&waiter)));
+            places.change(Moment::at(now_ms), |state| state.line.join(Arc::clone(&waiter)));
         }
         Ok(Self { waiter, at, place })
     }

@@ -93,12 +93,12 @@ async fn a_sign_of_overload_costs_a_tenth_once_for_all_that_ran_together() {
     let bounds = adaptive(2, 200);
     let places = made(bounds);
     let burst: Vec<_> = (0..20).map(|_| places.take(bounds, 1_000).unwrap()).collect();
-    burst.iter().for_each(|place| place.overloaded(2_000));
+    burst.iter().for_each(|place| place.overloaded(1_000, 2_000));
     assert_eq!(limit(&places, 2_000), 18);
     drop(burst);
     for round in 0..100_u64 {
         let now_ms = 3_000 + round;
-        places.take(bounds, now_ms).unwrap().overloaded(now_ms);
+        places.take(bounds, now_ms).unwrap().overloaded(now_ms, now_ms);
     }
     assert_eq!(limit(&places, 9_000), 2, "no fewer than the least");
 }
@@ -126,9 +126,10 @@ async fn what_the_upstream_says_it_still_takes_bounds_the_number_until_then() {
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_in_vain() {
     let places = made(fixed(2));
-    let held = places.take(fixed(2), 0).unwrap();
+    let held = places.take(fixed(2), 0).unwrap().used();
     tokio::time::advance(std::time::Duration::from_secs(8)).await;
     drop(held);
+    drop(places.take(fixed(2), 0).unwrap());
     let (_first, _second) = (places.take(fixed(2), 0).unwrap(), places.take(fixed(2), 0).unwrap());
     let at = || vec![Arc::clone(&places)];
     assert_eq!(Ticket::draw(at(), WHOSE, (1_000, 0)).unwrap_err(), InVain { wait_ms: 4_000 });
@@ -151,6 +152,20 @@ async fn another_number_in_the_spec_holds_at_once_and_what_runs_counts() {
     assert!(first.is_some() && second.is_some());
     assert!(places.take(fixed(1), 0).is_none());
     assert_eq!(limit(&places, 0), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_time_does_not_lag_where_a_place_goes_from_hand_to_hand() {
+    let bounds = adaptive(1, 1);
+    let places = made(bounds);
+    let mut place = places.take(bounds, 0).unwrap();
+    for _ in 0..100 {
+        let mut ticket = draw(&[&places], WHOSE);
+        tokio::time::advance(std::time::Duration::from_micros(1_900)).await;
+        drop(place);
+        place = got(&mut ticket).unwrap();
+    }
+    assert_eq!(place.clock.ms(), 190);
 }
 
 proptest! {
