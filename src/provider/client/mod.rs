@@ -40,7 +40,7 @@ const IDLE_PER_HOST: usize = 512;
 /// server, close it, and a request rarely meets a connection that is being closed.
 const IDLE_CONNECTION: Duration = Duration::from_secs(50);
 /// The largest head of an answer, and half of the most that is read of a body ahead of whoever reads it. Bytes.
-const READ_AHEAD: usize = 32 << 10;
+const READ_AHEAD: usize = 16 << 10;
 /// Finds peers that vanished without a word while a long answer is thought about.
 const TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 

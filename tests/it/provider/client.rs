@@ -78,7 +78,7 @@ async fn a_large_answer_is_read_in_small_pieces() {
         let piece = frame.unwrap().into_data().unwrap();
         (length, largest) = (length + piece.len(), largest.max(piece.len()));
     }
-    assert!(length == LENGTH && largest <= 64 << 10, "{length} bytes, at most {largest} at once");
+    assert!(length == LENGTH && largest <= 32 << 10, "{length} bytes, at most {largest} at once");
 }
 
 #[tokio::test]
