@@ -17,7 +17,7 @@ pub(super) async fn run(shared: Weak<Shared>, counters: Arc<Counters>) {
     let allowed = allowed();
     while let Some(shared) = shared.upgrade() {
         let most = shared.live.load().plan.gateway.limits.memory.map(ByteSize::get).or(allowed);
-        if let Some(used) = used() {
+        if let Some(used) = resident("self") {
             counters.memory().note(used, most);
         }
         drop(shared);
@@ -25,12 +25,12 @@ pub(super) async fn run(shared: Weak<Shared>, counters: Arc<Counters>) {
     }
 }
 
-/// Returns the process's resident memory, in bytes; none where the system does not tell.
-fn used() -> Option<u64> {
-    resident(&fs::read_to_string("/proc/self/status").ok()?)
+/// Returns the resident memory of a process, by its number or `self`, in bytes; none where the system does not tell.
+pub fn resident(process: &str) -> Option<u64> {
+    told(&fs::read_to_string(format!("/proc/{process}/status")).ok()?)
 }
 
-fn resident(status: &str) -> Option<u64> {
+fn told(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     kib.checked_mul(1024)
@@ -81,8 +81,9 @@ mod tests {
 
     #[test]
     fn resident_memory_is_read_from_the_systems_words() {
-        assert_eq!(resident("Name:\tx\nVmRSS:\t   26912 kB\nVmData:\t1 kB\n"), Some(26_912 * 1024));
-        assert_eq!(resident("Name:\tx\n"), None);
-        assert!(used().is_none_or(|used| used > 1 << 20));
+        assert_eq!(told("Name:\tx\nVmRSS:\t   26912 kB\nVmData:\t1 kB\n"), Some(26_912 * 1024));
+        assert_eq!(told("Name:\tx\n"), None);
+        assert!(resident("self").is_none_or(|used| used > 1 << 20));
+        assert_eq!(resident("nobody"), None);
     }
 }

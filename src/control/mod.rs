@@ -50,6 +50,7 @@ mod writer;
 
 pub(crate) use files::replace;
 pub use life::Ended;
+pub use memory::resident;
 pub use running::Running;
 pub use sockets::{Sockets, SocketsError};
 pub use start::{OnInvalid, Options, StartError, Variables, start, start_on};

@@ -211,11 +211,7 @@ fn times(tally: &Tally, of: fn(&Tally, u32) -> Option<u64>) -> [String; 4] {
 
 /// A time as people read it.
 fn written(us: u64) -> String {
-    match us {
-        0..=999 => format!("{us} µs"),
-        1_000..=999_999 => format!("{}.{:02} ms", us / 1_000, us % 1_000 / 10),
-        _ => format!("{}.{:02} s", us / 1_000_000, us % 1_000_000 / 10_000),
-    }
+    format!("{:.2?}", Duration::from_micros(us))
 }
 
 fn difference(more: Option<u64>, less: Option<u64>) -> String {
@@ -237,9 +233,9 @@ mod tests {
 
     #[test]
     fn times_are_written_in_the_unit_that_fits_and_differences_may_be_below_nothing() {
-        assert_eq!([7, 1_500, 12_345, 2_345_678].map(written), ["7 µs", "1.50 ms", "12.34 ms", "2.34 s"]);
-        assert_eq!(difference(Some(1_500), Some(1_000)), "500 µs");
-        assert_eq!(difference(Some(1_000), Some(1_500)), "-500 µs");
+        assert_eq!([7, 1_500, 12_346, 2_345_678].map(written), ["7.00µs", "1.50ms", "12.35ms", "2.35s"]);
+        assert_eq!(difference(Some(1_500), Some(1_000)), "500.00µs");
+        assert_eq!(difference(Some(1_000), Some(1_500)), "-500.00µs");
         assert_eq!(difference(None, Some(1)), "-");
         assert_eq!(per_second(1_234, Duration::from_secs(10)), 123);
     }

@@ -1,5 +1,7 @@
 //! What a process of this machine uses, where the system tells it.
 
+use crate::control::resident;
+
 /// CPU time and memory of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Usage {
@@ -14,10 +16,9 @@ impl Usage {
     /// Looks at a process; none where the system does not show it.
     pub(super) fn of(pid: u64) -> Option<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?.trim().trim_end_matches(" kB").parse::<u64>().ok()?;
+        let resident_bytes = resident(&pid.to_string())?;
         let per_second = rustix::param::clock_ticks_per_second().max(1);
-        Some(Self { pid, cpu_us: ticks(&stat)?.saturating_mul(1_000_000) / per_second, resident_bytes: resident << 10 })
+        Some(Self { pid, cpu_us: ticks(&stat)?.saturating_mul(1_000_000) / per_second, resident_bytes })
     }
 
     /// Looks again: what was used since.
