@@ -231,7 +231,7 @@ impl<'r> Run<'r, '_> {
             self.has_failed |= kind.blames_target();
             let next = self.judge(&failure, target, (tries, credentials_left, targets_left));
             self.failures.add(failure, exchange.attempts.len());
-            // Kept for another try, which is as good a reason to wait as any; else left at once.
+            // Another try has the same place: whoever waits for one meanwhile would only come between. Without one, it is left at once.
             let kept = exchange.attempts.last_mut().and_then(Attempt::leave_place);
             match next {
                 Next::Same(_) if !target.health.breaker.may_retry(call.clock.monotonic_ms()) => {

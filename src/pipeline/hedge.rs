@@ -254,8 +254,7 @@ impl Pair<'_> {
         match ended {
             Either::Left(Err(failure)) if !is_final(&failure, self.alias) => {
                 let result = Err(failure);
-                conclude(&result, number, call, exchange);
-                drop(exchange.attempts.get_mut(number.saturating_sub(1)).and_then(Attempt::leave_place));
+                leave(&result, number, call, exchange);
                 match in_time(other.await, true) {
                     Ok(answer) => (self.second_serves(answer, call, exchange).await, None),
                     Err(failure) => (Raced { result, aside: self.second_failed(failure, call, exchange) }, None),
@@ -298,11 +297,8 @@ impl Pair<'_> {
         }
         self.count.outcome = HedgeOutcome::Failed;
         let result = Err(failure);
-        conclude(&result, self.number + 1, call, exchange);
-        if let Some(attempt) = exchange.attempts.get_mut(self.number) {
+        if let Some(attempt) = leave(&result, self.number + 1, call, exchange) {
             attempt.is_beside = true;
-            // Whoever waits for it does not wait for the other one.
-            drop(attempt.leave_place());
         }
         let (target, credential) = (Arc::clone(self.target), Arc::clone(self.credential));
         result.err().map(|failure| Box::new(Aside { target, credential, at: self.number, failure }))
@@ -335,11 +331,18 @@ fn alone(result: Tried, number: usize, call: &Call<'_>, exchange: &mut Exchange)
     Raced { result, aside: None }
 }
 
-/// Tells an attempt how it went. `number` counts from 1.
-fn conclude(result: &Tried, number: usize, call: &Call<'_>, exchange: &mut Exchange) {
-    if let Some(attempt) = number.checked_sub(1).and_then(|at| exchange.attempts.get_mut(at)) {
-        attempt.conclude(result, call);
-    }
+/// Tells an attempt how it went, and returns it. `number` counts from 1.
+fn conclude<'e>(result: &Tried, number: usize, call: &Call<'_>, exchange: &'e mut Exchange) -> Option<&'e mut Attempt> {
+    let attempt = number.checked_sub(1).and_then(|at| exchange.attempts.get_mut(at))?;
+    attempt.conclude(result, call);
+    Some(attempt)
+}
+
+/// The same for one that failed while the other one runs: whoever waits for its place does not wait for that one.
+fn leave<'e>(result: &Tried, number: usize, call: &Call<'_>, exchange: &'e mut Exchange) -> Option<&'e mut Attempt> {
+    let attempt = conclude(result, number, call, exchange)?;
+    drop(attempt.leave_place());
+    Some(attempt)
 }
 
 /// Returns whether asking twice changes nothing but the bill: not where the provider keeps what is said for a conversation that goes on, works on

@@ -85,12 +85,9 @@ impl<'r> Run<'r, '_> {
             refusal::crowded_out(wait_ms)
         })?;
         loop {
-            let now_ms = clock.monotonic_ms();
-            let again_ms = self.taken.iter().filter_map(|taken| taken.places.look_again_ms(now_ms)).min();
-            let again = again_ms.map(|again_ms| Instant::now() + Duration::from_millis(again_ms.saturating_sub(now_ms)));
-            // What an upstream says meanwhile of how much it takes wakes nobody.
-            let look = self.taken.iter().any(|taken| taken.bounds.is_adaptive).then(|| Instant::now() + LOOK);
-            let next = again.into_iter().chain(look).fold(until, Instant::min);
+            // What an upstream says meanwhile of how much it takes wakes nobody, nor does its end.
+            let is_looked_for = self.taken.iter().any(|taken| taken.bounds.is_adaptive());
+            let next = if is_looked_for { until.min(Instant::now() + LOOK) } else { until };
             if let Ok(Some(place)) = self.call.waiting.on(timeout_at(next, ticket.place())).await {
                 metrics.queued(Queued::Served, began.elapsed());
                 return Ok(place);

@@ -188,8 +188,8 @@ pub struct Limits {
     pub memory: Option<ByteSize>,
 }
 
-/// The wait of plans that were kept before there was one.
-const fn queue() -> Span {
+/// The longest wait for a place unless the spec says otherwise; that of plans that were kept before there was one.
+pub const fn queue() -> Span {
     Span::from_secs(1)
 }
 
@@ -250,8 +250,13 @@ pub struct Concurrency {
     pub min: u32,
     /// The most.
     pub max: u32,
-    /// Whether the number is looked for.
-    pub is_adaptive: bool,
+}
+
+impl Concurrency {
+    /// Returns whether the number is looked for.
+    pub const fn is_adaptive(&self) -> bool {
+        self.min < self.max
+    }
 }
 
 /// A question whether a provider is there.

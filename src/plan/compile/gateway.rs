@@ -15,7 +15,7 @@ pub(super) fn gateway(spec: &spec::Gateway) -> plan::Gateway {
         limits: plan::Limits {
             body: spec.limits.body.unwrap_or(ByteSize::new(32 << 20)),
             in_flight: spec.limits.in_flight.unwrap_or(2_000),
-            queue: spec.limits.queue.unwrap_or(Span::from_secs(1)),
+            queue: spec.limits.queue.unwrap_or(plan::queue()),
             connections: spec.limits.connections.unwrap_or(10_000),
             memory: spec.limits.memory,
         },

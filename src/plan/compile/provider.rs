@@ -53,7 +53,7 @@ const MOST: u32 = 200;
 
 fn concurrency(found: &mut Findings<'_>, name: &str, spec: spec::Concurrency) -> plan::Concurrency {
     let (min, max) = match spec {
-        spec::Concurrency::Max(max) => return plan::Concurrency { min: max, max, is_adaptive: false },
+        spec::Concurrency::Max(max) => return plan::Concurrency { min: max, max },
         spec::Concurrency::Adaptive(bounds) => {
             let min = bounds.min.unwrap_or(1);
             (min, bounds.max.unwrap_or(MOST.max(min)))
@@ -65,7 +65,7 @@ fn concurrency(found: &mut Findings<'_>, name: &str, spec: spec::Concurrency) ->
             .help("`min` is where the search for a number ends below, `max` where it ends above");
         found.add(On::Value, pointer(&["providers", name, "concurrency", "adaptive", "min"]), problem);
     }
-    plan::Concurrency { min: min.min(max), max, is_adaptive: true }
+    plan::Concurrency { min: min.min(max), max }
 }
 
 fn health_check(spec: &spec::HealthCheck) -> plan::HealthCheck {

@@ -52,9 +52,12 @@ pub struct TargetHealth {
 }
 
 impl TargetHealth {
-    /// Returns the places of attempts with a credential; those that are known already, whatever their bounds were.
+    /// Returns the places of attempts with a credential; those that are known already, whatever their bounds were. Those that neither a table nor an
+    /// attempt holds are forgotten.
     pub fn places(&self, credential: &str, bounds: Concurrency) -> Arc<Places> {
-        Arc::clone(lock(&self.places).entry(credential.to_owned()).or_insert_with(|| Arc::new(Places::new(bounds))))
+        let mut known = lock(&self.places);
+        known.retain(|_, places| Arc::strong_count(places) > 1);
+        Arc::clone(known.entry(credential.to_owned()).or_insert_with(|| Arc::new(Places::new(bounds))))
     }
 }
 
@@ -126,6 +129,18 @@ mod tests {
         drop((first, again));
         assert!(!health.reach("far").is_away(), "nobody held it: it begins anew");
         assert_eq!(lock(&health.reaches).len(), 1, "and nothing else is kept");
+    }
+
+    #[test]
+    fn places_last_as_long_as_a_table_or_an_attempt_holds_them() {
+        let (target, bounds) = (TargetHealth::default(), Concurrency { min: 1, max: 1 });
+        let (of_one, of_other) = (target.places("one", bounds), target.places("other", bounds));
+        let attempt = of_other.take(bounds, 0).unwrap();
+        drop((of_one, of_other));
+        assert_eq!(target.places("other", bounds).snapshot(0).running, 1, "its table is gone, and it still runs");
+        assert_eq!(lock(&target.places).len(), 1);
+        drop(attempt);
+        assert_eq!(target.places("other", bounds).snapshot(0).running, 0);
     }
 
     #[test]

@@ -99,7 +99,7 @@ async fn broken(case: &Case) -> Vec<String> {
             provider["api"] = json!(case.upstream.api);
             provider["quirks"]["responses"] = json!(true);
             provider["timeouts"] = json!({"connect": "5s", "first_byte": "1s", "first_content": "1s", "idle": "1s", "total": "20s"});
-            provider["concurrency"] = json!({"min": 1, "max": 200, "is_adaptive": true});
+            provider["concurrency"] = json!({"min": 1, "max": 200});
         }
     })
     .await;

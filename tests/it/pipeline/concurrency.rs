@@ -30,7 +30,7 @@ fn one(concurrency: Value) -> impl FnOnce(&mut Value) {
 }
 
 fn most(max: u32) -> Value {
-    json!({"min": max, "max": max, "is_adaptive": false})
+    json!({"min": max, "max": max})
 }
 
 fn behaves(text: &str) -> Script {
@@ -242,7 +242,7 @@ async fn what_failed_before_is_told_and_not_that_others_were_taken() {
 
 #[tokio::test]
 async fn the_number_is_looked_for_within_its_bounds() {
-    let rig = Rig::start_with(one(json!({"min": 4, "max": 200, "is_adaptive": true}))).await;
+    let rig = Rig::start_with(one(json!({"min": 4, "max": 200}))).await;
     assert_eq!(places(&rig, "two/m").limit, 20);
     rig.mock.script(Script::always(Behaviour::status(529)));
     assert_eq!(rig.chat(WHOLE).await.status, 503);

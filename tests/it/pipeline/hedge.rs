@@ -264,7 +264,7 @@ async fn nobody_is_asked_twice_without_room_and_nothing_fails_because_of_it() {
     assert!(paid.spent().await <= "$0.0005".parse().unwrap() && paid.is_clean());
     for (what, change) in [
         ("concurrency", (|plan: &mut Value| plan["providers"]["two"]["limits"] = json!({"concurrency": 1})) as fn(&mut Value)),
-        ("a place", |plan| plan["providers"]["two"]["concurrency"] = json!({"min": 1, "max": 1, "is_adaptive": false})),
+        ("a place", |plan| plan["providers"]["two"]["concurrency"] = json!({"min": 1, "max": 1})),
         ("the limit of an alias", |plan| {
             plan["models"]["other"] = plan["models"]["fast"].clone();
             plan["models"]["other"]["targets"] = json!([{"provider": "two", "model": "m", "weight": 1}]);

@@ -46,17 +46,14 @@ struct State {
 impl State {
     /// Returns how many may run.
     fn allowed(&self, now_ms: u64) -> u32 {
-        let Concurrency { min, max, is_adaptive } = self.bounds;
-        if !is_adaptive {
-            return max;
-        }
+        let Concurrency { min, max } = self.bounds;
         let told = self.told.filter(|(_, until_ms)| now_ms < *until_ms).map_or(max, |(spare, _)| spare);
         whole(self.found).min(told).clamp(min, max)
     }
 
     /// Returns whether so many run that one more would be news, and whether news is wanted.
     fn terms(&self, now_ms: u64) -> (bool, bool) {
-        (self.running.saturating_mul(2) >= self.allowed(now_ms), self.bounds.is_adaptive)
+        (self.running.saturating_mul(2) >= self.allowed(now_ms), self.bounds.is_adaptive())
     }
 
     /// Takes out of the line whoever may run now.
@@ -150,7 +147,7 @@ impl Places {
     /// Notes a good answer to what began while so many ran that more would be news.
     fn good(self: &Arc<Self>, was_busy: bool, now_ms: u64) {
         self.change(Moment::at(now_ms), |state| {
-            if was_busy && state.bounds.is_adaptive {
+            if was_busy && state.bounds.is_adaptive() {
                 state.found = (state.found + 1.0 / state.found.max(1.0)).min(f64::from(state.bounds.max));
             }
         });
@@ -159,7 +156,7 @@ impl Places {
     /// Notes that what began at a moment found the upstream overloaded. What ran at the same time found the same overload.
     fn overloaded(&self, began_ms: u64, now_ms: u64) {
         let mut state = self.lock();
-        if began_ms >= state.less_ms && state.bounds.is_adaptive {
+        if began_ms >= state.less_ms && state.bounds.is_adaptive() {
             state.found = (state.found * LESS).max(f64::from(state.bounds.min));
             state.less_ms = now_ms;
         }
@@ -168,11 +165,6 @@ impl Places {
     /// Notes how many more requests the upstream says that it takes, and until when that holds.
     fn told(&self, spare: u32, until_ms: u64) {
         self.lock().told = Some((spare, until_ms));
-    }
-
-    /// Returns when more may run of itself, because what the upstream said no longer holds.
-    pub fn look_again_ms(&self, now_ms: u64) -> Option<u64> {
-        self.lock().told.map(|(_, until_ms)| until_ms).filter(|until_ms| *until_ms > now_ms)
     }
 
     /// Lets those run who may by now.
@@ -266,10 +258,9 @@ impl Place {
 
     /// An attempt begins in it.
     #[must_use]
-    pub fn used(self) -> Self {
-        let mut used = self;
-        used.is_used = true;
-        used
+    pub const fn used(mut self) -> Self {
+        self.is_used = true;
+        self
     }
 }
 

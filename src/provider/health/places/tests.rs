@@ -6,11 +6,11 @@ use super::*;
 const WHOSE: Whose = Whose { priority: Priority::Normal, key: 1 };
 
 fn fixed(max: u32) -> Concurrency {
-    Concurrency { min: max, max, is_adaptive: false }
+    Concurrency { min: max, max }
 }
 
 fn adaptive(min: u32, max: u32) -> Concurrency {
-    Concurrency { min, max, is_adaptive: true }
+    Concurrency { min, max }
 }
 
 fn made(bounds: Concurrency) -> Arc<Places> {
@@ -112,10 +112,11 @@ async fn what_the_upstream_says_it_still_takes_bounds_the_number_until_then() {
     assert_eq!(limit(&places, 0), 3, "the two others and one more");
     let mut ticket = draw(&[&places], WHOSE);
     assert!(places.take(bounds, 0).is_none() && got(&mut ticket).is_none());
-    assert_eq!(places.look_again_ms(0), Some(5_000));
+    places.look(4_999);
+    assert!(got(&mut ticket).is_none());
     places.look(5_000);
     assert!(got(&mut ticket).is_some());
-    assert_eq!((places.look_again_ms(5_000), limit(&places, 5_000)), (None, 20));
+    assert_eq!(limit(&places, 5_000), 20);
     drop(held);
     let alone = places.take(bounds, 6_000).unwrap();
     alone.ear().unwrap().told(0, 9_000);
