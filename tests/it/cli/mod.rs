@@ -26,7 +26,7 @@ mod replicas;
 mod repository;
 mod rotate;
 mod scan;
-mod serve;
+pub(crate) mod serve;
 mod simulate;
 mod sockets;
 mod spend;

@@ -11,7 +11,7 @@ use super::Place;
 const KEY: &str = "sk-bf-a-key-that-the-file-shows";
 
 /// A running gateway; killed with the test.
-pub(super) struct Serving {
+pub(crate) struct Serving {
     child: Child,
     stdout: BufReader<ChildStdout>,
     greeting: String,
@@ -23,40 +23,47 @@ impl Serving {
         Self::of(place.command(&[&["serve"], args].concat()))
     }
 
-    /// The same for a command that becomes it.
-    pub(super) fn of(mut command: Command) -> Self {
+    /// The same for a command that becomes it, and may write what it logs elsewhere than here.
+    pub(crate) fn of(mut command: Command) -> Self {
         let mut child = command.spawn().unwrap();
         let mut stdout = BufReader::new(child.stdout.take().unwrap());
         let mut greeting = String::new();
         while !greeting.contains("curl ") {
             if stdout.read_line(&mut greeting).unwrap() == 0 {
-                let mut said = String::new();
-                child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+                let said = rest(&mut child);
                 panic!("it ended after\n{greeting}\nand said\n{said}");
             }
         }
         Self { child, stdout, greeting }
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         let line = self.greeting.lines().find(|line| line.contains("clients")).unwrap();
         line.split_whitespace().last().unwrap().to_owned()
     }
 
-    pub(super) fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    pub(super) fn signal(&self, signal: Signal) {
+    pub(crate) fn signal(&self, signal: Signal) {
         kill_process(Pid::from_child(&self.child), signal).unwrap();
     }
 
-    pub(super) fn end(mut self) -> (i32, String) {
-        let mut said = String::new();
-        self.child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    pub(crate) fn end(mut self) -> (i32, String) {
+        let said = rest(&mut self.child);
         self.stdout.read_to_string(&mut self.greeting).unwrap();
         (self.child.wait().unwrap().code().unwrap_or(-1), said)
     }
+}
+
+/// What it has still to say here.
+fn rest(child: &mut Child) -> String {
+    let mut said = String::new();
+    if let Some(stderr) = &mut child.stderr {
+        stderr.read_to_string(&mut said).unwrap();
+    }
+    said
 }
 
 impl Drop for Serving {

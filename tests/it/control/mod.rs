@@ -9,6 +9,7 @@ mod lab;
 mod lifecycle;
 mod limits;
 mod money;
+mod places;
 mod reload;
 mod storm;
 mod succession;

@@ -1,18 +1,18 @@
 //! The gateway that is loaded: a process, its spec, and what the system and its admin API tell of it.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
-use std::process::{Child, ChildStdout, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use bifrostctl::base::Digest;
 use bifrostctl::store::book::{self, Question, Report, Totals};
 use jiff::tz::TimeZone;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 use serde_json::Value;
 
 use super::client::{Connection, Dialect};
 use crate::cli::Place;
+use crate::cli::serve::Serving;
 
 pub(super) const KEY: &str = "sk-bf-a-key-for-one-test";
 /// Far beyond what anything takes that is waited for.
@@ -56,9 +56,7 @@ pub(super) struct Uses {
 pub(super) struct Gateway {
     pub(super) place: Place,
     pub(super) address: SocketAddr,
-    child: Child,
-    #[expect(dead_code, reason = "a guard: what is written to a pipe that nobody holds fails")]
-    stdout: BufReader<ChildStdout>,
+    serving: Serving,
     admin: reqwest::Client,
 }
 
@@ -66,20 +64,16 @@ impl Gateway {
     pub(super) fn start(spec: &str) -> Self {
         let place = Place::new().file("gateway.yaml", spec);
         let log = std::fs::File::create(place.path().join("log")).unwrap();
-        let mut child = place.command(&["serve", "--watch", "off"]).stderr(Stdio::from(log)).spawn().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap());
-        let mut said = String::new();
-        while !said.contains("curl ") {
-            assert!(stdout.read_line(&mut said).unwrap() > 0, "it ended after\n{said}\nand said\n{}", place.read("log"));
-        }
-        let url = said.lines().find(|line| line.contains("clients")).and_then(|line| line.split_whitespace().last()).unwrap();
-        let address = url.trim_start_matches("http://").trim_end_matches("/v1").parse().unwrap();
+        let mut command = place.command(&["serve", "--watch", "off"]);
+        command.stderr(Stdio::from(log));
+        let serving = Serving::of(command);
+        let address = serving.url().trim_start_matches("http://").trim_end_matches("/v1").parse().unwrap();
         let admin = reqwest::Client::builder().no_proxy().unix_socket(place.path().join(".bifrost/admin.sock")).build().unwrap();
-        Self { place, address, child, stdout, admin }
+        Self { place, address, serving, admin }
     }
 
     pub(super) fn uses(&self) -> Uses {
-        let folder = format!("/proc/{}", self.child.id());
+        let folder = format!("/proc/{}", self.serving.pid());
         let status = std::fs::read_to_string(format!("{folder}/status")).unwrap();
         let number = |name: &str| {
             let line = status.lines().find_map(|line| line.strip_prefix(name)).unwrap();
@@ -154,31 +148,23 @@ impl Gateway {
     }
 
     /// Asserts that nothing is held of a budget and that the book adds up, and ends in order.
-    pub(super) async fn end(mut self) -> Place {
-        let place = tokio::task::block_in_place(|| {
-            let status = self.place.run(&["budget", "status", "-o", "json"]).json();
+    pub(super) async fn end(self) -> Place {
+        let Self { place, serving, .. } = self;
+        tokio::task::block_in_place(|| {
+            let status = place.run(&["budget", "status", "-o", "json"]).json();
             let budgets = status["result"]["budgets"].as_array().unwrap();
             assert!(!budgets.is_empty() && budgets.iter().all(|budget| budget["held"] == "$0"), "{status:#}");
-            let audit = self.place.run(&["budget", "audit"]);
+            let audit = place.run(&["budget", "audit"]);
             assert_eq!(audit.code, 0, "{audit:?}");
-            kill_process(Pid::from_child(&self.child), Signal::TERM).unwrap();
-            let code = self.child.wait().unwrap().code();
-            assert_eq!(code, Some(0), "{}", self.place.read("log"));
-            std::mem::replace(&mut self.place, Place::new())
+            serving.signal(Signal::TERM);
+            assert_eq!(serving.end().0, 0, "{}", place.read("log"));
         });
         assert!(!place.read("log").contains("panic"), "{}", place.read("log"));
         place
     }
 
     pub(super) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-}
-
-impl Drop for Gateway {
-    fn drop(&mut self) {
-        // It has ended already in a test that passes.
-        let _ = self.child.kill();
+        self.serving.signal(signal);
     }
 }
 
